@@ -1,0 +1,288 @@
+//! The configuration as the host uses it: every name resolved, every default filled in, every value checked.
+//!
+//! `settings` is the same as people write it; `validate` makes one into the other and names every mistake.
+//! Nothing here reads Kafka, a plugin or the network.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use globset::GlobSet;
+use ipnet::IpNet;
+use url::Url;
+
+/// A checked configuration, from a file or made in code.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub kafka: Kafka,
+    pub plugins: BTreeMap<PluginName, Plugin>,
+    pub transformers: BTreeMap<TransformerName, Transformer>,
+    pub connectors: BTreeMap<ConnectorName, Connector>,
+    pub subscriptions: BTreeMap<SubscriptionName, Subscription>,
+    pub alerts: Alerts,
+    /// Where health and metrics are served; `None` serves nothing.
+    pub admin: Option<SocketAddr>,
+    pub runtime: Runtime,
+}
+
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    pub brokers: Brokers,
+    /// Passed to librdkafka as they are, over the host's own settings.
+    pub properties: BTreeMap<String, String>,
+    /// How long to wait for the brokers at start.
+    pub start_timeout: Duration,
+    /// The record header that holds the type of an event that is no CloudEvent.
+    pub type_header: String,
+    /// How often offsets are committed.
+    pub commit_interval: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Brokers {
+    /// An in-process broker that keeps nothing.
+    Embedded,
+    /// `host:port` each.
+    At(Vec<String>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    pub path: PathBuf,
+    /// The only content that will be loaded, if given.
+    pub sha256: Option<[u8; 32]>,
+    pub instances: Instances,
+    /// The most events in one call.
+    pub batch: usize,
+    pub limits: Limits,
+}
+
+/// How long an instance lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instances {
+    /// One call: nothing passes from one batch to the next.
+    Fresh,
+    /// That many calls.
+    Warm { calls: u32 },
+}
+
+/// What one call of a plugin may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub cpu_time: Duration,
+    pub wall_time: Duration,
+    pub memory_bytes: usize,
+    /// All strings and lists of one answer together.
+    pub result_bytes: usize,
+    pub log_lines: u32,
+    /// Steps one attempt may take.
+    pub steps: u32,
+    /// Effects one step may ask for.
+    pub effects: usize,
+}
+
+/// A transformer plugin with its settings.
+#[derive(Debug, Clone)]
+pub struct Transformer {
+    pub plugin: PluginName,
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A connector plugin with one external system.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    pub plugin: PluginName,
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    pub egress: Egress,
+    /// Deliveries at work at the same time.
+    pub concurrency: usize,
+    pub breaker: Breaker,
+}
+
+/// What a connector may reach, and how.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    pub endpoint: Url,
+    pub credential: Option<Credential>,
+    /// Origins beside the endpoint's own.
+    pub allow: Vec<url::Origin>,
+    /// Addresses that are reachable although they are not public.
+    pub allow_networks: Vec<IpNet>,
+    pub connect_timeout: Duration,
+    /// Idle connections are closed after this.
+    pub idle_timeout: Duration,
+    pub max_reply_bytes: u64,
+    /// The header that carries the idempotency key; `None` sends none.
+    pub idempotency_header: Option<http::HeaderName>,
+    /// As a structured string (draft-ietf-httpapi-idempotency-key-header-07), else bare.
+    pub idempotency_quoted: bool,
+    /// PEM certificates trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Sent with each request to the endpoint's own origin, and to no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    Bearer(SecretRef),
+    Basic { username: String, password: SecretRef },
+    Header { name: http::HeaderName, value: SecretRef },
+}
+
+/// Where a secret is found. The configuration never holds one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretRef {
+    Env(String),
+    File(PathBuf),
+}
+
+/// When a connector counts as down, and how it is probed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row, of at least two events, that open it.
+    pub failures: u32,
+    /// The first wait before a probe; doubles up to `max_probe_interval`.
+    pub probe_interval: Duration,
+    pub max_probe_interval: Duration,
+    /// Open for longer than this, it pauses the partitions.
+    pub pause_after: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    pub connector: ConnectorName,
+    pub topics: Vec<String>,
+    pub types: GlobSet,
+    /// A CEL expression over `event` that must be true.
+    pub filter: Option<String>,
+    pub transformers: Vec<TransformerName>,
+    pub ordering: Ordering,
+    pub conflict: ConflictPolicy,
+    /// The consumer group.
+    pub group: String,
+    pub dead_letter_topic: String,
+    pub sla: SlaTable,
+    pub bounds: Bounds,
+    /// How long a revoked partition or a shutdown waits for what is in flight.
+    pub grace: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordering {
+    /// Events of one key one after another.
+    Key,
+    /// No order at all.
+    None,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConflictPolicy {
+    /// The larger value under this JSON pointer wins; equal means already there.
+    NewestWins { version: String },
+    /// The event wins.
+    SourceWins,
+    /// The external system wins.
+    TargetWins,
+    /// A person decides: dead letter.
+    Manual,
+}
+
+/// What one subscription may hold in memory: events read and not settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub events: usize,
+    pub bytes: usize,
+    /// A partition with more than this is paused.
+    pub events_per_partition: usize,
+}
+
+/// The SLA of each event type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlaTable {
+    pub by_type: BTreeMap<String, Sla>,
+    pub default: Sla,
+}
+
+impl SlaTable {
+    /// The SLA of events of this type.
+    pub fn of(&self, kind: &str) -> &Sla {
+        self.by_type.get(kind).unwrap_or(&self.default)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sla {
+    pub max_attempts: u32,
+    pub initial_interval: Duration,
+    pub multiplier: f64,
+    pub max_interval: Duration,
+    /// One attempt, start to close.
+    pub attempt_timeout: Duration,
+    /// From the record's timestamp to the settlement: an objective.
+    pub deadline: Option<Duration>,
+    /// From the first attempt: a dead letter after that.
+    pub give_up_after: Duration,
+    /// Alert on a dead letter and on a missed deadline.
+    pub alert: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Alerts {
+    pub webhook: Option<Webhook>,
+}
+
+/// A Standard Webhooks 1.0.0 endpoint.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    pub url: Url,
+    /// `whsec_…`
+    pub secret: SecretRef,
+}
+
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    /// Threads that run subscriptions.
+    pub workers: usize,
+    /// Where compiled plugins are kept.
+    pub cache: PathBuf,
+    /// Memory of all plugin instances together, in instances.
+    pub instances: u32,
+    /// Call every plugin twice and compare.
+    pub call_twice: bool,
+}
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(std::sync::Arc<str>);
+
+        impl $name {
+            /// Takes the name as it is; names from a file are checked by `validate`.
+            pub fn new(name: &str) -> Self {
+                Self(name.into())
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+names! {
+    /// The key of a `[plugins.…]` table.
+    PluginName;
+    /// The key of a `[transformers.…]` table.
+    TransformerName;
+    /// The key of a `[connectors.…]` table.
+    ConnectorName;
+    /// The key of a `[subscriptions.…]` table.
+    SubscriptionName;
+}

@@ -1,0 +1,170 @@
+//! What a connector may ask, what it is answered and what it says: the words of `wit/` as the host uses them.
+//!
+//! Shared by the stages, so that none of them imports another: `plugin` translates them to and from a guest, `egress`
+//! performs effects, `delivery` decides on outcomes. Values only; nothing here acts.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type TimestampMs = u64;
+
+/// What a connector answers: ask these and call again, or the attempt is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Perform(Vec<Effect>),
+    Settle(Outcome),
+}
+
+/// What a connector's `check` answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckStep {
+    Perform(Vec<Effect>),
+    Usable(String),
+    Unusable(String),
+}
+
+/// One request to the external system, as data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Http(HttpRequest),
+    /// A unary gRPC call: this host answers [`Failure::Unsupported`].
+    Grpc,
+    /// A SQL transaction: this host answers [`Failure::Unsupported`].
+    Sql,
+}
+
+/// An HTTP request as a connector wrote it: unchecked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    pub method: String,
+    /// Absolute, or a path that is appended to the connector's endpoint.
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Body,
+    /// At most what is left of the attempt.
+    pub timeout: Option<Duration>,
+    /// The guest is given only length and sha256 of the reply's body.
+    pub keep_body: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    None,
+    Bytes(Bytes),
+    /// The data of the event that is being delivered.
+    EventData,
+    /// The body of an earlier HTTP reply of the same attempt.
+    OfReply { round: usize, position: usize },
+}
+
+/// What came of one effect.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Http(HttpResponse),
+    Failed(Failure),
+}
+
+#[derive(Debug, Clone)]
+pub struct HttpResponse {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// Set where the request said `keep_body`: the sha256 that the guest is given in place of the body.
+    pub kept: Option<[u8; 32]>,
+}
+
+/// Why an effect has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error("not allowed: {0}")]
+    NotAllowed(String),
+    #[error("invalid request: {0}")]
+    Invalid(String),
+    #[error("connection failed: {0}")]
+    Connection(String),
+    #[error("timed out")]
+    TimedOut,
+    #[error("the reply is larger than {0} bytes")]
+    TooLarge(u64),
+    #[error("{0} is not supported by this host")]
+    Unsupported(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What a connector says of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Delivered(Receipt),
+    Skipped(String),
+    Retry(Retry),
+    Throttled(Retry),
+    Denied(String),
+    Conflict(Conflict),
+    Rejected(String),
+}
+
+impl Outcome {
+    /// The name used in metrics, logs and dead letters.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Outcome::Delivered(_) => "delivered",
+            Outcome::Skipped(_) => "skipped",
+            Outcome::Retry(_) => "retry",
+            Outcome::Throttled(_) => "throttled",
+            Outcome::Denied(_) => "denied",
+            Outcome::Conflict(_) => "conflict",
+            Outcome::Rejected(_) => "rejected",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub external_id: Option<String>,
+    pub version: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// How long to wait at least.
+    pub after: Option<Duration>,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    pub version: Option<String>,
+    pub current: Option<Bytes>,
+    pub reason: String,
+}
+
+/// How the conflict policy decided; the connector is called again with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// Write the event over this version.
+    Overwrite(Option<String>),
+    /// Write this instead of the event's data, over this version.
+    Merged { data: Bytes, version: Option<String> },
+}
+
+/// What a transformer makes of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transformed {
+    Emit(Vec<Reshaped>),
+    Drop(String),
+    Reject(String),
+}
+
+/// What an event becomes; everything else of it stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reshaped {
+    pub kind: String,
+    pub subject: Option<String>,
+    pub content_type: Option<String>,
+    pub data: Option<Bytes>,
+    pub attributes: Vec<(String, String)>,
+}

@@ -1,0 +1,4 @@
+//! liaison
+pub mod config;
+pub mod contract;
+pub mod event;
