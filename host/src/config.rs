@@ -1,7 +1,18 @@
 //! The configuration as the host uses it: every name resolved, every default filled in, every value checked.
 //!
-//! `settings` is the same as people write it; `validate` makes one into the other and names every mistake.
+//! `settings` is the same as people write it; `document` reads it, `validate` makes one into the other and names every
+//! mistake. `defaults` holds what stands in for what is not written, and makes configurations in code.
 //! Nothing here reads Kafka, a plugin or the network.
+
+mod defaults;
+mod document;
+mod errors;
+mod explain;
+mod read;
+mod schema;
+pub mod secret;
+mod settings;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,6 +22,11 @@ use std::time::Duration;
 use globset::GlobSet;
 use ipnet::IpNet;
 use url::Url;
+
+pub use document::Position;
+pub use errors::{ConfigErrors, Mistake};
+pub use read::Checked;
+pub use schema::schema;
 
 /// A checked configuration, from a file or made in code.
 #[derive(Debug, Clone)]
@@ -95,7 +111,7 @@ pub struct Connector {
     pub plugin: PluginName,
     pub settings: serde_json::Map<String, serde_json::Value>,
     pub egress: Egress,
-    /// Deliveries at work at the same time.
+    /// Deliveries of one subscription at work at the same time.
     pub concurrency: usize,
     pub breaker: Breaker,
 }
@@ -192,7 +208,7 @@ pub enum ConflictPolicy {
 pub struct Bounds {
     pub events: usize,
     pub bytes: usize,
-    /// A partition with more than this is paused.
+    /// A partition with more than this, of which none settles for 5 s, is paused.
     pub events_per_partition: usize,
 }
 
@@ -245,7 +261,7 @@ pub struct Runtime {
     pub workers: usize,
     /// Where compiled plugins are kept.
     pub cache: PathBuf,
-    /// Memory of all plugin instances together, in instances.
+    /// Plugin instances that may exist at the same time, at least: more where the subscriptions need more.
     pub instances: u32,
     /// Call every plugin twice and compare.
     pub call_twice: bool,

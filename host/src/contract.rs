@@ -3,13 +3,60 @@
 //! Shared by the stages, so that none of them imports another: `plugin` translates them to and from a guest, `egress`
 //! performs effects, `delivery` decides on outcomes. Values only; nothing here acts.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 
+use crate::event::Event;
+
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type TimestampMs = u64;
+
+/// One event on its way to the external system, with all that this attempt has done so far: what a connector is given.
+#[derive(Debug)]
+pub struct Delivery {
+    pub event: Rc<Event>,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// When the attempt began, to a tenth of a second: the same for every call of it.
+    pub now: TimestampMs,
+    /// A seed for random numbers, the same for every call of one attempt.
+    pub seed: u64,
+    /// When the event's SLA is missed.
+    pub deadline: Option<TimestampMs>,
+    /// The same on every attempt, after restarts and redrives.
+    pub idempotency_key: Rc<str>,
+    /// What the host decided after an earlier conflict.
+    pub resolution: Option<Resolution>,
+    /// The replies to what this attempt has asked for, a list a round, in the order asked.
+    pub rounds: Vec<Vec<Reply>>,
+}
+
+/// What went wrong inside a plugin. The host tries again in a fresh instance; the third fault of an event ends it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("the plugin trapped: {0}")]
+    Trap(String),
+    #[error("the plugin used up its {0:?} of CPU time (limits.cpu-time)")]
+    CpuTime(Duration),
+    #[error("the plugin's call took longer than {0:?} (limits.wall-time)")]
+    WallTime(Duration),
+    #[error("the plugin wanted more than its {0} bytes of memory (limits.memory)")]
+    Memory(usize),
+    #[error("the plugin's answer is larger than {0} bytes (limits.result)")]
+    ResultSize(usize),
+    #[error("the plugin answered {got} results for {expected} events")]
+    WrongLength { expected: usize, got: usize },
+    #[error("the plugin gave two answers to the same arguments: {0}")]
+    Inconsistent(String),
+    #[error("the plugin's answer makes no sense: {0}")]
+    Nonsense(String),
+    /// Not the plugin's doing: all instances of the pool are taken.
+    #[error("no plugin instance is free (runtime.instances)")]
+    NoRoom,
+}
 
 /// What a connector answers: ask these and call again, or the attempt is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +104,10 @@ pub enum Body {
     /// The data of the event that is being delivered.
     EventData,
     /// The body of an earlier HTTP reply of the same attempt.
-    OfReply { round: usize, position: usize },
+    OfReply {
+        round: usize,
+        position: usize,
+    },
 }
 
 /// What came of one effect.

@@ -1,4 +1,52 @@
-//! liaison
+//! liaison delivers events from Kafka to external systems through sandboxed WebAssembly plugins.
+//!
+//! [`host::Host`] is the way in: build one from a [`config::Config`], then `run` it or `sync_event` through it.
+//!
+//! ```text
+//! Kafka ─▶ consumer ─▶ lanes ─▶ transform ─▶ step ◀──────────────┐
+//!         (poll         (order   (plugin)     (connector plugin)  │ replies
+//!          thread)       by key)                │  perform ─▶ egress gateway ─▶ external system
+//!                                               ▼
+//!                                            outcome ─┬─▶ settled ─▶ offsets ─▶ commit
+//!                                                     ├─▶ retry, throttle, conflict: the lane waits, then again
+//!                                                     └─▶ dead letter (acknowledged by Kafka first) ─▶ settled
+//! ```
+//!
+//! The code, in the order an event meets it:
+//!
+//! | where | what |
+//! |---|---|
+//! | `main.rs`, `cli/` | the binary: arguments to exit code, one file a command |
+//! | [`config`] | settings as people write them into settings as the host uses them |
+//! | [`host`] | everything a configuration names, running: plans, worker threads, and what is done once |
+//! | [`kafka`] | all that touches librdkafka: consumer thread, commit, producer, embedded broker |
+//! | [`event`] | a Kafka record read as a CloudEvent |
+//! | [`subscription`] | the task that joins the stages; lanes, offsets and partitions in `subscription/` are pure |
+//! | [`contract`] | the words of `wit/` as the stages share them |
+//! | `plugin` | all that touches wasmtime: engine, cache, sandbox, instances, calls in batches |
+//! | [`native`] | connectors without a sandbox, for those who embed the host |
+//! | [`egress`] | all that touches the network for a plugin: grants, addresses, credentials, HTTP |
+//! | [`delivery`] | attempt, and what follows it: retry, breaker, deadline, conflict; pure but for attempt |
+//! | [`dead_letter`] | events that were given up, with the evidence |
+//! | [`alert`] | who is told |
+//! | [`admin`] | health and metrics over HTTP |
+//! | [`telemetry`] | every metric, its help and its labels |
+//!
+//! Three rules hold everywhere. A stage does not know another: `subscription` joins them. Everything in memory is
+//! bounded: events by the configuration, the rest by constants. What is decided is decided by plain functions over
+//! values and a `now` that is passed in; what acts does not decide.
+
+pub mod admin;
+pub mod alert;
 pub mod config;
 pub mod contract;
+pub mod dead_letter;
+pub mod delivery;
+pub mod egress;
 pub mod event;
+pub mod host;
+pub mod kafka;
+pub mod native;
+mod plugin;
+pub mod subscription;
+pub mod telemetry;

@@ -1,0 +1,198 @@
+//! Every default, in one place: for the file, and for those who make a configuration in code.
+//!
+//! Constructors take what has no default. Nothing here checks anything.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use url::Url;
+
+use super::{
+    Alerts, Bounds, Breaker, Brokers, Config, ConflictPolicy, Connector, ConnectorName, Egress, Instances,
+    Kafka, Limits, Ordering, Plugin, PluginName, Runtime, Sla, SlaTable, Subscription, SubscriptionName,
+    Transformer,
+};
+
+/// The prefix of consumer groups.
+pub(super) const GROUP_PREFIX: &str = "liaison";
+
+impl Config {
+    /// Reads from these brokers; nothing is subscribed yet.
+    pub fn new(brokers: Brokers) -> Self {
+        Self {
+            kafka: Kafka::new(brokers),
+            plugins: BTreeMap::new(),
+            transformers: BTreeMap::new(),
+            connectors: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            alerts: Alerts::default(),
+            admin: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))),
+            runtime: Runtime::default(),
+        }
+    }
+}
+
+impl Kafka {
+    /// Plain connections to these brokers.
+    pub fn new(brokers: Brokers) -> Self {
+        Self {
+            brokers,
+            properties: BTreeMap::new(),
+            start_timeout: Duration::from_secs(30),
+            type_header: "type".to_owned(),
+            commit_interval: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Plugin {
+    /// The component in this file, whatever its content.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            sha256: None,
+            instances: Instances::Fresh,
+            batch: 64,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            cpu_time: Duration::from_millis(500),
+            wall_time: Duration::from_secs(2),
+            memory_bytes: 64 << 20,
+            result_bytes: 8 << 20,
+            log_lines: 100,
+            steps: 16,
+            effects: 64,
+        }
+    }
+}
+
+impl Transformer {
+    /// This plugin, without settings.
+    pub fn new(plugin: PluginName) -> Self {
+        Self { plugin, settings: serde_json::Map::new() }
+    }
+}
+
+impl Connector {
+    /// This plugin for the external system at this address, without settings and credential.
+    pub fn new(plugin: PluginName, endpoint: Url) -> Self {
+        Self {
+            plugin,
+            settings: serde_json::Map::new(),
+            egress: Egress::new(endpoint),
+            concurrency: 64,
+            breaker: Breaker::default(),
+        }
+    }
+}
+
+impl Egress {
+    /// The endpoint's own origin, and no other; without a credential.
+    pub fn new(endpoint: Url) -> Self {
+        Self {
+            endpoint,
+            credential: None,
+            allow: Vec::new(),
+            allow_networks: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(30),
+            max_reply_bytes: 1 << 20,
+            idempotency_header: Some(http::HeaderName::from_static("idempotency-key")),
+            idempotency_quoted: true,
+            ca_file: None,
+        }
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            probe_interval: Duration::from_secs(1),
+            max_probe_interval: Duration::from_secs(3),
+            pause_after: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Subscription {
+    /// All events of these topics to this connector, in order by key. Group and dead-letter topic are named after the
+    /// subscription.
+    pub fn new(name: &SubscriptionName, connector: ConnectorName, topics: Vec<String>) -> Self {
+        Self {
+            connector,
+            topics,
+            types: every_type(),
+            filter: None,
+            transformers: Vec::new(),
+            ordering: Ordering::Key,
+            conflict: ConflictPolicy::NewestWins { version: "/updatedAt".to_owned() },
+            group: format!("{GROUP_PREFIX}.{name}"),
+            dead_letter_topic: format!("liaison.dead-letters.{name}"),
+            sla: SlaTable::default(),
+            bounds: Bounds::default(),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { events: 5_000, bytes: 32 << 20, events_per_partition: 2_500 }
+    }
+}
+
+impl Default for SlaTable {
+    /// The default SLA for every type.
+    fn default() -> Self {
+        Self { by_type: BTreeMap::new(), default: Sla::default() }
+    }
+}
+
+impl Default for Sla {
+    fn default() -> Self {
+        Self {
+            max_attempts: 6,
+            initial_interval: Duration::from_secs(2),
+            multiplier: 2.0,
+            max_interval: Duration::from_secs(60),
+            attempt_timeout: Duration::from_secs(10),
+            deadline: None,
+            give_up_after: Duration::from_secs(24 * 60 * 60),
+            alert: true,
+        }
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self { workers: cores(), cache: cache_folder(), instances: 64, call_twice: cfg!(debug_assertions) }
+    }
+}
+
+/// Processors this process may use; 1 where that is unknown.
+pub(super) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// `liaison` in the user's cache folder (XDG Base Directory Specification 0.8), else in `.cache` of the working folder.
+fn cache_folder() -> PathBuf {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    caches.unwrap_or_else(|| PathBuf::from(".cache")).join("liaison")
+}
+
+fn every_type() -> GlobSet {
+    let every = Glob::new("*").expect("a lone star is a glob");
+    GlobSetBuilder::new().add(every).build().expect("one glob makes a set")
+}

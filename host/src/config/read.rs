@@ -1,0 +1,60 @@
+//! Reads and checks a configuration file. Text in; a checked configuration or every mistake out.
+
+use std::path::Path;
+
+use super::Config;
+use super::document::{Document, KeyPath};
+use super::errors::{ConfigErrors, Mistake};
+use super::validate::{self, Checker};
+
+/// A configuration without a mistake.
+#[derive(Debug)]
+pub struct Checked {
+    pub config: Config,
+    /// What works and is probably not meant, in the order of the file.
+    pub warnings: Vec<Mistake>,
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// Every mistake of the file, or that it cannot be read.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Checked, ConfigErrors> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let text = format!("cannot read it ({error}); give the path of a configuration file");
+            ConfigErrors::new(Some(path.to_owned()), vec![Mistake::new(None, &KeyPath::default(), text)])
+        })?;
+        let base = path.parent().unwrap_or(Path::new(""));
+        Self::from_toml(&text, base).map_err(|errors| errors.in_file(path.to_owned()))
+    }
+
+    /// Reads and checks this text. Relative paths in it start at `base`.
+    ///
+    /// # Errors
+    /// Every mistake of the text.
+    pub fn from_toml(text: &str, base: &Path) -> Result<Checked, ConfigErrors> {
+        read(text, base, &|name| std::env::var(name).ok())
+    }
+}
+
+/// As `from_toml`, in this environment.
+pub(super) fn read(
+    text: &str,
+    base: &Path,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Checked, ConfigErrors> {
+    let (document, settings, mistakes) = Document::read(text);
+    let mut checker = Checker { document: &document, base, variable, mistakes, warnings: Vec::new() };
+    let config = validate::config(settings, &mut checker);
+    let Checker { mistakes, mut warnings, .. } = checker;
+    if !mistakes.is_empty() {
+        return Err(ConfigErrors::new(None, mistakes));
+    }
+    warnings.sort_by_key(|warning| warning.position);
+    Ok(Checked { config, warnings })
+}
+
+#[cfg(test)]
+mod tests;

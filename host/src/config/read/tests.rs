@@ -1,0 +1,423 @@
+//! Each mistake that a file can hold, with the place, the key and the words it is reported with.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use sha2::Digest as _;
+
+use super::{Checked, Config, ConfigErrors, read};
+use crate::config::{Brokers, ConflictPolicy, Credential, Instances, Ordering, SecretRef};
+
+/// This crate's folder: its `Cargo.toml` serves as a plugin, a secret and a certificate that hold something.
+fn base() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn check(text: &str) -> Result<Checked, ConfigErrors> {
+    let variable = |name: &str| match name {
+        "TOKEN" => Some("secret".to_owned()),
+        "KEY" => Some("whsec_c2VjcmV0".to_owned()),
+        "EMPTY" => Some(" ".to_owned()),
+        _ => None,
+    };
+    read(text, base(), &variable)
+}
+
+/// Ten lines without a mistake; a test adds its own from line 11 on.
+const GOOD: &str = r#"[kafka]
+brokers = ["kafka-1:9092"]
+[plugins.rest]
+path = "Cargo.toml"
+[connectors.calendar]
+plugin = "rest"
+endpoint = "https://calendar.example.gov/api"
+[subscriptions.calendar]
+connector = "calendar"
+topics = ["policy-events"]
+"#;
+
+/// `…` stands for what differs from machine to machine.
+fn assert_says(mistake: &str, said: &str) {
+    assert!(said.split('…').all(|part| mistake.contains(part)), "{mistake}\nand not\n{said}");
+}
+
+/// The one mistake of a text as `line, column: key: text`.
+fn only_mistake(text: &str) -> String {
+    let errors = check(text).expect_err(text);
+    assert_eq!(errors.len(), 1, "{errors}\nin\n{text}");
+    errors.to_string()
+}
+
+#[test]
+fn each_mistake_names_line_key_and_mend() {
+    // What is replaced in the ten good lines (nothing: put behind them), by what, and what is said.
+    #[rustfmt::skip] // a row a case
+    let replaced = [
+        ("[kafka]", "[kafak]", "line 1, column 2: kafak: unknown key; did you mean `kafka`?"),
+        ("brokers = [\"kafka-1:9092\"]", "", "line 1, column 2: kafka.brokers: missing; write a list"),
+        ("[\"kafka-1:9092\"]", "[]", "line 2, column 1: kafka.brokers: names no broker"),
+        ("[\"kafka-1:9092\"]", "\"kafka-1:9092\"", "line 2, column 11: kafka.brokers: invalid value: string \"kafka-1:9092\", expected a list such as [\"kafka-1:9092\"], or \"embedded\""),
+        ("[\"kafka-1:9092\"]", "[\"a:1\",\n\"kafka-1\"]", "line 3, column 1: kafka.brokers[1]: `kafka-1` is not host:port"),
+        ("kafka-1:9092", "kafka-1:0", "line 2, column 12: kafka.brokers[0]: `kafka-1:0` is not host:port"),
+        ("kafka-1:9092", "[::1:9092", "line 2, column 12: kafka.brokers[0]: `[::1:9092` is not host:port"),
+        ("[\"kafka-1:9092\"]", "[3]", "line 2, column 12: kafka.brokers[0]: invalid type: integer `3`, expected a string"),
+        ("path = \"Cargo.toml\"", "", "line 3, column 10: plugins.rest.path: missing"),
+        ("Cargo.toml", "no.wasm", "line 4, column 1: plugins.rest.path: cannot read"),
+        ("Cargo.toml", "src", "line 4, column 1: plugins.rest.path: cannot read …src (not a file)"),
+        ("path", "pth", "plugins.rest.pth: unknown key; did you mean `path`?"),
+        ("plugin = \"rest\"", "", "line 5, column 13: connectors.calendar.plugin: missing; name an entry of [plugins]"),
+        ("plugin = \"rest\"", "plugin = \"rst\"", "line 6, column 1: connectors.calendar.plugin: no [plugins.rst] exists; did you mean `rest`?"),
+        ("plugin = \"rest\"", "plugin = 3", "line 6, column 10: connectors.calendar.plugin: invalid type: integer `3`, expected a string"),
+        ("https://calendar.example.gov/api", "calendar", "line 7, column 1: connectors.calendar.endpoint: `calendar` is not an address"),
+        ("https:", "ftp:", "line 7, column 1: connectors.calendar.endpoint: `ftp` is not spoken here"),
+        ("https://", "https://a:b@", "connectors.calendar.endpoint: must hold no user and password"),
+        ("/api", "/api?x=1", "connectors.calendar.endpoint: must hold no query"),
+        ("/api", "/api#x", "connectors.calendar.endpoint: must hold no fragment"),
+        ("endpoint", "endpont", "line 7, column 1: connectors.calendar.endpont: unknown key; did you mean `endpoint`?"),
+        ("connector = \"calendar\"", "connector = \"calender\"", "line 9, column 1: subscriptions.calendar.connector: no [connectors.calender] exists; did you mean `calendar`?"),
+        ("connector = \"calendar\"", "", "line 8, column 16: subscriptions.calendar.connector: missing"),
+        ("topics = [\"policy-events\"]", "", "line 8, column 16: subscriptions.calendar.topics: missing"),
+        ("[\"policy-events\"]", "[]", "line 10, column 1: subscriptions.calendar.topics: names no topic"),
+        ("[\"policy-events\"]", "[\"a\", \"a\"]", "line 10, column 16: subscriptions.calendar.topics[1]: `a` stands here twice"),
+        ("policy-events", "policy events", "line 10, column 11: subscriptions.calendar.topics[0]: `policy events` is not a topic"),
+        ("[\"policy-events\"]", "\"policy-events\"", "line 10, column 10: subscriptions.calendar.topics: invalid type: string \"policy-events\", expected a list"),
+        ("[connectors.calendar]", "[[connectors.calendar]]", "line 5, column 1: connectors.calendar: is one table and not a list; write it in single brackets"),
+        ("[kafka]", "[kafka", "line 1, column 7: unclosed table, expected `]`"),
+        ("\"https://calendar.example.gov/api\"", "calendar", "line 7, column 12: string values must be quoted"),
+        ("plugin = \"rest\"\n", "plugin = \"rest\"\nplugin = \"rest\"\n", "line 7, column 1: `plugin` stands here twice; leave one out"),
+    ];
+    for (from, to, said) in replaced {
+        assert!(GOOD.contains(from), "{from}");
+        let text = GOOD.replacen(from, to, 1);
+        let mistake = only_mistake(&text);
+        assert_says(&mistake, said);
+    }
+}
+
+#[test]
+fn a_broken_line_does_not_hide_the_mistakes_of_others_nor_make_some_up() {
+    let text = GOOD
+        .replacen("[\"kafka-1:9092\"]", "[\"kafka-1:9092\"", 1)
+        .replacen("endpoint = ", "endpoint ", 1)
+        .replacen("topics", "topcis", 1);
+    let errors = check(&text).expect_err(&text).to_string();
+    let lines: Vec<_> = errors.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!((lines.first(), lines.last()), (Some(&"line 3"), Some(&"line 10")), "{errors}");
+    assert!(!errors.contains("missing;") && !errors.contains("exists"), "{errors}");
+}
+
+#[test]
+fn each_mistake_in_a_table_of_its_own_is_the_only_one() {
+    #[rustfmt::skip] // a row a case
+    let added = [
+        // [kafka]
+        ("[kafka.properties]\n\"enable.auto.commit\" = true", "line 12, column 1: kafka.properties.\"enable.auto.commit\": is the host's own: the host commits an offset only when its event is settled"),
+        ("[kafka.properties]\n\"group.id\" = \"x\"", "line 12, column 1: kafka.properties.\"group.id\": is the host's own: set `group` in the subscription"),
+        ("[kafka.properties]\n\"bootstrap.servers\" = \"x\"", "is the host's own: set `brokers`"),
+        ("[kafka.properties]\nx = 1.5", "line 12, column 5: kafka.properties.x: invalid type: floating point `1.5`, expected text, a whole number or a boolean"),
+        // [plugins]
+        ("[plugins.Rest]\npath = \"Cargo.toml\"", "line 11, column 10: plugins.Rest: not a name; use lower-case letters"),
+        ("[plugins.\"a.b\"]\npath = \"Cargo.toml\"", "line 11, column 10: plugins.\"a.b\": not a name"),
+        ("[plugins.-a]\npath = \"Cargo.toml\"", "line 11, column 10: plugins.-a: not a name"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nsha256 = \"abc\"", "line 13, column 1: plugins.a.sha256: not a sha256"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nsha256 = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"", "line 13, column 1: plugins.a.sha256: …Cargo.toml is another file, with sha256 …; write that only if you trust it"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nbatch = 0", "line 13, column 9: plugins.a.batch: invalid value: integer `0`, expected a whole number from 1 to 4294967295"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\ninstances = \"cold\"", "line 13, column 13: plugins.a.instances: unknown value; known are `fresh`, `warm`"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\ninstances = { warm = 0 }", "line 13, column 22: plugins.a.instances.warm: invalid value: integer `0`"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nlimits.memory = \"64 parsecs\"", "line 13, column 17: plugins.a.limits.memory: invalid value: string \"64 parsecs\", expected a size"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nlimits.memory = 0", "plugins.a.limits.memory: invalid value: integer `0`, expected a size of at least one byte"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nlimits.cpu-time = \"3s\"", "line 13, column 8: plugins.a.limits.cpu-time: `cpu-time` is 3s and `wall-time` only 2s"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nlimits.wall-time = \"0s\"", "line 13, column 8: plugins.a.limits.wall-time: must be longer than nothing"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nlimits.cpu-time = 3", "plugins.a.limits.cpu-time: invalid value: integer `3`, expected a duration such as"),
+        ("[plugins]\na = 3", "line 12, column 5: plugins.a: invalid type: integer `3`, expected a table"),
+        // [transformers]
+        ("[transformers.t]\nplugin = \"rets\"", "line 12, column 1: transformers.t.plugin: no [plugins.rets] exists; did you mean `rest`?"),
+        ("[transformers.t]\nplugin = \"rest\"\nsettings = { a = { b = [nan] } }", "line 13, column 25: transformers.t.settings.a.b[0]: NaN is no number to a plugin"),
+        // [alerts], [admin], [runtime]
+        ("[alerts.webhook]\nsecret = { env = \"KEY\" }", "line 11, column 9: alerts.webhook.url: missing"),
+        ("[alerts.webhook]\nurl = \"https://a\"\nsecret = { env = \"TOKEN\" }", "line 13, column 1: alerts.webhook.secret: is no signing key; it must be `whsec_` and base64"),
+        ("[admin]\naddress = \"localhost:9464\"", "line 12, column 1: admin.address: `localhost:9464` is not an IP address with a port"),
+        ("[admin]\naddress = true", "line 12, column 11: admin.address: invalid value: boolean `true`, expected text, or false for none"),
+        ("[runtime]\nworkers = -1", "line 12, column 11: runtime.workers: invalid value: integer `-1`"),
+        ("[runtime]\ncall-twice = \"yes\"", "line 12, column 14: runtime.call-twice: invalid type: string \"yes\", expected a boolean"),
+        // [sla]
+        ("[sla.default]\ninitial-interval = \"2m\"", "line 12, column 1: sla.default.initial-interval: `initial-interval` is 120s and `max-interval` only 60s"),
+        ("[sla.\"a.b\"]\nmax-interval = \"1s\"", "line 12, column 1: sla.\"a.b\".max-interval: `initial-interval` is 2s and `max-interval` only 1s"),
+        ("[sla.a]\ndeadline = \"5s\"", "line 12, column 1: sla.a.deadline: `deadline` is 5s and one attempt may take 10s"),
+        ("[sla.default]\ndeadline = \"1m\"\n[sla.a]\nattempt-timeout = \"2m\"", "line 14, column 1: sla.a.attempt-timeout: `deadline` is 60s and one attempt may take 120s"),
+        ("[sla.a]\nmultiplier = 0.5", "line 12, column 1: sla.a.multiplier: 0.5 would shorten the waits"),
+        ("[sla.a]\nmultiplier = nan", "line 12, column 1: sla.a.multiplier: NaN would shorten the waits"),
+        ("[sla.a]\nmax-attempts = 0", "line 12, column 16: sla.a.max-attempts: invalid value: integer `0`"),
+        ("[sla.a]\nattempt-timeout = \"0s\"", "line 12, column 1: sla.a.attempt-timeout: must be longer than nothing"),
+        ("[sla.a]\nmultiplier = \"2\"", "sla.a.multiplier: invalid type: string \"2\", expected a number"),
+    ];
+    for (text, said) in added {
+        let mistake = only_mistake(&format!("{GOOD}{text}\n"));
+        assert_says(&mistake, said);
+    }
+}
+
+#[test]
+fn each_mistake_of_a_connector_is_named() {
+    #[rustfmt::skip] // a row a case
+    let added = [
+        ("credential = { baerer = { env = \"TOKEN\" } }", "line 14, column 16: connectors.c.credential.baerer: unknown value; did you mean `bearer`?"),
+        ("credential = { bearer = { env = \"UNSET\" } }", "line 14, column 27: connectors.c.credential.bearer.env: the environment variable UNSET is not set"),
+        ("credential = { bearer = { env = \"EMPTY\" } }", "connectors.c.credential.bearer.env: the environment variable EMPTY is empty"),
+        ("credential = { bearer = { file = \"none\" } }", "line 14, column 27: connectors.c.credential.bearer.file: cannot read"),
+        ("credential = { bearer = { file = \"/dev/null\" } }", "connectors.c.credential.bearer.file: /dev/null is empty"),
+        ("credential = { bearer = { env = \"TOKEN\", file = \"x\" } }", "line 14, column 25: connectors.c.credential.bearer: must hold exactly one key"),
+        ("credential = { bearer = { evn = \"TOKEN\" } }", "connectors.c.credential.bearer.evn: unknown value; did you mean `env`?"),
+        ("credential = \"bearer\"", "line 14, column 14: connectors.c.credential: invalid type: text, expected a table"),
+        ("credential = 3", "line 14, column 14: connectors.c.credential: expected a table"),
+        ("credential = { basic = { username = \"a\" } }", "line 14, column 16: connectors.c.credential.basic.password: missing; write { env"),
+        ("credential = { basic = { password = { env = \"TOKEN\" } } }", "connectors.c.credential.basic.username: missing"),
+        ("credential = { basic = { username = \"a:b\", password = { env = \"TOKEN\" } } }", "connectors.c.credential.basic.username: must hold no colon"),
+        ("credential = { basic = { usernam = \"a\", username = \"a\", password = { env = \"TOKEN\" } } }", "line 14, column 26: connectors.c.credential.basic.usernam: unknown key; did you mean `username`?"),
+        ("credential = { header = { name = \"a b\", value = { env = \"TOKEN\" } } }", "line 14, column 27: connectors.c.credential.header.name: `a b` is not the name of a header"),
+        ("allow = [\"https://a\", \"https://b/c\"]", "line 14, column 23: connectors.c.allow[1]: `https://b/c` is more than an origin; write \"https://b\""),
+        ("allow = [\"b\"]", "connectors.c.allow[0]: `b` is not an address"),
+        ("allow-networks = [\"10.0.0.0/8\", \"10.0.0.0/33\"]", "line 14, column 33: connectors.c.allow-networks[1]: `10.0.0.0/33` is not a network"),
+        ("allow-networks = [\"10.1.2.3/8\"]", "connectors.c.allow-networks[0]: `10.1.2.3/8` is one address of 10.0.0.0/8; write \"10.0.0.0/8\" or \"10.1.2.3\""),
+        ("concurrency = 0", "line 14, column 15: connectors.c.concurrency: invalid value: integer `0`"),
+        ("connect-timeout = \"soon\"", "connectors.c.connect-timeout: invalid value: string \"soon\", expected a duration such as \"500ms\""),
+        ("connect-timeout = \"0s\"", "line 14, column 1: connectors.c.connect-timeout: must be longer than nothing"),
+        ("idempotency-header = \"a b\"", "line 14, column 1: connectors.c.idempotency-header: `a b` is not the name of a header"),
+        ("ca-file = \"none.pem\"", "line 14, column 1: connectors.c.ca-file: cannot read"),
+        ("ca-file = \"Cargo.toml\"", "connectors.c.ca-file: …Cargo.toml holds no PEM certificate"),
+        ("breaker.probe-interval = \"1m\"", "line 14, column 9: connectors.c.breaker.probe-interval: `probe-interval` is 60s and `max-probe-interval` only 3s"),
+        ("breaker.failures = 0", "line 14, column 20: connectors.c.breaker.failures: invalid value: integer `0`"),
+    ];
+    for (line, said) in added {
+        let text = format!("{GOOD}[connectors.c]\nplugin = \"rest\"\nendpoint = \"https://c\"\n{line}\n");
+        let mistake = only_mistake(&text);
+        assert_says(&mistake, said);
+    }
+}
+
+#[test]
+fn each_mistake_of_a_subscription_is_named() {
+    #[rustfmt::skip] // a row a case
+    let added = [
+        ("types = []", "line 14, column 1: subscriptions.s.types: selects no event"),
+        ("types = [\"a.*\", \"[\"]", "line 14, column 17: subscriptions.s.types[1]: `[` is not a pattern (unclosed character class"),
+        ("filter = \"event.type ==\"", "line 14, column 1: subscriptions.s.filter: not a CEL expression: "),
+        ("filter = \"type == 'a'\"", "subscriptions.s.filter: never looks at `event`"),
+        ("transformers = [\"reshape\"]", "line 14, column 17: subscriptions.s.transformers[0]: no [transformers.reshape] exists; there is none"),
+        ("ordering = \"keys\"", "line 14, column 12: subscriptions.s.ordering: unknown value; did you mean `key`?"),
+        ("conflict.policy = \"newst-wins\"", "subscriptions.s.conflict.policy: unknown value; did you mean `newest-wins`?"),
+        ("conflict.version = \"updatedAt\"", "line 14, column 10: subscriptions.s.conflict.version: `updatedAt` is not a JSON pointer"),
+        ("conflict.version = \"/a~2\"", "subscriptions.s.conflict.version: `/a~2` is not a JSON pointer"),
+        ("conflict = { policy = \"manual\", version = \"/a\" }", "line 14, column 33: subscriptions.s.conflict.version: only `newest-wins` compares versions"),
+        ("group = \"\"", "line 14, column 1: subscriptions.s.group: must not be empty"),
+        ("group = \"liaison.calendar\"", "line 14, column 1: subscriptions.s.group: `liaison.calendar` is the group of `calendar` too"),
+        ("dead-letter-topic = \"policy-events\"", "line 14, column 1: subscriptions.s.dead-letter-topic: `policy-events` is read as events by `calendar`"),
+        ("dead-letter-topic = \"a b\"", "line 14, column 1: subscriptions.s.dead-letter-topic: `a b` is not a topic"),
+        ("sla = { deadline = \"1s\" }", "line 14, column 9: subscriptions.s.sla.deadline: `deadline` is 1s and one attempt may take 10s"),
+        ("sla = { max-atempts = 3 }", "line 14, column 9: subscriptions.s.sla.max-atempts: unknown key; did you mean `max-attempts`?"),
+        ("bounds = { events = 0 }", "line 14, column 21: subscriptions.s.bounds.events: invalid value: integer `0`"),
+        ("grace = \"10\"", "subscriptions.s.grace: invalid value: string \"10\", expected a duration"),
+    ];
+    for (line, said) in added {
+        let text =
+            format!("{GOOD}[subscriptions.s]\nconnector = \"calendar\"\ntopics = [\"other\"]\n{line}\n");
+        let mistake = only_mistake(&text);
+        assert_says(&mistake, said);
+    }
+}
+
+#[test]
+fn all_mistakes_come_at_once_in_the_order_of_the_file() {
+    let text = r#"[kafka]
+brokers = ["kafka-1"]
+start-timeout = 3
+[plugins.rest]
+path = "none.wasm"
+batch = "many"
+bacth = 3
+[connectors.Calendar]
+plugin = "rset"
+endpont = "https://calendar.example.gov"
+concurrency = 0
+[subscriptions.a]
+connector = "calendar"
+topics = [3, "b c"]
+[sla.default]
+multiplier = 0
+[extra]
+"#;
+    let errors = check(text).expect_err("a dozen mistakes");
+    let keys: Vec<_> = errors.mistakes().iter().map(|mistake| mistake.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "kafka.brokers[0]",
+            "kafka.start-timeout",
+            "plugins.rest.path",
+            "plugins.rest.batch",
+            "plugins.rest.bacth",
+            "connectors.Calendar",
+            "connectors.Calendar.plugin",
+            "connectors.Calendar.endpont",
+            "connectors.Calendar.concurrency",
+            "subscriptions.a.connector",
+            "subscriptions.a.topics[0]",
+            "subscriptions.a.topics[0]",
+            "sla.default.multiplier",
+            "extra",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_mistake_with_its_name() {
+    let errors = Config::from_file("none/liaison.toml").expect_err("no such file");
+    assert_eq!(errors.len(), 1);
+    assert!(errors.to_string().starts_with("none/liaison.toml: cannot read it ("), "{errors}");
+}
+
+#[test]
+fn the_smallest_file_means_the_defaults() {
+    let checked = check(GOOD).unwrap();
+    assert_eq!(checked.warnings, []);
+    let config = checked.config;
+    assert_eq!(config.kafka.brokers, Brokers::At(vec!["kafka-1:9092".to_owned()]));
+    let (name, connector) = config.connectors.iter().next().unwrap();
+    let made = crate::config::Connector::new(connector.plugin.clone(), connector.egress.endpoint.clone());
+    assert_eq!(format!("{connector:?}"), format!("{made:?}"));
+    let (own, subscription) = config.subscriptions.iter().next().unwrap();
+    let topics = vec!["policy-events".to_owned()];
+    let made = crate::config::Subscription::new(own, name.clone(), topics);
+    assert_eq!(format!("{subscription:?}"), format!("{made:?}"));
+    assert!(subscription.types.is_match("policy.updated") && subscription.types.is_match("a/b"));
+    assert_eq!(config.plugins.values().next().unwrap().path, base().join("Cargo.toml"));
+    assert_eq!(config.runtime.workers, 1, "at most one a subscription");
+    assert_eq!(config.admin, Some("127.0.0.1:9464".parse().unwrap()));
+}
+
+#[test]
+fn what_is_written_is_what_is_used() {
+    let text = r#"[kafka]
+brokers = "embedded"
+properties = { "session.timeout.ms" = 15000, "check.crcs" = true }
+group-prefix = "dept"
+[plugins.p]
+path = "Cargo.toml"
+instances = { warm = 7 }
+limits = { memory = "1MB", log-lines = 0 }
+[transformers.t]
+plugin = "p"
+settings = { at = 2026-01-02T03:04:05Z, n = 1, list = [true] }
+[connectors.c]
+plugin = "p"
+endpoint = "http://127.0.0.1:8080"
+credential = { basic = { username = "u", password = { file = "Cargo.toml" } } }
+allow = ["https://login.example.gov:8443"]
+allow-networks = ["127.0.0.1", "10.0.0.0/8"]
+idempotency-header = false
+[subscriptions.s]
+connector = "c"
+topics = ["a", "b"]
+types = ["policy.*"]
+filter = "event.type == 'a' && event.items.exists(item, item > 1)"
+transformers = ["t"]
+ordering = "none"
+conflict = { policy = "target-wins" }
+sla = { max-attempts = 9 }
+[sla.default]
+max-attempts = 2
+deadline = "1h"
+[sla.x]
+multiplier = 3
+max-attempts = 4
+[admin]
+address = false
+"#;
+    let checked = check(text).unwrap();
+    let config = checked.config;
+    assert_eq!(config.kafka.brokers, Brokers::Embedded);
+    let properties: Vec<_> = config.kafka.properties.into_iter().collect();
+    let expected = [("check.crcs", "true"), ("session.timeout.ms", "15000")];
+    assert_eq!(properties, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let plugin = config.plugins.values().next().unwrap();
+    assert_eq!(plugin.instances, Instances::Warm { calls: 7 });
+    assert_eq!((plugin.limits.memory_bytes, plugin.limits.log_lines), (1_000_000, 0));
+    let transformer = config.transformers.values().next().unwrap();
+    let settings = serde_json::json!({ "at": "2026-01-02T03:04:05Z", "n": 1, "list": [true] });
+    assert_eq!(serde_json::Value::from(transformer.settings.clone()), settings);
+    let egress = &config.connectors.values().next().unwrap().egress;
+    let password = SecretRef::File(base().join("Cargo.toml"));
+    assert_eq!(egress.credential, Some(Credential::Basic { username: "u".to_owned(), password }));
+    assert_eq!(egress.allow[0].ascii_serialization(), "https://login.example.gov:8443");
+    let networks: Vec<_> = egress.allow_networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8"]);
+    assert_eq!(egress.idempotency_header, None);
+    let subscription = config.subscriptions.values().next().unwrap();
+    assert_eq!((subscription.ordering, subscription.group.as_str()), (Ordering::None, "dept.s"));
+    assert_eq!(subscription.conflict, ConflictPolicy::TargetWins);
+    assert!(
+        subscription.types.is_match("policy.updated") && !subscription.types.is_match("schedule.updated")
+    );
+    let (other, own) = (subscription.sla.of("other"), subscription.sla.of("x"));
+    assert_eq!((other.max_attempts, other.multiplier), (9, 2.0));
+    assert_eq!((own.max_attempts, own.multiplier), (9, 3.0));
+    assert_eq!(own.deadline, Some(Duration::from_secs(3600)));
+    assert_eq!(config.admin, None);
+    let warnings: Vec<_> = checked.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["connectors.c.endpoint: the credential travels as plain text; use https outside a test"]
+    );
+}
+
+#[test]
+fn the_pinned_content_is_accepted() {
+    let digest = sha2::Sha256::digest(std::fs::read(base().join("Cargo.toml")).unwrap());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+    let pinned = format!("path = \"Cargo.toml\"\nsha256 = \"{digits}\"");
+    let config = check(&GOOD.replacen("path = \"Cargo.toml\"", &pinned, 1)).unwrap().config;
+    assert_eq!(config.plugins.values().next().unwrap().sha256, Some(digest.into()));
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let text = format!(
+        "{GOOD}[plugins.spare]\npath = \"Cargo.toml\"\n[transformers.t]\nplugin = \"rest\"\n[connectors.c]\nplugin = \"rest\"\n\
+         endpoint = \"https://c\"\n[admin]\naddress = \"0.0.0.0:9464\"\n[kafka.properties]\n\"sasl.password\" = \"x\"\n"
+    );
+    let warnings = check(&text).unwrap().warnings;
+    let said: Vec<_> =
+        warnings.iter().map(|warning| format!("{}: {warning}", warning.position.unwrap().line)).collect();
+    assert_eq!(
+        said,
+        [
+            "11: plugins.spare: no connector or transformer uses it",
+            "13: transformers.t: no subscription uses it",
+            "15: connectors.c: no subscription uses it",
+            "19: admin.address: 0.0.0.0:9464 can be reached from other machines, and asks nobody who they are",
+            "21: kafka.properties.\"sasl.password\": holds a secret as plain text; let nobody but the host read this file",
+        ]
+    );
+}
+
+proptest! {
+    /// Whatever becomes of a file, it is answered, and each mistake stands in it.
+    #[test]
+    fn damage_is_answered_with_mistakes_that_stand_in_the_file(at in any::<Index>(), length in 0..40usize, put in "[\\[\\]{}=.#\"\n a-z0-9é-]{0,6}") {
+        let example: Vec<char> = include_str!("../../../liaison.example.toml").chars().collect();
+        let from = at.index(example.len());
+        let to = (from + length).min(example.len());
+        let text: String = example[..from].iter().chain(&put.chars().collect::<Vec<_>>()).chain(&example[to..]).collect();
+        // The plugins' files are not there, so there is a mistake in any case.
+        let errors = check(&text).expect_err("no plugin can be read");
+        for mistake in errors.mistakes() {
+            prop_assert!(!mistake.text.is_empty());
+            if let Some(position) = mistake.position {
+                let line = text.split('\n').nth(position.line - 1).unwrap();
+                prop_assert!(position.column <= line.chars().count() + 1, "{mistake} at {position:?}");
+            }
+        }
+    }
+}

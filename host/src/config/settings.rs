@@ -1,0 +1,177 @@
+//! The configuration file as people write it: what may stand where, and what each key means.
+//!
+//! Serde reads it and schemars describes it from the same types; the comments here are what an editor shows. Every
+//! key is optional here, so that reading never stops at one that is missing: `validate` names what is, and `defaults`
+//! holds what stands in. Nothing here checks a value beyond its form.
+
+mod connectors;
+mod subscriptions;
+mod values;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub(super) use connectors::{BreakerSettings, ConnectorSettings, CredentialSettings, SecretSettings};
+pub(super) use subscriptions::{
+    BoundsSettings, ConflictSettings, OrderingSetting, PolicySetting, SlaSettings, SubscriptionSettings,
+};
+pub(super) use values::{BrokersSetting, ByteSize, Count, DurationText, PropertyText, TextOrFalse};
+
+/// The configuration of a liaison host.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+#[schemars(title = "liaison configuration")]
+pub(super) struct Settings {
+    /// Where the events come from.
+    #[schemars(required)]
+    pub(super) kafka: Option<KafkaSettings>,
+    /// The plugins, each under a name of its own.
+    #[serde(default)]
+    pub(super) plugins: BTreeMap<String, PluginSettings>,
+    /// Transformer plugins with their settings, each under a name of its own.
+    #[serde(default)]
+    pub(super) transformers: BTreeMap<String, TransformerSettings>,
+    /// Connector plugins with the external system of each, each under a name of its own.
+    #[serde(default)]
+    pub(super) connectors: BTreeMap<String, ConnectorSettings>,
+    /// Which events go to which connector, each under a name of its own.
+    #[serde(default)]
+    pub(super) subscriptions: BTreeMap<String, SubscriptionSettings>,
+    /// What is promised for each event type. `default` holds for every type; a type's own table changes what it names.
+    #[serde(default)]
+    pub(super) sla: BTreeMap<String, SlaSettings>,
+    /// Who is told when something needs a person.
+    #[serde(default)]
+    pub(super) alerts: AlertsSettings,
+    /// Health and metrics.
+    #[serde(default)]
+    pub(super) admin: AdminSettings,
+    /// The host's own process.
+    #[serde(default)]
+    pub(super) runtime: RuntimeSettings,
+}
+
+/// Where the events come from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct KafkaSettings {
+    /// The brokers to start from, `host:port` each, or `"embedded"` for one inside the process that keeps nothing.
+    #[schemars(required)]
+    pub(super) brokers: Option<BrokersSetting>,
+    /// Further properties of librdkafka, such as `security.protocol`.
+    #[serde(default)]
+    pub(super) properties: BTreeMap<String, PropertyText>,
+    /// How long to wait for the brokers at start.
+    pub(super) start_timeout: Option<DurationText>,
+    /// The record header that holds the type of an event that is no CloudEvent.
+    pub(super) type_header: Option<String>,
+    /// How often offsets are committed.
+    pub(super) commit_interval: Option<DurationText>,
+    /// The consumer group of a subscription is this, a dot and the subscription's name.
+    pub(super) group_prefix: Option<String>,
+}
+
+/// A WebAssembly component.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct PluginSettings {
+    /// The component's file; a relative one is looked for beside this file.
+    #[schemars(required)]
+    pub(super) path: Option<String>,
+    /// The only content that will be loaded: 64 hexadecimal digits.
+    pub(super) sha256: Option<String>,
+    /// How long an instance lives.
+    pub(super) instances: Option<InstancesSetting>,
+    /// The most events in one call.
+    pub(super) batch: Option<Count<1>>,
+    /// What one call may use.
+    #[serde(default)]
+    pub(super) limits: LimitsSettings,
+}
+
+/// How long an instance of a plugin lives.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum InstancesSetting {
+    /// One call: nothing passes from one batch to the next.
+    Fresh,
+    /// This many calls, for guests that are slow to start.
+    Warm(Count<1>),
+}
+
+/// What one call of a plugin may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct LimitsSettings {
+    /// Time on the CPU.
+    pub(super) cpu_time: Option<DurationText>,
+    /// Time on the clock.
+    pub(super) wall_time: Option<DurationText>,
+    /// Memory of one instance.
+    pub(super) memory: Option<ByteSize>,
+    /// All text and lists of one answer together.
+    pub(super) result: Option<ByteSize>,
+    /// Lines written to the log; further ones are dropped.
+    pub(super) log_lines: Option<Count<0>>,
+    /// Steps that one attempt may take.
+    pub(super) steps: Option<Count<1>>,
+    /// Effects that one step may ask for.
+    pub(super) effects: Option<Count<1>>,
+}
+
+/// A transformer plugin with its settings.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct TransformerSettings {
+    /// The name of the plugin.
+    #[schemars(required)]
+    pub(super) plugin: Option<String>,
+    /// The plugin's own settings.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub(super) settings: toml::Table,
+}
+
+/// Who is told when something needs a person.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct AlertsSettings {
+    /// A Standard Webhooks 1.0.0 endpoint.
+    pub(super) webhook: Option<WebhookSettings>,
+}
+
+/// A Standard Webhooks 1.0.0 endpoint.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct WebhookSettings {
+    /// Where alerts are posted.
+    #[schemars(required)]
+    pub(super) url: Option<String>,
+    /// What they are signed with: `whsec_` and base64.
+    #[schemars(required)]
+    pub(super) secret: Option<SecretSettings>,
+}
+
+/// Health and metrics.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct AdminSettings {
+    /// The address and port they are served at, or `false` for nowhere.
+    pub(super) address: Option<TextOrFalse>,
+}
+
+/// The host's own process.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct RuntimeSettings {
+    /// Threads that run subscriptions. Default: one a core, at most one a subscription.
+    pub(super) workers: Option<Count<1>>,
+    /// Where compiled plugins are kept. Default: `liaison` in the user's cache folder.
+    pub(super) cache: Option<String>,
+    /// Plugin instances that may exist at the same time, at least: more where the subscriptions need more.
+    pub(super) instances: Option<Count<1>>,
+    /// Call every plugin twice and compare the answers. Default: true in a debug build.
+    pub(super) call_twice: Option<bool>,
+}

@@ -1,0 +1,111 @@
+//! `[connectors.NAME]` as people write it.
+//!
+//! Form alone, as in `settings`; secrets are only ever named here.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{ByteSize, Count, DurationText, TextOrFalse};
+
+/// A connector plugin with one external system.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct ConnectorSettings {
+    /// The name of the plugin.
+    #[schemars(required)]
+    pub(in crate::config) plugin: Option<String>,
+    /// The external system's address: http or https, with a path if need be.
+    #[schemars(required)]
+    pub(in crate::config) endpoint: Option<String>,
+    /// Sent with each request to the endpoint's own origin, and to no other.
+    pub(in crate::config) credential: Option<CredentialSettings>,
+    /// Origins that may be reached beside the endpoint's own, such as `https://login.example.gov`.
+    #[serde(default)]
+    pub(in crate::config) allow: Vec<String>,
+    /// Networks that may be reached although they are not public, such as `10.1.0.0/16`.
+    #[serde(default)]
+    pub(in crate::config) allow_networks: Vec<String>,
+    /// The plugin's own settings.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub(in crate::config) settings: toml::Table,
+    /// Deliveries of one subscription at work at the same time.
+    pub(in crate::config) concurrency: Option<Count<1>>,
+    /// How long to wait for a connection.
+    pub(in crate::config) connect_timeout: Option<DurationText>,
+    /// Idle connections are closed after this.
+    pub(in crate::config) idle_timeout: Option<DurationText>,
+    /// The largest body of a reply.
+    pub(in crate::config) max_reply: Option<ByteSize>,
+    /// The header that carries the idempotency key, or `false` to send none.
+    pub(in crate::config) idempotency_header: Option<TextOrFalse>,
+    /// The key in quotes, as draft-ietf-httpapi-idempotency-key-header-07 wants it, or bare.
+    pub(in crate::config) idempotency_quoted: Option<bool>,
+    /// PEM certificates trusted beside the system's.
+    pub(in crate::config) ca_file: Option<PathBuf>,
+    /// When the external system counts as down, and how it is probed.
+    #[serde(default)]
+    pub(in crate::config) breaker: BreakerSettings,
+}
+
+/// What the external system knows us by: one of these.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum CredentialSettings {
+    /// `Authorization: Bearer …`
+    Bearer(SecretSettings),
+    /// `Authorization: Basic …`
+    Basic(BasicCredential),
+    /// Any other header.
+    Header(HeaderCredential),
+}
+
+/// A user and a password.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct BasicCredential {
+    /// The user.
+    #[schemars(required)]
+    pub(in crate::config) username: Option<String>,
+    /// The password.
+    #[schemars(required)]
+    pub(in crate::config) password: Option<SecretSettings>,
+}
+
+/// A header and its value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct HeaderCredential {
+    /// The header's name.
+    #[schemars(required)]
+    pub(in crate::config) name: Option<String>,
+    /// Its value.
+    #[schemars(required)]
+    pub(in crate::config) value: Option<SecretSettings>,
+}
+
+/// Where a secret is found: one of these.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum SecretSettings {
+    /// An environment variable.
+    Env(String),
+    /// A file; a relative one is looked for beside this file.
+    File(PathBuf),
+}
+
+/// When the external system counts as down, and how it is probed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct BreakerSettings {
+    /// Failures in a row, of at least two events, after which it counts as down.
+    pub(in crate::config) failures: Option<Count<1>>,
+    /// The wait before the first probe. It doubles with each further one.
+    pub(in crate::config) probe_interval: Option<DurationText>,
+    /// The longest wait between two probes.
+    pub(in crate::config) max_probe_interval: Option<DurationText>,
+    /// Down for longer than this, the subscription's partitions pause.
+    pub(in crate::config) pause_after: Option<DurationText>,
+}

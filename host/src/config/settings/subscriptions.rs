@@ -1,0 +1,113 @@
+//! `[subscriptions.NAME]` and `[sla.TYPE]` as people write them.
+//!
+//! Form alone, as in `settings`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{ByteSize, Count, DurationText};
+
+/// Which events go to which connector.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct SubscriptionSettings {
+    /// The name of the connector.
+    #[schemars(required)]
+    pub(in crate::config) connector: Option<String>,
+    /// The topics to read.
+    #[schemars(required)]
+    pub(in crate::config) topics: Option<Vec<String>>,
+    /// The event types to deliver, `*` standing for any text; the others settle at once.
+    pub(in crate::config) types: Option<Vec<String>>,
+    /// A CEL expression over `event` that must be true, such as `event.subject.startsWith("unit/")`.
+    pub(in crate::config) filter: Option<String>,
+    /// The names of the transformers, in the order they are called.
+    #[serde(default)]
+    pub(in crate::config) transformers: Vec<String>,
+    /// What an event waits for.
+    pub(in crate::config) ordering: Option<OrderingSetting>,
+    /// Who wins when the external system holds something newer or different.
+    #[serde(default)]
+    pub(in crate::config) conflict: ConflictSettings,
+    /// The consumer group. Default: the group prefix, a dot and the subscription's name.
+    pub(in crate::config) group: Option<String>,
+    /// Where events go that were given up. Default: `liaison.dead-letters.` and the subscription's name.
+    pub(in crate::config) dead_letter_topic: Option<String>,
+    /// What this subscription promises otherwise than `[sla]`, for every event type.
+    #[serde(default)]
+    pub(in crate::config) sla: SlaSettings,
+    /// What may be held in memory: events that are read and not settled.
+    #[serde(default)]
+    pub(in crate::config) bounds: BoundsSettings,
+    /// How long a revoked partition or a shutdown waits for what is in flight.
+    pub(in crate::config) grace: Option<DurationText>,
+}
+
+/// What an event waits for.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum OrderingSetting {
+    /// The events of its key that came before it.
+    Key,
+    /// No other event.
+    None,
+}
+
+/// Who wins when the external system holds something newer or different.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct ConflictSettings {
+    /// The rule.
+    pub(in crate::config) policy: Option<PolicySetting>,
+    /// With `newest-wins`: the JSON pointer of what is compared.
+    pub(in crate::config) version: Option<String>,
+}
+
+/// How a conflict is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum PolicySetting {
+    /// The larger version.
+    NewestWins,
+    /// The event.
+    SourceWins,
+    /// The external system.
+    TargetWins,
+    /// A person decides: the event becomes a dead letter.
+    Manual,
+}
+
+/// What is promised for one event.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct SlaSettings {
+    /// Attempts before it becomes a dead letter.
+    pub(in crate::config) max_attempts: Option<Count<1>>,
+    /// The wait before the second attempt.
+    pub(in crate::config) initial_interval: Option<DurationText>,
+    /// Each further wait is this much longer: at least 1.
+    #[schemars(range(min = 1.0))]
+    pub(in crate::config) multiplier: Option<f64>,
+    /// The longest wait between two attempts.
+    pub(in crate::config) max_interval: Option<DurationText>,
+    /// How long one attempt may take.
+    pub(in crate::config) attempt_timeout: Option<DurationText>,
+    /// From the record's timestamp until it is settled: an objective that is watched. Default: none.
+    pub(in crate::config) deadline: Option<DurationText>,
+    /// From the first attempt until it becomes a dead letter.
+    pub(in crate::config) give_up_after: Option<DurationText>,
+    /// Alert on a dead letter and on a missed deadline.
+    pub(in crate::config) alert: Option<bool>,
+}
+
+/// What one subscription may hold in memory: events that are read and not settled.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct BoundsSettings {
+    /// Events.
+    pub(in crate::config) events: Option<Count<1>>,
+    /// Their keys, values and headers together.
+    pub(in crate::config) bytes: Option<ByteSize>,
+    /// A partition with more than this, of which none settles for 5 s, is paused.
+    pub(in crate::config) events_per_partition: Option<Count<1>>,
+}

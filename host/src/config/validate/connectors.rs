@@ -1,0 +1,178 @@
+//! Checks `[connectors]`: what each may reach, with which credential, and when it counts as down.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use http::HeaderName;
+use ipnet::IpNet;
+use url::{Origin, Url};
+
+use super::{Checker, plugins, secrets, set};
+use crate::config::document::KeyPath;
+use crate::config::settings::{
+    BreakerSettings, ConnectorSettings, CredentialSettings, SecretSettings, TextOrFalse,
+};
+use crate::config::{Breaker, Connector, ConnectorName, Credential, Egress, SecretRef};
+
+pub(super) fn connectors(
+    settings: BTreeMap<String, ConnectorSettings>,
+    checker: &mut Checker<'_>,
+) -> BTreeMap<ConnectorName, Connector> {
+    let checked = settings.into_iter().map(|(name, settings)| {
+        let path = KeyPath::of(&["connectors", &name]);
+        checker.name(&path, &name);
+        (ConnectorName::new(&name), connector(&path, settings, checker))
+    });
+    checked.collect()
+}
+
+fn connector(path: &KeyPath, mut settings: ConnectorSettings, checker: &mut Checker<'_>) -> Connector {
+    let plugin = plugins::plugin_name(path, settings.plugin.take(), checker);
+    let own = plugins::own_settings(path, std::mem::take(&mut settings.settings), checker);
+    let mut connector = Connector::new(plugin, endpoint(path, settings.endpoint.take(), checker));
+    connector.settings = own;
+    set(&mut connector.concurrency, settings.concurrency);
+    breaker(&path.key("breaker"), &settings.breaker, &mut connector.breaker, checker);
+    egress(path, settings, &mut connector.egress, checker);
+    connector
+}
+
+/// The endpoint; where it is wrong, some other, so that the checks go on.
+fn endpoint(path: &KeyPath, text: Option<String>, checker: &mut Checker<'_>) -> Url {
+    let path = path.key("endpoint");
+    let text = checker.required(&path, text, "write the external system's address");
+    let url = text.and_then(|text| checker.http_url(&path, &text));
+    if url.as_ref().is_some_and(|url| url.query().is_some()) {
+        checker.mistake(
+            &path,
+            "must hold no query (`?…`), which a request's own path cannot follow; leave it to the plugin",
+        );
+    }
+    url.unwrap_or_else(|| Url::parse("https://invalid/").expect("an address"))
+}
+
+fn egress(path: &KeyPath, settings: ConnectorSettings, egress: &mut Egress, checker: &mut Checker<'_>) {
+    egress.credential =
+        settings.credential.and_then(|settings| credential(&path.key("credential"), settings, checker));
+    if egress.credential.is_some() && egress.endpoint.scheme() == "http" {
+        checker
+            .warning(&path.key("endpoint"), "the credential travels as plain text; use https outside a test");
+    }
+    let allow = path.key("allow");
+    let origins = settings.allow.iter().enumerate();
+    egress.allow = origins.filter_map(|(index, text)| origin(&allow.index(index), text, checker)).collect();
+    let allow = path.key("allow-networks");
+    let networks = settings.allow_networks.iter().enumerate();
+    egress.allow_networks =
+        networks.filter_map(|(index, text)| network(&allow.index(index), text, checker)).collect();
+    checker.not_zero(&path.key("connect-timeout"), settings.connect_timeout);
+    checker.not_zero(&path.key("idle-timeout"), settings.idle_timeout);
+    set(&mut egress.connect_timeout, settings.connect_timeout);
+    set(&mut egress.idle_timeout, settings.idle_timeout);
+    set(&mut egress.max_reply_bytes, settings.max_reply);
+    match settings.idempotency_header {
+        None => {}
+        Some(TextOrFalse::False) => egress.idempotency_header = None,
+        Some(TextOrFalse::Text(name)) => {
+            egress.idempotency_header = header_name(&path.key("idempotency-header"), &name, checker);
+        }
+    }
+    set(&mut egress.idempotency_quoted, settings.idempotency_quoted);
+    egress.ca_file = settings.ca_file.map(|file| ca_file(&path.key("ca-file"), checker.path(file), checker));
+}
+
+fn credential(path: &KeyPath, settings: CredentialSettings, checker: &mut Checker<'_>) -> Option<Credential> {
+    match settings {
+        CredentialSettings::Bearer(secret) => {
+            Some(Credential::Bearer(secrets::secret(&path.key("bearer"), secret, checker)))
+        }
+        CredentialSettings::Basic(basic) => {
+            let path = path.key("basic");
+            let username = checker.required(&path.key("username"), basic.username, "write the user's name");
+            if username.as_ref().is_some_and(|name| name.contains(':')) {
+                checker.mistake(&path.key("username"), "must hold no colon (RFC 7617)");
+            }
+            let password = required_secret(&path.key("password"), basic.password, checker);
+            Some(Credential::Basic { username: username?, password: password? })
+        }
+        CredentialSettings::Header(header) => {
+            let path = path.key("header");
+            let name = checker.required(&path.key("name"), header.name, "write the header's name");
+            let name = name.and_then(|name| header_name(&path.key("name"), &name, checker));
+            let value = required_secret(&path.key("value"), header.value, checker);
+            Some(Credential::Header { name: name?, value: value? })
+        }
+    }
+}
+
+fn required_secret(
+    path: &KeyPath,
+    settings: Option<SecretSettings>,
+    checker: &mut Checker<'_>,
+) -> Option<SecretRef> {
+    let settings = checker.required(path, settings, "write { env = \"…\" } or { file = \"…\" }");
+    settings.map(|settings| secrets::secret(path, settings, checker))
+}
+
+fn header_name(path: &KeyPath, text: &str, checker: &mut Checker<'_>) -> Option<HeaderName> {
+    let name = text.parse();
+    if name.is_err() {
+        checker.mistake(path, format!("`{text}` is not the name of a header; use letters, digits and `-`"));
+    }
+    name.ok()
+}
+
+fn origin(path: &KeyPath, text: &str, checker: &mut Checker<'_>) -> Option<Origin> {
+    let url = checker.http_url(path, text)?;
+    if url.path() != "/" || url.query().is_some() {
+        let origin = url.origin().ascii_serialization();
+        checker.mistake(path, format!("`{text}` is more than an origin; write \"{origin}\""));
+    }
+    Some(url.origin())
+}
+
+/// A network such as `10.1.0.0/16`, or one address.
+fn network(path: &KeyPath, text: &str, checker: &mut Checker<'_>) -> Option<IpNet> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => Some(IpNet::from(address)),
+        Err(_) => text.parse::<IpNet>().ok(),
+    };
+    let Some(network) = network else {
+        let text = format!("`{text}` is not a network; write such as \"10.1.0.0/16\" or \"192.168.7.9\"");
+        checker.mistake(path, text);
+        return None;
+    };
+    if network.trunc() != network {
+        let (all, one) = (network.trunc(), network.addr());
+        checker.mistake(path, format!("`{text}` is one address of {all}; write \"{all}\" or \"{one}\""));
+    }
+    Some(network)
+}
+
+fn ca_file(path: &KeyPath, file: PathBuf, checker: &mut Checker<'_>) -> PathBuf {
+    match secrets::filled_file(&file) {
+        Err(problem) => checker.mistake(path, problem),
+        Ok(text) if !text.contains("-----BEGIN CERTIFICATE-----") => {
+            checker.mistake(path, format!("{} holds no PEM certificate; export it as PEM", file.display()));
+        }
+        Ok(_) => {}
+    }
+    file
+}
+
+fn breaker(path: &KeyPath, settings: &BreakerSettings, breaker: &mut Breaker, checker: &mut Checker<'_>) {
+    checker.not_zero(&path.key("probe-interval"), settings.probe_interval);
+    set(&mut breaker.failures, settings.failures);
+    set(&mut breaker.probe_interval, settings.probe_interval);
+    set(&mut breaker.max_probe_interval, settings.max_probe_interval);
+    set(&mut breaker.pause_after, settings.pause_after);
+    if breaker.probe_interval > breaker.max_probe_interval {
+        let blamed = if settings.probe_interval.is_some() { "probe-interval" } else { "max-probe-interval" };
+        let (first, longest) = (breaker.probe_interval, breaker.max_probe_interval);
+        let text = format!(
+            "`probe-interval` is {first:?} and `max-probe-interval` only {longest:?}; raise the latter"
+        );
+        checker.mistake(&path.key(blamed), text);
+    }
+}

@@ -1,0 +1,184 @@
+//! Checks `[plugins]` and `[transformers]`: that each plugin's file is there, and is the one that was pinned.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::{Checker, set};
+use crate::config::document::KeyPath;
+use crate::config::settings::{InstancesSetting, LimitsSettings, PluginSettings, TransformerSettings};
+use crate::config::{Instances, Limits, Plugin, PluginName, Transformer, TransformerName};
+
+pub(super) fn plugins(
+    settings: BTreeMap<String, PluginSettings>,
+    checker: &mut Checker<'_>,
+) -> BTreeMap<PluginName, Plugin> {
+    let checked = settings.into_iter().map(|(name, settings)| {
+        let path = KeyPath::of(&["plugins", &name]);
+        checker.name(&path, &name);
+        (PluginName::new(&name), plugin(&path, settings, checker))
+    });
+    checked.collect()
+}
+
+pub(super) fn transformers(
+    settings: BTreeMap<String, TransformerSettings>,
+    checker: &mut Checker<'_>,
+) -> BTreeMap<TransformerName, Transformer> {
+    let checked = settings.into_iter().map(|(name, settings)| {
+        let path = KeyPath::of(&["transformers", &name]);
+        checker.name(&path, &name);
+        let plugin = plugin_name(&path, settings.plugin, checker);
+        let settings = own_settings(&path, settings.settings, checker);
+        (TransformerName::new(&name), Transformer { settings, ..Transformer::new(plugin) })
+    });
+    checked.collect()
+}
+
+/// The plugin that a connector or transformer names.
+pub(super) fn plugin_name(path: &KeyPath, name: Option<String>, checker: &mut Checker<'_>) -> PluginName {
+    let path = path.key("plugin");
+    let name = checker.required(&path, name, "name an entry of [plugins]");
+    if let Some(name) = &name {
+        checker.known(&path, "plugins", name);
+    }
+    PluginName::new(name.as_deref().unwrap_or_default())
+}
+
+/// A plugin's own settings as the JSON that it will see; a date or a time becomes text.
+pub(super) fn own_settings(
+    path: &KeyPath,
+    settings: toml::Table,
+    checker: &mut Checker<'_>,
+) -> serde_json::Map<String, serde_json::Value> {
+    let path = path.key("settings");
+    settings.into_iter().map(|(key, value)| (key.clone(), json(&path.key(&key), value, checker))).collect()
+}
+
+fn json(path: &KeyPath, value: toml::Value, checker: &mut Checker<'_>) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(integer) => integer.into(),
+        toml::Value::Float(float) => {
+            if !float.is_finite() {
+                checker.mistake(path, format!("{float} is no number to a plugin; write a finite one"));
+            }
+            float.into()
+        }
+        toml::Value::Boolean(boolean) => boolean.into(),
+        toml::Value::Datetime(datetime) => datetime.to_string().into(),
+        toml::Value::Array(values) => {
+            let values = values.into_iter().enumerate();
+            values.map(|(index, value)| json(&path.index(index), value, checker)).collect()
+        }
+        toml::Value::Table(table) => {
+            let entries = table.into_iter();
+            entries.map(|(key, value)| (key.clone(), json(&path.key(&key), value, checker))).collect()
+        }
+    }
+}
+
+fn plugin(path: &KeyPath, settings: PluginSettings, checker: &mut Checker<'_>) -> Plugin {
+    let file = checker.required(&path.key("path"), settings.path, "write where the component's file is");
+    let mut plugin = Plugin::new(checker.path(file.as_deref().unwrap_or_default()));
+    plugin.sha256 = settings.sha256.and_then(|digits| pin(&path.key("sha256"), &digits, checker));
+    if file.is_some() {
+        content(path, &plugin, checker);
+    }
+    set(&mut plugin.instances, settings.instances);
+    set(&mut plugin.batch, settings.batch);
+    limits(&path.key("limits"), settings.limits, &mut plugin.limits, checker);
+    plugin
+}
+
+impl From<InstancesSetting> for Instances {
+    fn from(setting: InstancesSetting) -> Self {
+        match setting {
+            InstancesSetting::Fresh => Self::Fresh,
+            InstancesSetting::Warm(calls) => Self::Warm { calls: calls.into() },
+        }
+    }
+}
+
+fn limits(path: &KeyPath, settings: LimitsSettings, limits: &mut Limits, checker: &mut Checker<'_>) {
+    checker.not_zero(&path.key("cpu-time"), settings.cpu_time);
+    checker.not_zero(&path.key("wall-time"), settings.wall_time);
+    let blamed = if settings.wall_time.is_some() { "wall-time" } else { "cpu-time" };
+    set(&mut limits.cpu_time, settings.cpu_time);
+    set(&mut limits.wall_time, settings.wall_time);
+    set(&mut limits.memory_bytes, settings.memory);
+    set(&mut limits.result_bytes, settings.result);
+    set(&mut limits.log_lines, settings.log_lines);
+    set(&mut limits.steps, settings.steps);
+    set(&mut limits.effects, settings.effects);
+    if limits.wall_time < limits.cpu_time && !limits.wall_time.is_zero() {
+        let (cpu, wall) = (limits.cpu_time, limits.wall_time);
+        let text =
+            format!("`cpu-time` is {cpu:?} and `wall-time` only {wall:?}; no call could use all of it");
+        checker.mistake(&path.key(blamed), text);
+    }
+}
+
+/// The digest of 64 hexadecimal digits.
+fn pin(path: &KeyPath, digits: &str, checker: &mut Checker<'_>) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    let is_hex = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hex {
+        checker.mistake(path, "not a sha256; write the 64 hexadecimal digits that `sha256sum` prints");
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// Reports a file that cannot be read, or that is not the pinned one.
+fn content(path: &KeyPath, plugin: &Plugin, checker: &mut Checker<'_>) {
+    let file = plugin.path.display();
+    let found = match plugin.sha256 {
+        None => open(&plugin.path).map(|_| None),
+        Some(_) => sha256(&plugin.path).map(Some),
+    };
+    match found {
+        Err(error) => {
+            checker.mistake(
+                &path.key("path"),
+                format!("cannot read {file} ({error}); build it, or mend the path"),
+            );
+        }
+        Ok(Some(digest)) if plugin.sha256 != Some(digest) => {
+            let digest = hex(&digest);
+            let text =
+                format!("{file} is another file, with sha256 {digest}; write that only if you trust it");
+            checker.mistake(&path.key("sha256"), text);
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Opens a plain file; anything else might never answer.
+fn open(path: &Path) -> io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    File::open(path)
+}
+
+fn sha256(path: &Path) -> io::Result<[u8; 32]> {
+    let mut hash = Sha256::new();
+    io::copy(&mut open(path)?, &mut hash)?;
+    Ok(hash.finalize().into())
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("text grows");
+        text
+    })
+}

@@ -1,0 +1,226 @@
+//! Checks `[subscriptions]`: that each names what exists, selects by rules that can be read, and is in no other's way.
+
+use std::collections::BTreeMap;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::sla::Tables;
+use super::{Checker, set};
+use crate::config::document::KeyPath;
+use crate::config::settings::{
+    BoundsSettings, ConflictSettings, OrderingSetting, PolicySetting, SubscriptionSettings,
+};
+use crate::config::{
+    Bounds, ConflictPolicy, ConnectorName, Ordering, Subscription, SubscriptionName, TransformerName,
+};
+
+pub(super) fn subscriptions(
+    settings: BTreeMap<String, SubscriptionSettings>,
+    group_prefix: &str,
+    tables: &Tables,
+    checker: &mut Checker<'_>,
+) -> BTreeMap<SubscriptionName, Subscription> {
+    let mut subscriptions = BTreeMap::new();
+    for (name, settings) in settings {
+        let path = KeyPath::of(&["subscriptions", &name]);
+        checker.name(&path, &name);
+        let name = SubscriptionName::new(&name);
+        let subscription = subscription(&path, &name, settings, group_prefix, tables, checker);
+        subscriptions.insert(name, subscription);
+    }
+    check_groups(&subscriptions, checker);
+    check_dead_letter_topics(&subscriptions, checker);
+    subscriptions
+}
+
+fn subscription(
+    path: &KeyPath,
+    name: &SubscriptionName,
+    settings: SubscriptionSettings,
+    group_prefix: &str,
+    tables: &Tables,
+    checker: &mut Checker<'_>,
+) -> Subscription {
+    let connector = connector_name(&path.key("connector"), settings.connector, checker);
+    let topics = topics(&path.key("topics"), settings.topics, checker);
+    let mut subscription = Subscription::new(name, connector, topics);
+    if let Some(types) = settings.types {
+        subscription.types = self::types(&path.key("types"), &types, checker);
+    }
+    if let Some(filter) = &settings.filter {
+        check_filter(&path.key("filter"), filter, checker);
+    }
+    subscription.filter = settings.filter;
+    subscription.transformers = transformers(&path.key("transformers"), &settings.transformers, checker);
+    set(&mut subscription.ordering, settings.ordering);
+    if let Some(policy) = conflict(&path.key("conflict"), settings.conflict, checker) {
+        subscription.conflict = policy;
+    }
+    subscription.group = format!("{group_prefix}.{name}");
+    if settings.group.as_ref().is_some_and(String::is_empty) {
+        checker.mistake(&path.key("group"), "must not be empty; leave it out for the default");
+    }
+    set(&mut subscription.group, settings.group);
+    if let Some(topic) = &settings.dead_letter_topic {
+        check_topic(&path.key("dead-letter-topic"), topic, checker);
+    }
+    set(&mut subscription.dead_letter_topic, settings.dead_letter_topic);
+    subscription.sla = tables.of(&path.key("sla"), &settings.sla, checker);
+    bounds(&settings.bounds, &mut subscription.bounds);
+    set(&mut subscription.grace, settings.grace);
+    subscription
+}
+
+impl From<OrderingSetting> for Ordering {
+    fn from(setting: OrderingSetting) -> Self {
+        match setting {
+            OrderingSetting::Key => Self::Key,
+            OrderingSetting::None => Self::None,
+        }
+    }
+}
+
+fn connector_name(path: &KeyPath, name: Option<String>, checker: &mut Checker<'_>) -> ConnectorName {
+    let name = checker.required(path, name, "name an entry of [connectors]");
+    if let Some(name) = &name {
+        checker.known(path, "connectors", name);
+    }
+    ConnectorName::new(name.as_deref().unwrap_or_default())
+}
+
+fn transformers(path: &KeyPath, names: &[String], checker: &mut Checker<'_>) -> Vec<TransformerName> {
+    for (index, name) in names.iter().enumerate() {
+        checker.known(&path.index(index), "transformers", name);
+    }
+    names.iter().map(|name| TransformerName::new(name)).collect()
+}
+
+fn topics(path: &KeyPath, topics: Option<Vec<String>>, checker: &mut Checker<'_>) -> Vec<String> {
+    let topics = checker.required(path, topics, "write such as [\"policy-events\"]").unwrap_or_default();
+    if checker.document.has_empty_list(path) {
+        checker.mistake(path, "names no topic; write such as [\"policy-events\"]");
+    }
+    for (index, topic) in topics.iter().enumerate() {
+        check_topic(&path.index(index), topic, checker);
+        if topics[..index].contains(topic) {
+            checker.mistake(&path.index(index), format!("`{topic}` stands here twice; leave one out"));
+        }
+    }
+    topics
+}
+
+/// What Kafka allows as the name of a topic.
+fn check_topic(path: &KeyPath, topic: &str, checker: &mut Checker<'_>) {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_name =
+        (1..=249).contains(&topic.len()) && topic.bytes().all(is_legal) && !matches!(topic, "." | "..");
+    if !is_name {
+        let text = format!("`{topic}` is not a topic; use 1 to 249 letters, digits, `.`, `_` and `-`");
+        checker.mistake(path, text);
+    }
+}
+
+fn types(path: &KeyPath, patterns: &[String], checker: &mut Checker<'_>) -> GlobSet {
+    if checker.document.has_empty_list(path) {
+        checker.mistake(path, "selects no event; write [\"*\"] for every type");
+    }
+    let mut set = GlobSetBuilder::new();
+    for (index, pattern) in patterns.iter().enumerate() {
+        match GlobBuilder::new(pattern).build() {
+            Ok(glob) => {
+                set.add(glob);
+            }
+            Err(error) => {
+                let text =
+                    format!("`{pattern}` is not a pattern ({}); write such as \"policy.*\"", error.kind());
+                checker.mistake(&path.index(index), text);
+            }
+        }
+    }
+    set.build().unwrap_or_else(|error| {
+        checker.mistake(path, format!("too much to match ({error}); use fewer or simpler patterns"));
+        GlobSet::empty()
+    })
+}
+
+fn check_filter(path: &KeyPath, filter: &str, checker: &mut Checker<'_>) {
+    match cel::Program::compile(filter) {
+        Err(errors) => {
+            for error in errors.errors {
+                let column = error.pos.1;
+                let text = format!("not a CEL expression: {} at character {column} of `{filter}`", error.msg);
+                checker.mistake(path, text);
+            }
+        }
+        Ok(program) if !program.references().has_variable("event") => {
+            checker.mistake(path, "never looks at `event`; write such as `event.type == \"policy.updated\"`");
+        }
+        Ok(_) => {}
+    }
+}
+
+fn conflict(path: &KeyPath, settings: ConflictSettings, checker: &mut Checker<'_>) -> Option<ConflictPolicy> {
+    let policy = settings.policy.unwrap_or(PolicySetting::NewestWins);
+    let pointer = path.key("version");
+    if settings.version.is_some() && policy != PolicySetting::NewestWins {
+        checker.mistake(&pointer, "only `newest-wins` compares versions; leave it out");
+    }
+    match policy {
+        PolicySetting::NewestWins => {
+            let version = settings.version?;
+            if !is_json_pointer(&version) {
+                checker.mistake(
+                    &pointer,
+                    format!("`{version}` is not a JSON pointer; write such as \"/updatedAt\""),
+                );
+            }
+            Some(ConflictPolicy::NewestWins { version })
+        }
+        PolicySetting::SourceWins => Some(ConflictPolicy::SourceWins),
+        PolicySetting::TargetWins => Some(ConflictPolicy::TargetWins),
+        PolicySetting::Manual => Some(ConflictPolicy::Manual),
+    }
+}
+
+/// RFC 6901: nothing, or parts that begin with `/`, where `~` stands only in `~0` and `~1`.
+fn is_json_pointer(text: &str) -> bool {
+    let is_escaped = |rest: &str| rest.starts_with(['0', '1']);
+    (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(is_escaped)
+}
+
+fn bounds(settings: &BoundsSettings, bounds: &mut Bounds) {
+    set(&mut bounds.events, settings.events);
+    set(&mut bounds.bytes, settings.bytes);
+    set(&mut bounds.events_per_partition, settings.events_per_partition);
+}
+
+/// Two subscriptions in one group would each get half of the events.
+fn check_groups(subscriptions: &BTreeMap<SubscriptionName, Subscription>, checker: &mut Checker<'_>) {
+    let mut owners: BTreeMap<&str, &SubscriptionName> = BTreeMap::new();
+    for (name, subscription) in subscriptions {
+        if let Some(other) = owners.insert(&subscription.group, name) {
+            let path = KeyPath::of(&["subscriptions", name.as_str(), "group"]);
+            let group = &subscription.group;
+            let text =
+                format!("`{group}` is the group of `{other}` too; each would miss events, give it its own");
+            checker.mistake(&path, text);
+        }
+    }
+}
+
+/// A dead letter that is read as an event goes round for ever.
+fn check_dead_letter_topics(
+    subscriptions: &BTreeMap<SubscriptionName, Subscription>,
+    checker: &mut Checker<'_>,
+) {
+    for (name, subscription) in subscriptions {
+        let topic = &subscription.dead_letter_topic;
+        if let Some((reader, _)) = subscriptions.iter().find(|(_, other)| other.topics.contains(topic)) {
+            let path = KeyPath::of(&["subscriptions", name.as_str(), "dead-letter-topic"]);
+            let text = format!(
+                "`{topic}` is read as events by `{reader}`; choose a topic that nobody subscribes to"
+            );
+            checker.mistake(&path, text);
+        }
+    }
+}

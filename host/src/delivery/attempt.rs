@@ -1,0 +1,233 @@
+//! One attempt: the rounds of steps and effects from the first call of a connector to its outcome.
+//!
+//! In comes a delivery with no rounds, out goes an [`Attempt`]. How a step is asked for and how an effect is performed
+//! come in as functions, so that this is the same for plugins, for connectors in this process and for tests. It decides
+//! nothing about what follows.
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::breaker::FailureKind;
+use crate::contract::{Delivery, Effect, Failure, Fault, HttpRequest, Outcome, Reply, Step};
+
+/// What one attempt may ask for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) steps: u32,
+    pub(crate) effects: usize,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) result: Result<Outcome, Fault>,
+    /// The last round says that the external system is not well.
+    pub(crate) trouble: Option<FailureKind>,
+    /// The delivery as it was after its last round.
+    pub(crate) delivery: Delivery,
+}
+
+/// Which effect of an attempt one is: both from 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) round: usize,
+    pub(crate) position: usize,
+}
+
+/// Runs an attempt to its outcome. After `until` effects are answered as timed out, and the connector has the last word.
+pub(crate) async fn attempt(
+    mut delivery: Delivery,
+    limits: Limits,
+    until: Instant,
+    step: impl AsyncFn(Delivery) -> (Delivery, Result<Step, Fault>),
+    perform: impl AsyncFn(&Delivery, &HttpRequest, Place) -> Reply,
+) -> Attempt {
+    for _ in 0..limits.steps {
+        let result;
+        (delivery, result) = step(delivery).await;
+        let effects = match result {
+            Ok(Step::Perform(effects)) if effects.is_empty() => {
+                return end(delivery, Err(Fault::Nonsense("a step that performs nothing".into())));
+            }
+            Ok(Step::Perform(effects)) if effects.len() > limits.effects => {
+                let (asked, limit) = (effects.len(), limits.effects);
+                let text =
+                    format!("a step that performs {asked} effects, more than {limit} (limits.effects)");
+                return end(delivery, Err(Fault::Nonsense(text)));
+            }
+            Ok(Step::Perform(effects)) => effects,
+            Ok(Step::Settle(outcome)) => return end(delivery, Ok(outcome)),
+            Err(fault) => return end(delivery, Err(fault)),
+        };
+        let replies = perform_round(&delivery, &effects, until, &perform).await;
+        delivery.rounds.push(replies);
+    }
+    let text = format!("no outcome after {} steps (limits.steps)", limits.steps);
+    end(delivery, Err(Fault::Nonsense(text)))
+}
+
+/// All effects of a step at the same time; replies in their order.
+async fn perform_round(
+    delivery: &Delivery,
+    effects: &[Effect],
+    until: Instant,
+    perform: &impl AsyncFn(&Delivery, &HttpRequest, Place) -> Reply,
+) -> Vec<Reply> {
+    let round = delivery.rounds.len();
+    if Instant::now() >= until {
+        return effects.iter().map(|_| Reply::Failed(Failure::TimedOut)).collect();
+    }
+    let one = async |position: usize, effect: &Effect| match effect {
+        Effect::Http(request) => perform(delivery, request, Place { round, position }).await,
+        Effect::Grpc => Reply::Failed(Failure::Unsupported("gRPC".into())),
+        Effect::Sql => Reply::Failed(Failure::Unsupported("SQL".into())),
+    };
+    match effects {
+        [effect] => vec![one(0, effect).await],
+        several => join_all(several.iter().enumerate().map(|(position, effect)| one(position, effect))).await,
+    }
+}
+
+fn end(delivery: Delivery, result: Result<Outcome, Fault>) -> Attempt {
+    let trouble = delivery.rounds.last().and_then(|round| round.iter().filter_map(trouble).next());
+    Attempt { result, trouble, delivery }
+}
+
+/// What a reply says of the external system's health. 429 is here too: it is not well, only politer.
+fn trouble(reply: &Reply) -> Option<FailureKind> {
+    match reply {
+        Reply::Http(response) if response.status == 429 || response.status >= 500 => {
+            Some(FailureKind::Unavailable)
+        }
+        Reply::Http(_) => None,
+        Reply::Failed(Failure::Connection(_) | Failure::TimedOut) => Some(FailureKind::Connection),
+        Reply::Failed(
+            Failure::NotAllowed(_)
+            | Failure::Invalid(_)
+            | Failure::TooLarge(_)
+            | Failure::Unsupported(_)
+            | Failure::Other(_),
+        ) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::contract::{Body, HttpResponse, Receipt};
+    use crate::event::{Event, Origin};
+
+    const LIMITS: Limits = Limits { steps: 3, effects: 2 };
+
+    fn delivery() -> Delivery {
+        let event = Event {
+            id: "1".into(),
+            source: "/tests".into(),
+            kind: "t".into(),
+            subject: None,
+            time: None,
+            key: None,
+            content_type: None,
+            data: None,
+            attributes: Vec::new(),
+            origin: Origin { topic: "t".into(), partition: 0, offset: 0 },
+        };
+        Delivery {
+            event: Rc::new(event),
+            attempt: 1,
+            now: 0,
+            seed: 0,
+            deadline: None,
+            idempotency_key: "key".into(),
+            resolution: None,
+            rounds: Vec::new(),
+        }
+    }
+
+    fn get(url: &str) -> Effect {
+        Effect::Http(HttpRequest {
+            method: "GET".into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: Body::None,
+            timeout: None,
+            keep_body: false,
+        })
+    }
+
+    fn answer(status: u16) -> Reply {
+        let headers = http::HeaderMap::new();
+        Reply::Http(HttpResponse { status, headers, body: Bytes::new(), kept: None })
+    }
+
+    /// Plays a script: what to answer after each number of rounds.
+    async fn play(script: Vec<Result<Step, Fault>>, status: u16, until: Instant) -> (Attempt, Vec<String>) {
+        let asked = RefCell::new(Vec::new());
+        let step = async |delivery: Delivery| {
+            let result = script[delivery.rounds.len()].clone();
+            (delivery, result)
+        };
+        let perform = async |_: &Delivery, request: &HttpRequest, place: Place| {
+            asked.borrow_mut().push(format!("{}.{} {}", place.round, place.position, request.url));
+            answer(status)
+        };
+        let attempt = attempt(delivery(), LIMITS, until, step, perform).await;
+        (attempt, asked.into_inner())
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[tokio::test]
+    async fn rounds_are_performed_in_order_until_the_outcome() {
+        let done = Outcome::Delivered(Receipt::default());
+        let script = vec![
+            Ok(Step::Perform(vec![get("/a"), get("/b")])),
+            Ok(Step::Perform(vec![get("/c")])),
+            Ok(Step::Settle(done.clone())),
+        ];
+        let (attempt, asked) = play(script, 200, later()).await;
+        assert_eq!(attempt.result, Ok(done));
+        assert_eq!(asked, ["0.0 /a", "0.1 /b", "1.0 /c"]);
+        assert_eq!(attempt.delivery.rounds.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(attempt.trouble, None);
+    }
+
+    #[tokio::test]
+    async fn what_breaks_the_limits_is_nonsense() {
+        let endless = vec![Ok(Step::Perform(vec![get("/a")])); 4];
+        let empty = vec![Ok(Step::Perform(Vec::new()))];
+        let many = vec![Ok(Step::Perform(vec![get("/a"), get("/b"), get("/c")]))];
+        for (script, performed) in [(endless, 3), (empty, 0), (many, 0)] {
+            let (attempt, asked) = play(script, 200, later()).await;
+            assert!(matches!(attempt.result, Err(Fault::Nonsense(_))), "{:?}", attempt.result);
+            assert_eq!(asked.len(), performed);
+        }
+    }
+
+    #[tokio::test]
+    async fn after_its_time_nothing_is_performed_and_the_connector_has_the_last_word() {
+        let rejected = Outcome::Rejected("too late".into());
+        let script = vec![Ok(Step::Perform(vec![get("/a")])), Ok(Step::Settle(rejected.clone()))];
+        let (attempt, asked) = play(script, 200, Instant::now()).await;
+        assert_eq!((attempt.result, attempt.trouble), (Ok(rejected), Some(FailureKind::Connection)));
+        assert!(asked.is_empty());
+        assert!(matches!(attempt.delivery.rounds[0][0], Reply::Failed(Failure::TimedOut)));
+    }
+
+    #[tokio::test]
+    async fn other_effects_are_not_supported_and_a_5xx_is_trouble() {
+        let skipped = Outcome::Skipped("x".into());
+        let script = vec![Ok(Step::Perform(vec![Effect::Grpc, get("/a")])), Ok(Step::Settle(skipped))];
+        let (attempt, _) = play(script, 503, later()).await;
+        assert_eq!(attempt.trouble, Some(FailureKind::Unavailable));
+        assert!(matches!(attempt.delivery.rounds[0][0], Reply::Failed(Failure::Unsupported(_))));
+    }
+}

@@ -1,0 +1,302 @@
+//! The circuit breaker of one subscription: may a delivery start, and is the external system down?
+//!
+//! Pure: results and `now` come in, permits and changes go out. Random numbers come in too (`jitter`, from 0 to 1).
+//! Nothing is dead-lettered because a system is down: while the breaker is open, nothing starts but one probe at a
+//! time, and what failed since the last success costs no attempt.
+//!
+//! ```text
+//!            evidence, denied, trip                 may_start, after the wait
+//!   closed ─────────────────────────▶ open ─────────────────────────────────▶ half-open (one probe)
+//!     ▲                                ▲  probe failed: a longer wait            │
+//!     │                                └─────────────────────────────────────────┤
+//!     └──────────────── any success ─────────────────────────────────────────────┘
+//! ```
+
+mod evidence;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config;
+use evidence::Evidence;
+
+/// The longest that anything asked for by the external system, or configured, holds a connector back: a slip in a
+/// header must not take it out for ever.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Failed probes that are remembered.
+const FAILED_PROBES: usize = 64;
+
+/// Whether a delivery may start now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permit {
+    Yes,
+    /// As the only one: its result decides. Whoever is given this must report the result or give the probe up.
+    Probe,
+    /// Not before then.
+    WaitUntil(Instant),
+    /// Not before the probe that is under way has ended.
+    No,
+}
+
+/// Why the breaker is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    Unavailable,
+    /// Our credentials are refused: the connector's `check` must pass before an event is tried.
+    Denied,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Closed,
+    HalfOpen,
+    Open,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Opened { reason: Reason, until: Instant },
+    Closed,
+}
+
+/// Of what kind a failure was that may be the external system's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No connection, a broken one, or a time-out: no event causes this.
+    Connection,
+    /// The system answered that it cannot (5xx): an event may cause this.
+    Unavailable,
+}
+
+/// One attempt that failed.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure {
+    /// A number that no other event of the connector has.
+    pub event: u64,
+    pub kind: FailureKind,
+    pub retry_after: Option<Duration>,
+    /// When the attempt began.
+    pub began: Instant,
+}
+
+#[derive(Debug)]
+pub struct Breaker {
+    settings: config::Breaker,
+    evidence: Evidence,
+    /// `None` while closed.
+    outage: Option<Outage>,
+    throttled_until: Option<Instant>,
+    last_success: Option<Instant>,
+    last_closed: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Outage {
+    since: Instant,
+    reason: Reason,
+    phase: Phase,
+    /// Probes and checks that failed.
+    failed: u32,
+    /// The events of the latest of them, oldest first.
+    failed_probes: VecDeque<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting { until: Instant },
+    Probing { event: u64 },
+}
+
+impl Breaker {
+    pub fn new(settings: config::Breaker) -> Breaker {
+        Breaker {
+            settings,
+            evidence: Evidence::new(settings.failures),
+            outage: None,
+            throttled_until: None,
+            last_success: None,
+            last_closed: None,
+        }
+    }
+
+    /// May this event's next attempt start? Ask only when it would: `Probe` makes it the probe.
+    pub fn may_start(&mut self, event: u64, now: Instant) -> Permit {
+        if let Some(until) = self.throttled_until {
+            if now < until {
+                return Permit::WaitUntil(until);
+            }
+            self.throttled_until = None;
+        }
+        let Some(outage) = &mut self.outage else {
+            return Permit::Yes;
+        };
+        match outage.phase {
+            Phase::Probing { .. } => Permit::No,
+            Phase::Waiting { until } if now < until => Permit::WaitUntil(until),
+            Phase::Waiting { .. } => {
+                outage.phase = Phase::Probing { event };
+                Permit::Probe
+            }
+        }
+    }
+
+    /// Has this event failed as a probe since the breaker opened? Then probe with another if there is one: were an
+    /// event that fails by itself the only probe ever, it would hold a healthy system closed to all others.
+    pub fn has_failed_as_probe(&self, event: u64) -> bool {
+        self.outage.as_ref().is_some_and(|outage| outage.failed_probes.contains(&event))
+    }
+
+    /// The external system answered as a working one does: delivered, skipped, conflict or rejected.
+    pub fn succeeded(&mut self, now: Instant) -> Option<Change> {
+        self.last_success = Some(now);
+        self.evidence.succeeded(now);
+        self.outage.take()?;
+        self.last_closed = Some(now);
+        self.evidence.clear();
+        Some(Change::Closed)
+    }
+
+    /// The external system could not be reached or could not answer.
+    pub fn failed(&mut self, failure: &Failure, now: Instant, jitter: f64) -> Option<Change> {
+        let Some(outage) = &mut self.outage else {
+            // What began before the last outage ended still speaks of that outage.
+            if self.last_closed.is_some_and(|closed| failure.began <= closed) {
+                return None;
+            }
+            self.evidence.failed(failure.event, failure.kind, now);
+            let is_down = self.evidence.says_down(now);
+            return is_down.then(|| self.open(Reason::Unavailable, failure.retry_after, now, jitter));
+        };
+        if (outage.phase == Phase::Probing { event: failure.event }) {
+            outage.remember(failure.event);
+            outage.wait_longer(&self.settings, failure.retry_after, now, jitter);
+        } else if let (Phase::Waiting { until }, Some(after)) = (&mut outage.phase, failure.retry_after) {
+            *until = (*until).max(now + after.min(LONGEST_WAIT));
+        }
+        None
+    }
+
+    /// The external system asks everyone to wait until then. No failure, and nothing is probed: starts are delayed.
+    pub fn throttled(&mut self, event: u64, until: Instant, now: Instant) {
+        let until = until.min(now + LONGEST_WAIT);
+        self.throttled_until = self.throttled_until.max(Some(until));
+        if let Some(outage) = &mut self.outage
+            && outage.phase == (Phase::Probing { event })
+        {
+            outage.phase = Phase::Waiting { until };
+        }
+    }
+
+    /// The external system refuses our credentials.
+    pub fn denied(&mut self, event: u64, now: Instant, jitter: f64) -> Option<Change> {
+        let Some(outage) = &mut self.outage else {
+            return Some(self.open(Reason::Denied, None, now, jitter));
+        };
+        outage.reason = Reason::Denied;
+        if (outage.phase == Phase::Probing { event }) {
+            outage.remember(event);
+            outage.wait_longer(&self.settings, None, now, jitter);
+        }
+        None
+    }
+
+    /// The connector's `check`, run in place of or before the probe, says that the system is not usable.
+    pub fn probe_check_failed(&mut self, now: Instant, jitter: f64) {
+        if let Some(outage) = &mut self.outage
+            && matches!(outage.phase, Phase::Probing { .. })
+        {
+            outage.wait_longer(&self.settings, None, now, jitter);
+        }
+    }
+
+    /// The probe ended without a word from the external system: its partition was revoked, its plugin failed. Another
+    /// may probe at once.
+    pub fn probe_abandoned(&mut self, event: u64, now: Instant) {
+        if let Some(outage) = &mut self.outage
+            && outage.phase == (Phase::Probing { event })
+        {
+            outage.phase = Phase::Waiting { until: now };
+        }
+    }
+
+    /// A delivery has spent its attempts on failures that may be the system's, the first of them then. If nothing has
+    /// succeeded since, event and system cannot be told apart: [`trip`](Self::trip), and hold the event.
+    pub fn holds_exhausted(&self, first_failure_at: Instant) -> bool {
+        self.last_success.is_none_or(|success| success < first_failure_at)
+    }
+
+    /// Opens without further evidence.
+    pub fn trip(&mut self, now: Instant, jitter: f64) -> Option<Change> {
+        self.outage.is_none().then(|| self.open(Reason::Unavailable, None, now, jitter))
+    }
+
+    /// Is an attempt that failed then to be given back? It is while the system counts as down.
+    pub fn is_refundable(&self, failed_at: Instant) -> bool {
+        self.outage.is_some() && self.last_success.is_none_or(|success| failed_at > success)
+    }
+
+    /// When the external system last answered as a working one does.
+    pub fn last_success(&self) -> Option<Instant> {
+        self.last_success
+    }
+
+    /// How long it has not been closed.
+    pub fn open_for(&self, now: Instant) -> Option<Duration> {
+        self.outage.as_ref().map(|outage| now.saturating_duration_since(outage.since))
+    }
+
+    pub fn reason(&self) -> Option<Reason> {
+        self.outage.as_ref().map(|outage| outage.reason)
+    }
+
+    pub fn state(&self) -> State {
+        match self.outage.as_ref().map(|outage| outage.phase) {
+            None => State::Closed,
+            Some(Phase::Waiting { .. }) => State::Open,
+            Some(Phase::Probing { .. }) => State::HalfOpen,
+        }
+    }
+
+    fn open(&mut self, reason: Reason, retry_after: Option<Duration>, now: Instant, jitter: f64) -> Change {
+        let until = now + wait(&self.settings, 0, retry_after, jitter);
+        let phase = Phase::Waiting { until };
+        self.outage = Some(Outage { since: now, reason, phase, failed: 0, failed_probes: VecDeque::new() });
+        Change::Opened { reason, until }
+    }
+}
+
+impl Outage {
+    fn wait_longer(
+        &mut self,
+        settings: &config::Breaker,
+        retry_after: Option<Duration>,
+        now: Instant,
+        jitter: f64,
+    ) {
+        self.failed = self.failed.saturating_add(1);
+        self.phase = Phase::Waiting { until: now + wait(settings, self.failed, retry_after, jitter) };
+    }
+
+    fn remember(&mut self, event: u64) {
+        self.failed_probes.retain(|earlier| *earlier != event);
+        if self.failed_probes.len() == FAILED_PROBES {
+            self.failed_probes.pop_front();
+        }
+        self.failed_probes.push_back(event);
+    }
+}
+
+/// The wait before the next probe: doubles with each failed one, ± 20 %, and never less than the system asked for.
+fn wait(settings: &config::Breaker, failed: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
+    let factor = 1_u32.checked_shl(failed).unwrap_or(u32::MAX);
+    let interval = settings.probe_interval.saturating_mul(factor);
+    let interval = interval.min(settings.max_probe_interval).min(LONGEST_WAIT);
+    let jitter = if (0.0..=1.0).contains(&jitter) { jitter } else { 1.0 };
+    interval.mul_f64(0.8 + 0.4 * jitter).max(retry_after.unwrap_or_default().min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests;

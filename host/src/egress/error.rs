@@ -1,0 +1,34 @@
+//! What can be wrong with a connector's way out before the first request: the mistakes that `Gateway::new` finds.
+//!
+//! Every message says what failed and what to do; none holds a secret.
+
+use std::path::PathBuf;
+
+use crate::config::secret::SecretError;
+
+/// A connector cannot be reached as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(
+        "{place} holds a character that no HTTP header may carry, such as a line break: store the secret alone"
+    )]
+    SecretNotHeader { place: String },
+    #[error("the user name `{username}` holds a `:`, which basic authentication does not allow (RFC 7617)")]
+    Username { username: String },
+    #[error("the CA file `{}` cannot be read: {source}; it must hold PEM certificates", path.display())]
+    CaFile { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error("the CA file `{}` holds no certificate: it must hold at least one in PEM", path.display())]
+    CaFileEmpty { path: PathBuf },
+    #[error("the CA file `{}` holds a certificate that cannot be used: {source}", path.display())]
+    CaCertificate { path: PathBuf, source: rustls::Error },
+    #[error("the system trusts no certificate: install its CA certificates, or give the connector a CA file")]
+    NoCertificates,
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[source] rustls::Error),
+    #[error("the endpoint {reason}")]
+    Endpoint { reason: &'static str },
+    #[error("the origin `{origin}` cannot be granted: it must be http or https with a host")]
+    Origin { origin: String },
+}

@@ -1,0 +1,384 @@
+//! From a request as a plugin wrote it to one that may be sent: method, headers and body checked, ours added.
+//!
+//! Pure: a request, its call and the connector's constant headers in, an HTTP message out, or which part is wrong.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Uri};
+use http_body_util::Full;
+
+use super::origin::{Origin, OriginIndex, Target};
+use super::secret::credential_header;
+use super::{Call, EgressError};
+use crate::config::Egress;
+use crate::contract::{Body, Failure, HttpRequest, Reply};
+
+/// What is sent.
+pub(super) type Message = Request<Full<Bytes>>;
+
+/// More than any system asks for; servers refuse about as many.
+const MAX_HEADERS: usize = 100;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// What the messages of one connector have in common.
+pub(super) struct Composer {
+    user_agent: HeaderValue,
+    credential: Option<(HeaderName, HeaderValue)>,
+    idempotency: Option<HeaderName>,
+    idempotency_quoted: bool,
+}
+
+impl Composer {
+    /// Reads the credential.
+    pub(super) fn new(settings: &Egress) -> Result<Self, EgressError> {
+        Ok(Self {
+            user_agent: HeaderValue::from_static(concat!("liaison/", env!("CARGO_PKG_VERSION"))),
+            credential: settings.credential.as_ref().map(credential_header).transpose()?,
+            idempotency: settings.idempotency_header.clone(),
+            idempotency_quoted: settings.idempotency_quoted,
+        })
+    }
+
+    /// The message in HTTP/1.1's form; see [`shape`].
+    pub(super) fn compose(
+        &self,
+        request: &HttpRequest,
+        call: &Call<'_>,
+        origin: &Origin,
+        target: Target,
+    ) -> Result<Message, Failure> {
+        let method = method(&request.method)?;
+        let body = body(&request.body, call)?;
+        let mut headers = self.plugin_headers(request, origin)?;
+        if target.origin == OriginIndex::ENDPOINT
+            && let Some((name, value)) = &self.credential
+        {
+            headers.insert(name, value.clone());
+        }
+        if let (Some(name), Some(key)) = (&self.idempotency, call.idempotency_key)
+            && !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS)
+            && !headers.contains_key(name)
+        {
+            headers.insert(name, idempotency_value(key, self.idempotency_quoted)?);
+        }
+        if let Some(traceparent) = call.traceparent
+            && !headers.contains_key(TRACEPARENT)
+        {
+            let value = HeaderValue::from_str(traceparent)
+                .map_err(|_| Failure::Other("the event's traceparent is no header value".to_owned()))?;
+            headers.insert(TRACEPARENT, value);
+        }
+        // RFC 9110, 8.6: said even of an empty body where the method is about one; some servers answer 411 otherwise.
+        if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let mut message = Request::new(Full::new(body));
+        *message.method_mut() = method;
+        *message.uri_mut() = target.path.into();
+        *message.headers_mut() = headers;
+        Ok(message)
+    }
+
+    /// `host` first, as RFC 9110, 7.2 asks, then the plugin's, with our user agent where it gave none.
+    fn plugin_headers(&self, request: &HttpRequest, origin: &Origin) -> Result<HeaderMap, Failure> {
+        if request.headers.len() > MAX_HEADERS {
+            return Err(Failure::Invalid(format!("headers: more than {MAX_HEADERS}")));
+        }
+        let mut headers = HeaderMap::with_capacity(request.headers.len() + 6);
+        headers.insert(header::HOST, origin.host_header.clone());
+        for (name, value) in &request.headers {
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| Failure::Invalid(format!("header {name:?}: not a name (RFC 9110, 5.1)")))?;
+            self.check_name(&name)?;
+            let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+                Failure::Invalid(format!("header `{name}`: a line break or control character in its value"))
+            })?;
+            headers.append(name, value);
+        }
+        headers.entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        Ok(headers)
+    }
+
+    fn check_name(&self, name: &HeaderName) -> Result<(), Failure> {
+        if is_host_header(name) {
+            return Err(Failure::Invalid(format!("header `{name}`: the host sets it")));
+        }
+        if self.credential.as_ref().is_some_and(|(credential, _)| credential == name) {
+            return Err(Failure::Invalid(format!("header `{name}`: it is for the connector's credential")));
+        }
+        Ok(())
+    }
+}
+
+/// Puts the message into the form of the connection it goes over: HTTP/1.1 wants a path and `host`, HTTP/2 the whole
+/// URI and no `host` (RFC 9113, 8.3.1). A message may be shaped again for another connection.
+pub(super) fn shape(message: &mut Message, origin: &Origin, is_http2: bool) {
+    if message.uri().authority().is_some() == is_http2 {
+        return;
+    }
+    let mut parts = std::mem::take(message.uri_mut()).into_parts();
+    if is_http2 {
+        parts.scheme = Some(origin.scheme.clone());
+        parts.authority = Some(origin.authority.clone());
+        message.headers_mut().remove(header::HOST);
+    } else {
+        parts.scheme = None;
+        parts.authority = None;
+        message.headers_mut().insert(header::HOST, origin.host_header.clone());
+    }
+    *message.uri_mut() = Uri::from_parts(parts).expect("all three parts or the path alone are a URI");
+}
+
+fn method(text: &str) -> Result<Method, Failure> {
+    if text.eq_ignore_ascii_case("CONNECT") || text.eq_ignore_ascii_case("TRACE") {
+        return Err(Failure::Invalid(format!("method `{text}`: refused")));
+    }
+    Method::from_bytes(text.as_bytes())
+        .map_err(|_| Failure::Invalid(format!("method {text:?}: not a token (RFC 9110, 9.1)")))
+}
+
+/// Headers that say how the message is carried: a plugin that could set them could smuggle a second request.
+fn is_host_header(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        header::HOST
+            | header::CONTENT_LENGTH
+            | header::TRANSFER_ENCODING
+            | header::CONNECTION
+            | header::TE
+            | header::TRAILER
+            | header::UPGRADE
+            | header::EXPECT
+    ) || matches!(name.as_str(), "keep-alive" | "http2-settings")
+        || name.as_str().starts_with("proxy-")
+}
+
+fn body(body: &Body, call: &Call<'_>) -> Result<Bytes, Failure> {
+    match body {
+        Body::None => Ok(Bytes::new()),
+        Body::Bytes(bytes) => Ok(bytes.clone()),
+        Body::EventData => {
+            call.event_data.cloned().ok_or_else(|| Failure::Invalid("body: the event has no data".to_owned()))
+        }
+        Body::OfReply { round, position } => {
+            match call.rounds.get(*round).and_then(|replies| replies.get(*position)) {
+                Some(Reply::Http(response)) => Ok(response.body.clone()),
+                Some(Reply::Failed(_)) => {
+                    Err(Failure::Invalid(format!("body: reply ({round}, {position}) has none, it failed")))
+                }
+                None => Err(Failure::Invalid(format!("body: there is no reply ({round}, {position})"))),
+            }
+        }
+    }
+}
+
+/// Bare, or as a structured string (RFC 9651, 3.3.3).
+fn idempotency_value(key: &str, quoted: bool) -> Result<HeaderValue, Failure> {
+    let invalid = || Failure::Other("the idempotency key is not printable ASCII".to_owned());
+    if !quoted {
+        return HeaderValue::from_str(key).map_err(|_| invalid());
+    }
+    let mut value = BytesMut::with_capacity(key.len() + 2);
+    value.put_u8(b'"');
+    for byte in key.bytes() {
+        match byte {
+            b'"' | b'\\' => value.put_slice(&[b'\\', byte]),
+            b' '..=b'~' => value.put_u8(byte),
+            _ => return Err(invalid()),
+        }
+    }
+    value.put_u8(b'"');
+    HeaderValue::from_maybe_shared(value.freeze()).map_err(|_| invalid())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use http_body_util::BodyExt as _;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::contract::HttpResponse;
+    use crate::egress::origin::Grants;
+    use crate::egress::tests::{request, secret_file, settings};
+
+    fn call() -> Call<'static> {
+        Call {
+            event_data: None,
+            idempotency_key: None,
+            traceparent: None,
+            rounds: &[],
+            deadline: Instant::now() + Duration::from_secs(1),
+        }
+    }
+
+    fn compose(settings: &Egress, request: &HttpRequest, call: &Call<'_>) -> Result<Message, Failure> {
+        let grants = Grants::new(settings).unwrap();
+        let target = grants.target(&request.url)?;
+        Composer::new(settings).unwrap().compose(request, call, grants.origin(target.origin), target)
+    }
+
+    fn headers(message: &Message) -> BTreeMap<&str, &str> {
+        message.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
+    }
+
+    fn with_header(name: &str, value: &str) -> HttpRequest {
+        HttpRequest { headers: vec![(name.to_owned(), value.to_owned())], ..request("PUT", "/x") }
+    }
+
+    #[test]
+    fn methods_are_tokens_and_never_connect_or_trace() {
+        for (text, fits) in [
+            ("GET", true),
+            ("PROPFIND", true),
+            ("M-SEARCH", true),
+            ("CONNECT", false),
+            ("TRACE", false),
+            ("trace", false),
+            ("", false),
+            ("GET ", false),
+            ("GET / HTTP/1.1\r\nx:", false),
+            ("G\u{e4}T", false),
+        ] {
+            assert_eq!(matches!(method(text), Ok(found) if found == text), fits, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn headers_that_frame_or_forge_are_refused() {
+        let secret = secret_file("message-refused", "hush");
+        let credential = crate::config::Credential::Header {
+            name: HeaderName::from_static("x-api-key"),
+            value: crate::config::SecretRef::File(secret.path.clone()),
+        };
+        let settings = Egress { credential: Some(credential), ..settings("http://h") };
+        let refused = [
+            ("host", "evil.example"),
+            ("Content-Length", "0"),
+            ("transfer-encoding", "chunked"),
+            ("connection", "keep-alive"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("upgrade", "h2c"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-authorization", "Basic x"),
+            ("Proxy-Connection", "keep-alive"),
+            ("expect", "100-continue"),
+            ("http2-settings", "x"),
+            ("X-Api-Key", "mine"),
+            ("x", "a\r\nhost: evil.example"),
+            ("x", "a\nb"),
+            ("x", "a\r"),
+            ("x", "a\0b"),
+            ("x y", "a"),
+            ("x:", "a"),
+            ("x\r\ny", "a"),
+            (":authority", "evil.example"),
+            ("", "a"),
+        ];
+        for (name, value) in refused {
+            let found = compose(&settings, &with_header(name, value), &call());
+            assert!(matches!(found, Err(Failure::Invalid(_))), "{name:?}: {value:?}");
+        }
+        let many = HttpRequest { headers: vec![("x".into(), "y".into()); 101], ..request("PUT", "/x") };
+        assert!(matches!(compose(&settings, &many, &call()), Err(Failure::Invalid(_))));
+    }
+
+    #[test]
+    fn our_headers_are_added_where_the_plugin_gave_none() {
+        let quoted = Egress { idempotency_quoted: true, ..settings("http://h:8080/api") };
+        let bare = settings("http://h:8080/api");
+        let call = Call { idempotency_key: Some("k\"1"), traceparent: Some("00-1-2-01"), ..call() };
+        let agent = concat!("liaison/", env!("CARGO_PKG_VERSION"));
+        let common = [("host", "h:8080"), ("user-agent", agent), ("traceparent", "00-1-2-01")];
+        type Headers = &'static [(&'static str, &'static str)];
+        let cases: [(&Egress, HttpRequest, Headers); 6] = [
+            (&quoted, request("PUT", "/x"), &[("idempotency-key", "\"k\\\"1\""), ("content-length", "0")]),
+            (&bare, request("DELETE", "/x"), &[("idempotency-key", "k\"1")]),
+            (&bare, request("GET", "/x"), &[]),
+            (&bare, request("HEAD", "/x"), &[]),
+            (&bare, request("OPTIONS", "/x"), &[]),
+            (
+                &bare,
+                HttpRequest {
+                    headers: [("Idempotency-Key", "own"), ("traceparent", "own"), ("user-agent", "own")]
+                        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                        .into(),
+                    ..request("DELETE", "/x")
+                },
+                &[("idempotency-key", "own"), ("traceparent", "own"), ("user-agent", "own")],
+            ),
+        ];
+        for (settings, request, own) in cases {
+            let message = compose(settings, &request, &call).unwrap();
+            let mut expected = BTreeMap::from(common);
+            expected.extend(own.iter().copied());
+            assert_eq!(headers(&message), expected, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn the_credential_is_for_the_endpoints_own_origin() {
+        let secret = secret_file("message-credential", "hush");
+        let settings = Egress {
+            credential: Some(crate::config::Credential::Bearer(crate::config::SecretRef::File(
+                secret.path.clone(),
+            ))),
+            allow: vec![url::Url::parse("http://other").unwrap().origin()],
+            ..settings("http://h")
+        };
+        for (url, expected) in
+            [("/x", Some("Bearer hush")), ("http://h/x", Some("Bearer hush")), ("http://other/x", None)]
+        {
+            let message = compose(&settings, &request("GET", url), &call()).unwrap();
+            assert_eq!(headers(&message).get("authorization").copied(), expected, "{url}");
+            assert!(!format!("{message:?}").contains("hush"));
+        }
+    }
+
+    #[test]
+    fn bodies_come_from_where_the_plugin_says() {
+        let data = Bytes::from_static(b"data");
+        let reply =
+            |body| Reply::Http(HttpResponse { status: 200, headers: HeaderMap::new(), body, kept: None });
+        let rounds = [
+            vec![reply(Bytes::from_static(b"0,0"))],
+            vec![Reply::Failed(Failure::TimedOut), reply(Bytes::from_static(b"1,1"))],
+        ];
+        let call = Call { event_data: Some(&data), rounds: &rounds, ..call() };
+        let cases = [
+            (Body::None, Some("")),
+            (Body::Bytes(Bytes::from_static(b"own")), Some("own")),
+            (Body::EventData, Some("data")),
+            (Body::OfReply { round: 0, position: 0 }, Some("0,0")),
+            (Body::OfReply { round: 1, position: 1 }, Some("1,1")),
+            (Body::OfReply { round: 1, position: 0 }, None),
+            (Body::OfReply { round: 1, position: 2 }, None),
+            (Body::OfReply { round: 2, position: 0 }, None),
+        ];
+        for (source, expected) in cases {
+            let found = body(&source, &call).ok();
+            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{source:?}");
+        }
+        let tombstone = Call { event_data: None, ..call };
+        assert!(matches!(body(&Body::EventData, &tombstone), Err(Failure::Invalid(_))));
+    }
+
+    #[tokio::test]
+    async fn a_message_is_shaped_for_either_protocol_and_back() {
+        let settings = settings("http://h:8080/api");
+        let grants = Grants::new(&settings).unwrap();
+        let origin = grants.origin(OriginIndex::ENDPOINT);
+        let mut message = compose(&settings, &request("GET", "/x?y"), &call()).unwrap();
+        assert_eq!((message.uri().to_string().as_str(), headers(&message)["host"]), ("/api/x?y", "h:8080"));
+        shape(&mut message, origin, true);
+        assert_eq!(message.uri().to_string(), "http://h:8080/api/x?y");
+        assert!(!message.headers().contains_key("host"));
+        shape(&mut message, origin, false);
+        assert_eq!((message.uri().to_string().as_str(), headers(&message)["host"]), ("/api/x?y", "h:8080"));
+        assert!(message.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
+}

@@ -1,0 +1,99 @@
+//! What a host does once, without running: deliver one event now, ask every connector and Kafka whether they are usable.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use super::{Host, HostError, Summary, SyncEnd, workers};
+use crate::config::{self, Brokers, ConnectorName};
+use crate::event::Event;
+use crate::kafka::topics::Topics;
+use crate::subscription::filter::{Filter, Verdict};
+use crate::subscription::stages::{Stages, StagesPlan};
+use crate::subscription::unix_ms;
+
+impl Host {
+    /// Delivers one event now to every connector that is subscribed to it, with one attempt each, and says how it ended.
+    /// Nothing is read from Kafka or written to it.
+    pub async fn sync_event(&self, event: &Event) -> Result<Summary, HostError> {
+        let mut plans = Vec::new();
+        for (name, subscription) in &self.config.subscriptions {
+            plans.push((self.stages_plan(name)?, subscription.clone()));
+        }
+        workers::on_a_worker(move |event| sync_all(plans, event), event.clone()).await
+    }
+
+    /// Asks every connector's `check` whether its external system is usable: how that was seen, or why not.
+    pub async fn check_connectors(
+        &self,
+    ) -> Result<BTreeMap<ConnectorName, Result<String, String>>, HostError> {
+        let mut plans = BTreeMap::new();
+        for (name, subscription) in &self.config.subscriptions {
+            plans.entry(subscription.connector.clone()).or_insert(self.stages_plan(name)?);
+        }
+        workers::on_a_worker(check_all, plans).await
+    }
+
+    /// Asks Kafka whether it is there, within `kafka.start-timeout`.
+    pub async fn check_kafka(&self) -> Result<(), HostError> {
+        let Brokers::At(brokers) = &self.config.kafka.brokers else { return Ok(()) };
+        let topics = Topics::new(&self.config.kafka, &brokers.join(","))?;
+        Ok(topics.wait_for_brokers(self.config.kafka.start_timeout).await?)
+    }
+}
+
+async fn sync_all(
+    plans: Vec<(StagesPlan, config::Subscription)>,
+    event: Event,
+) -> Result<Summary, HostError> {
+    let mut summary = Summary::new();
+    let mut runs = Vec::new();
+    for (plan, settings) in plans {
+        let filter = Filter::new(settings.types.clone(), settings.filter.as_deref());
+        let filter = filter.map_err(|source| HostError::Subscription {
+            subscription: plan.subscription.clone(),
+            source: Box::new(source.into()),
+        })?;
+        match filter.verdict(&event) {
+            Verdict::Wanted => {}
+            Verdict::Unwanted(_) => continue,
+            Verdict::Failed(why) => {
+                worst(&mut summary, &plan.connector_name, SyncEnd::Failed(why));
+                continue;
+            }
+        }
+        let stages = Stages::new(&plan)?;
+        let (event, sla) = (event.clone(), *settings.sla.of(&event.kind));
+        runs.push(async move {
+            let end = stages.drive(stages.deliver_now(event, &sla, unix_ms())).await;
+            (plan.connector_name, end)
+        });
+    }
+    for (connector, end) in join_all(runs).await {
+        worst(&mut summary, &connector, end);
+    }
+    Ok(summary)
+}
+
+/// Of several subscriptions of one connector the worst end is told.
+fn worst(summary: &mut Summary, connector: &ConnectorName, end: SyncEnd) {
+    let known = summary.entry(connector.clone()).or_insert_with(|| end.clone());
+    let is_better = matches!((&*known, &end), (SyncEnd::Delivered | SyncEnd::Skipped(_), SyncEnd::Failed(_)));
+    if is_better || matches!((&*known, &end), (SyncEnd::Skipped(_), SyncEnd::Delivered)) {
+        *known = end;
+    }
+}
+
+async fn check_all(
+    plans: BTreeMap<ConnectorName, StagesPlan>,
+) -> Result<BTreeMap<ConnectorName, Result<String, String>>, HostError> {
+    let mut checks = Vec::new();
+    for (name, plan) in plans {
+        let stages = Stages::new(&plan)?;
+        checks.push(async move {
+            let result = stages.drive(stages.check(unix_ms())).await;
+            (name, result)
+        });
+    }
+    Ok(join_all(checks).await.into_iter().collect())
+}

@@ -1,0 +1,150 @@
+//! What every Kafka client of the host shares: its settings, its log lines and its errors.
+//!
+//! In comes the `[kafka]` configuration, out goes a `ClientConfig` to which a producer, a consumer or an admin client
+//! adds its own. librdkafka logs through the `log` crate, filtered by its level, unless a context takes the lines:
+//! [`LogContext`] hands them to `tracing`. Nothing here connects.
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::config;
+
+/// What went wrong between the host and Kafka, beside producing.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    #[error("the Kafka client cannot be set up: {0}; check `properties` in [kafka]")]
+    Settings(#[source] LibraryError),
+    #[error(
+        "no Kafka broker of {bootstrap} answered within {limit:?}: {reason}; check `brokers` in [kafka], and that \
+         its `properties` match the brokers' security settings"
+    )]
+    Unreachable { bootstrap: String, limit: std::time::Duration, reason: String },
+    #[error("topic {topic} cannot be looked up: {source}")]
+    Lookup { topic: String, source: LibraryError },
+    #[error("topic {topic} cannot be created: {source}; create it by hand, or let this client create topics")]
+    Create { topic: String, source: LibraryError },
+    #[error("topic {topic} was created, but did not appear within {limit:?}; look at the brokers' logs")]
+    Invisible { topic: String, limit: std::time::Duration },
+    #[error("topic {topic} cannot be read: {source}")]
+    Read { topic: String, source: LibraryError },
+    #[error("topic {topic} was not read to its end within {limit:?}: {records} records so far")]
+    ReadTimedOut { topic: String, limit: std::time::Duration, records: u64 },
+    #[error("the embedded broker cannot start: {0}")]
+    Embedded(#[source] LibraryError),
+    #[error("the embedded broker cannot start its thread: {0}")]
+    EmbeddedThread(#[source] std::io::Error),
+    #[error("the consumer's thread cannot be started: {0}")]
+    Thread(#[source] std::io::Error),
+    #[error("a task that waited for Kafka was stopped: the host is shutting down")]
+    Stopped,
+}
+
+/// What librdkafka says, kept as a source without showing its type.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+pub struct LibraryError(#[from] rdkafka::error::KafkaError);
+
+/// The settings of every client: the brokers, and over the host's own settings the `properties` as they are.
+///
+/// What a client sets afterwards wins over `properties`; [`set_defaults`] is for what should not.
+pub(crate) fn client_config(settings: &config::Kafka, bootstrap: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set("client.id", "liaison");
+    for (name, value) in &settings.properties {
+        config.set(name, value);
+    }
+    let verbose = settings.properties.contains_key("debug");
+    config.set_log_level(if verbose { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
+    config
+}
+
+/// Sets each property that `config` does not have yet.
+pub(crate) fn set_defaults(config: &mut ClientConfig, defaults: &[(&str, &str)]) {
+    for (name, value) in defaults {
+        if config.get(name).is_none() {
+            config.set(*name, *value);
+        }
+    }
+}
+
+/// Hands librdkafka's log lines and errors to `tracing`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogContext;
+
+impl ClientContext for LogContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for LogContext {}
+
+/// Logs one line of librdkafka. Its errors are warnings here: it reconnects by itself, and what does not recover
+/// reaches the host as an error value.
+pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+            tracing::warn!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            tracing::info!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+/// Logs one error of a whole client. Only a fatal one needs a person. The end of a partition is none at all, and that
+/// all brokers are down only sums up, often and quickly, what was said of each.
+pub(crate) fn log_error(error: &rdkafka::error::KafkaError, reason: &str) {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::Fatal) => tracing::error!(target: "librdkafka", %error, "{reason}"),
+        Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AllBrokersDown) => {
+            tracing::debug!(target: "librdkafka", %error, "{reason}");
+        }
+        Some(_) | None => tracing::warn!(target: "librdkafka", %error, "{reason}"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn test_settings(properties: &[(&str, &str)]) -> config::Kafka {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    config::Kafka {
+        brokers: config::Brokers::Embedded,
+        properties: properties.iter().map(owned).collect(),
+        start_timeout: std::time::Duration::from_secs(10),
+        type_header: "type".to_owned(),
+        commit_interval: std::time::Duration::from_millis(100),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_win_over_the_hosts_settings_and_defaults() {
+        let settings = test_settings(&[("client.id", "mine"), ("linger.ms", "7")]);
+        let mut config = client_config(&settings, "broker:9092");
+        set_defaults(&mut config, &[("linger.ms", "0"), ("acks", "all")]);
+        assert_eq!(config.get("bootstrap.servers"), Some("broker:9092"));
+        assert_eq!(config.get("client.id"), Some("mine"));
+        assert_eq!(config.get("linger.ms"), Some("7"));
+        assert_eq!(config.get("acks"), Some("all"));
+    }
+
+    #[test]
+    fn the_log_level_does_not_follow_the_log_crate() {
+        let level = |properties| client_config(&test_settings(properties), "broker:9092").log_level;
+        assert!(matches!(level(&[]), RDKafkaLogLevel::Info));
+        assert!(matches!(level(&[("debug", "broker")]), RDKafkaLogLevel::Debug));
+    }
+}

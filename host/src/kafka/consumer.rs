@@ -1,0 +1,345 @@
+//! The consumer thread of one subscription: polls and rebalances become values on channels, commands come back.
+//!
+//! An OS thread owns a `BaseConsumer`, because a rebalance callback that runs on an async worker can deadlock there
+//! (rust-rdkafka #840, #665). Records go out in batches through a bounded channel; when it is full the thread does not
+//! poll, but for a moment each second to stay in the group and to hear of rebalances. It decides nothing: what to commit
+//! and when to pause is told it.
+
+mod rebalance;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError as LibraryError, KafkaResult};
+use rdkafka::message::Message as _;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use self::rebalance::{Context, commit_now};
+use super::client::{self, KafkaError};
+use super::commit::commit_async;
+pub(crate) use super::partition::{Partition, Position};
+use super::partition::{list, offsets, partitions};
+use super::record::record_from;
+use crate::config;
+use crate::event::Record;
+
+/// How long a poll waits for a record, and so how late a command may be heard.
+const POLL: Duration = Duration::from_millis(50);
+/// How often a full channel is tried again.
+const FULL: Duration = Duration::from_millis(2);
+/// How often a thread whose channel is full polls all the same.
+const STAY: Duration = Duration::from_secs(1);
+/// The most records in a batch.
+const BATCH: usize = 256;
+/// Batches on their way to the subscription.
+const BATCHES: usize = 4;
+/// Records held while the channel is full; with more than this the partitions are paused.
+const HELD: usize = 64;
+/// Control messages on their way; each is rare.
+const CONTROLS: usize = 256;
+/// Commands on their way to the thread.
+const COMMANDS: usize = 256;
+/// How long Kafka may take to say what is committed. Polls, and so all else on the thread, wait for it.
+const COMMITTED: Duration = Duration::from_secs(5);
+/// Our own defaults; `[kafka] properties` wins over them. Each has been measured or has lost someone's data.
+const DEFAULTS: [(&str, &str); 12] = [
+    ("auto.offset.reset", "earliest"),
+    ("partition.assignment.strategy", "cooperative-sticky"),
+    ("session.timeout.ms", "15000"),
+    ("heartbeat.interval.ms", "3000"),
+    ("max.poll.interval.ms", "300000"),
+    ("isolation.level", "read_committed"),
+    ("check.crcs", "true"),
+    ("queued.min.messages", "1000"),
+    ("queued.max.messages.kbytes", "16384"),
+    ("fetch.queue.backoff.ms", "20"),
+    ("statistics.interval.ms", "5000"),
+    ("topic.metadata.refresh.interval.ms", "30000"),
+];
+
+/// Records in the order of their partitions. `epoch` rises with every rebalance: a partition's records from before its
+/// latest assignment are stale.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) epoch: u64,
+    pub(crate) records: Vec<Record>,
+}
+
+/// What happens to the assignment and to commits.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// These partitions are ours from this epoch on, each with the metadata of its last commit.
+    Assigned { epoch: u64, partitions: Vec<(Partition, String)> },
+    /// These partitions go to somebody else once `positions` was answered, or after a limit.
+    Revoked { epoch: u64, partitions: Vec<Partition>, positions: SyncSender<Vec<Position>> },
+    /// These partitions are gone already: nothing of them may be committed.
+    Lost { epoch: u64, partitions: Vec<Partition> },
+    /// A commit came back.
+    Committed { positions: Vec<Position>, error: Option<String> },
+    /// How far the group is behind, in records over all its partitions.
+    Lag { records: i64 },
+    /// The consumer cannot go on. The thread has ended.
+    Failed { error: String },
+    /// The consumer has left its group. The thread has ended.
+    Stopped,
+}
+
+/// What the subscription tells the thread.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Refused if there was a rebalance since this epoch: a partition that has gone on elsewhere would go back.
+    Commit {
+        epoch: u64,
+        positions: Vec<Position>,
+    },
+    Pause(Vec<Partition>),
+    Resume(Vec<Partition>),
+    /// Commit these, leave the group and end.
+    Stop(Vec<Position>),
+}
+
+/// The subscription's side of a consumer thread.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) batches: mpsc::Receiver<Batch>,
+    pub(crate) controls: mpsc::Receiver<Control>,
+    pub(crate) commands: SyncSender<Command>,
+}
+
+/// Joins the group and starts to poll. `grace` bounds how long a revoked partition is waited for.
+pub(crate) fn start(
+    settings: &config::Kafka,
+    bootstrap: &str,
+    group: &str,
+    topics: &[String],
+    grace: Duration,
+) -> Result<Consumer, KafkaError> {
+    let (batch_sender, batches) = mpsc::channel(BATCHES);
+    let (control_sender, controls) = mpsc::channel(CONTROLS);
+    let (commands, command_receiver) = sync_channel(COMMANDS);
+    let mut client = client::client_config(settings, bootstrap);
+    client::set_defaults(&mut client, &DEFAULTS);
+    client.set("group.id", group).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
+    let context = Context { controls: control_sender, grace, state: Mutex::default() };
+    let consumer: BaseConsumer<Context> =
+        client.create_with_context(context).map_err(|error| KafkaError::Settings(error.into()))?;
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    consumer.subscribe(&names).map_err(|error| KafkaError::Settings(error.into()))?;
+    let poller = Poller {
+        consumer,
+        batches: batch_sender,
+        commands: command_receiver,
+        topics: HashMap::new(),
+        held: Vec::new(),
+        is_held_back: false,
+        paused: HashSet::new(),
+    };
+    thread::Builder::new()
+        .name(format!("kafka {group}").chars().take(15).collect())
+        .spawn(move || poller.run())
+        .map_err(KafkaError::Thread)?;
+    Ok(Consumer { batches, controls, commands })
+}
+
+/// The thread.
+struct Poller {
+    consumer: BaseConsumer<Context>,
+    batches: mpsc::Sender<Batch>,
+    commands: Receiver<Command>,
+    /// One name for all records of a topic.
+    topics: HashMap<String, Arc<str>>,
+    /// Polled and not sent yet.
+    held: Vec<Record>,
+    /// All partitions are paused, because the subscription has been full for long.
+    is_held_back: bool,
+    /// What the subscription asked to pause.
+    paused: HashSet<Partition>,
+}
+
+impl Poller {
+    fn run(mut self) {
+        let mut full_since: Option<Instant> = None;
+        loop {
+            let wait = if full_since.is_some() { FULL } else { Duration::ZERO };
+            if let Some(last) = self.obey(wait) {
+                return self.stop(&last);
+            }
+            if self.send() {
+                full_since = None;
+                self.hold_back(false);
+                if let Err(error) = self.gather(POLL, BATCH) {
+                    return self.fail(&error);
+                }
+                continue;
+            }
+            let since = *full_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= STAY {
+                full_since = Some(Instant::now());
+                self.hold_back(self.held.len() >= HELD);
+                if let Err(error) = self.gather(Duration::ZERO, self.held.len() + 1) {
+                    return self.fail(&error);
+                }
+            }
+        }
+    }
+
+    /// Does what it is told; `Some` is the last thing to commit.
+    fn obey(&mut self, wait: Duration) -> Option<Vec<Position>> {
+        let mut wait = wait;
+        loop {
+            let command = if wait.is_zero() {
+                match self.commands.try_recv() {
+                    Ok(command) => command,
+                    Err(TryRecvError::Empty) => return None,
+                    Err(TryRecvError::Disconnected) => return Some(Vec::new()),
+                }
+            } else {
+                match self.commands.recv_timeout(wait) {
+                    Ok(command) => command,
+                    Err(RecvTimeoutError::Timeout) => return None,
+                    Err(RecvTimeoutError::Disconnected) => return Some(Vec::new()),
+                }
+            };
+            wait = Duration::ZERO;
+            match command {
+                Command::Commit { epoch, positions } => self.commit(epoch, positions),
+                Command::Pause(partitions) => self.pause(partitions),
+                Command::Resume(partitions) => self.resume(partitions),
+                Command::Stop(positions) => return Some(positions),
+            }
+        }
+    }
+
+    /// Sends what is held; `false` when the channel is full.
+    fn send(&mut self) -> bool {
+        if self.held.is_empty() {
+            return self.batches.capacity() > 0;
+        }
+        let epoch = self.consumer.context().state().epoch;
+        match self.batches.try_send(Batch { epoch, records: std::mem::take(&mut self.held) }) {
+            Ok(()) => true,
+            Err(TrySendError::Full(batch)) => {
+                self.held = batch.records;
+                false
+            }
+            // Nobody listens any more: the commands will say so too.
+            Err(TrySendError::Closed(_)) => false,
+        }
+    }
+
+    /// Polls until nothing more is there or `limit` records are held. A rebalance in between sends what is held first,
+    /// under the epoch it was polled in.
+    fn gather(&mut self, wait: Duration, limit: usize) -> Result<(), LibraryError> {
+        let mut wait = wait;
+        while self.held.len() < limit {
+            let epoch = self.consumer.context().state().epoch;
+            let polled = self.consumer.poll(wait);
+            if epoch != self.consumer.context().state().epoch {
+                // What was polled before a rebalance belongs to the epoch before; whoever lost the partition reads it.
+                let state = self.consumer.context().state();
+                drop_stale(&mut self.held, &state.changed);
+                self.paused.retain(|partition| !state.changed.contains(partition));
+            }
+            match polled {
+                None => return Ok(()),
+                Some(Ok(message)) => {
+                    let topic = match self.topics.get(message.topic()) {
+                        Some(topic) => topic.clone(),
+                        None => {
+                            let topic: Arc<str> = message.topic().into();
+                            self.topics.insert(message.topic().to_owned(), topic.clone());
+                            topic
+                        }
+                    };
+                    let record = record_from(&message, topic);
+                    self.held.push(record);
+                }
+                Some(Err(error)) if is_fatal(&error) => return Err(error),
+                // librdkafka goes on by itself; a person may have to, when a topic does not exist.
+                Some(Err(error)) => tracing::warn!(%error, "Kafka does not give all records now"),
+            }
+            wait = Duration::ZERO;
+        }
+        Ok(())
+    }
+
+    fn commit(&self, epoch: u64, positions: Vec<Position>) {
+        let context = self.consumer.context();
+        let error = if epoch == context.state().epoch {
+            commit_async(&self.consumer, &offsets(&positions)).err().map(|error| error.to_string())
+        } else {
+            Some("there was a rebalance".to_owned())
+        };
+        if error.is_some() {
+            context.tell(Control::Committed { positions, error });
+        }
+    }
+
+    fn pause(&mut self, partitions: Vec<Partition>) {
+        log_failure("pause", self.consumer.pause(&list(&partitions)));
+        self.paused.extend(partitions);
+    }
+
+    fn resume(&mut self, partitions: Vec<Partition>) {
+        for partition in &partitions {
+            self.paused.remove(partition);
+        }
+        if !self.is_held_back {
+            log_failure("resume", self.consumer.resume(&list(&partitions)));
+        }
+    }
+
+    /// Pauses everything, or resumes what nobody asked to pause.
+    fn hold_back(&mut self, hold: bool) {
+        if hold == self.is_held_back {
+            return;
+        }
+        self.is_held_back = hold;
+        let Ok(assignment) = self.consumer.assignment() else { return };
+        if hold {
+            return log_failure("pause", self.consumer.pause(&assignment));
+        }
+        let free: Vec<Partition> = partitions(&assignment)
+            .into_iter()
+            .filter(|partition| !self.paused.contains(partition))
+            .collect();
+        log_failure("resume", self.consumer.resume(&list(&free)));
+    }
+
+    fn fail(self, error: &LibraryError) {
+        self.consumer.context().tell(Control::Failed { error: error.to_string() });
+    }
+
+    /// Commits and leaves. What is committed here is all that will be: so it waits for the answer.
+    fn stop(self, last: &[Position]) {
+        let error = commit_now(&self.consumer, last).err().map(|error| error.to_string());
+        let context = self.consumer.context().clone();
+        context.tell(Control::Committed { positions: last.to_vec(), error });
+        context.state().is_leaving = true;
+        drop(self.consumer);
+        context.tell(Control::Stopped);
+    }
+}
+
+/// Forgets held records of partitions that are no longer ours, or were assigned anew: they are fetched again.
+fn drop_stale(held: &mut Vec<Record>, changed: &HashSet<Partition>) {
+    held.retain(|record| {
+        let partition = Partition { topic: record.origin.topic.clone(), number: record.origin.partition };
+        !changed.contains(&partition)
+    });
+}
+
+fn is_fatal(error: &LibraryError) -> bool {
+    matches!(error, LibraryError::MessageConsumptionFatal(_))
+}
+
+fn log_failure(what: &str, result: KafkaResult<()>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "could not {what} partitions");
+    }
+}

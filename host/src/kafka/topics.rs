@@ -1,0 +1,240 @@
+//! Are the brokers there, which topics have they, and make those that the host itself needs.
+//!
+//! In come names, out go numbers of partitions. librdkafka's look-ups block, so each runs on tokio's blocking threads.
+//! A look-up never creates a topic.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError as Failure;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+
+use super::client::{KafkaError, LibraryError, LogContext, client_config, log_error};
+use crate::config;
+
+/// For one look-up, and for a topic that was created to appear.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A connection for questions about topics.
+pub struct Topics {
+    lookups: Arc<BaseConsumer<LastReason>>,
+    config: ClientConfig,
+    bootstrap: String,
+    embedded: bool,
+}
+
+impl Topics {
+    /// Sets the connection up. Does not wait for a broker.
+    pub fn new(settings: &config::Kafka, bootstrap: &str) -> Result<Topics, KafkaError> {
+        let config = client_config(settings, bootstrap);
+        // A client of the consumer kind does not create the topics that it asks for.
+        let lookups = config
+            .create_with_context(LastReason::default())
+            .map_err(|error| KafkaError::Settings(LibraryError::from(error)))?;
+        Ok(Topics {
+            lookups: Arc::new(lookups),
+            config,
+            bootstrap: bootstrap.to_owned(),
+            embedded: settings.brokers == config::Brokers::Embedded,
+        })
+    }
+
+    /// Waits until a broker answers; the error says why none did.
+    pub async fn wait_for_brokers(&self, limit: Duration) -> Result<(), KafkaError> {
+        let answered = self.ask(move |lookups| first_answer(lookups, limit)).await?;
+        answered.map_err(|reason| KafkaError::Unreachable {
+            bootstrap: self.bootstrap.clone(),
+            limit,
+            reason,
+        })
+    }
+
+    /// How many partitions the topic has; `None` if there is no such topic.
+    pub async fn partitions_of(&self, topic: &str) -> Result<Option<i32>, KafkaError> {
+        let name = topic.to_owned();
+        let found = self.ask(move |lookups| partitions(lookups.client(), &name)).await?;
+        found.map_err(|error| KafkaError::Lookup { topic: topic.to_owned(), source: error.into() })
+    }
+
+    /// Creates the topic if it is missing, with the brokers' own replication factor, and waits until it is there.
+    /// Gives the number of partitions that it has, which is another one than `partitions` if it was there before.
+    ///
+    /// `topic_config` is the topic's own configuration, such as `retention.ms`. The embedded broker takes neither
+    /// that nor a number of partitions.
+    pub async fn ensure(
+        &self,
+        topic: &str,
+        partitions: i32,
+        topic_config: &[(&str, &str)],
+    ) -> Result<i32, KafkaError> {
+        if let Some(partitions) = self.partitions_of(topic).await? {
+            return Ok(partitions);
+        }
+        self.create(topic, partitions, topic_config)
+            .await
+            .map_err(|error| KafkaError::Create { topic: topic.to_owned(), source: error.into() })?;
+        let mut looks = tokio::time::interval(Duration::from_millis(100));
+        let until = Instant::now() + LIMIT;
+        loop {
+            looks.tick().await;
+            if let Some(partitions) = self.partitions_of(topic).await? {
+                return Ok(partitions);
+            }
+            if Instant::now() >= until {
+                return Err(KafkaError::Invisible { topic: topic.to_owned(), limit: LIMIT });
+            }
+        }
+    }
+
+    async fn create(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) -> Result<(), Failure> {
+        const BROKERS_DEFAULT: i32 = -1;
+        let admin: AdminClient<LogContext> = self.config.create_with_context(LogContext)?;
+        if self.embedded {
+            // It knows no CreateTopics, and creates what a producer asks for.
+            let name = topic.to_owned();
+            let ask = move || admin.inner().fetch_metadata(Some(&name), LIMIT).map(drop);
+            return tokio::task::spawn_blocking(ask).await.map_err(|_| Failure::Canceled)?;
+        }
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(BROKERS_DEFAULT));
+        for (name, value) in config {
+            new = new.set(name, value);
+        }
+        let options = AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT));
+        let created = admin.create_topics([&new], &options).await?;
+        match created.into_iter().next() {
+            None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+            Some(Err((_, code))) => Err(Failure::AdminOp(code)),
+        }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&BaseConsumer<LastReason>) -> T + Send + 'static,
+    ) -> Result<T, KafkaError> {
+        let lookups = Arc::clone(&self.lookups);
+        tokio::task::spawn_blocking(move || question(&lookups)).await.map_err(|_| KafkaError::Stopped)
+    }
+}
+
+impl std::fmt::Debug for Topics {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Topics").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
+    }
+}
+
+/// The number of partitions, with leaders or without; `None` if there is no such topic.
+pub(super) fn partitions<C: ClientContext>(
+    client: &rdkafka::client::Client<C>,
+    topic: &str,
+) -> Result<Option<i32>, Failure> {
+    let metadata = client.fetch_metadata(Some(topic), LIMIT)?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(None);
+    };
+    match found.error() {
+        None | Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => {
+            let count = i32::try_from(found.partitions().len()).unwrap_or(i32::MAX);
+            Ok((count > 0).then_some(count))
+        }
+        Some(
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+            | RDKafkaRespErr::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+        ) => Ok(None),
+        Some(error) => Err(Failure::MetadataFetch(error.into())),
+    }
+}
+
+/// Asks until a broker answers; else the last that librdkafka said.
+fn first_answer(lookups: &BaseConsumer<LastReason>, limit: Duration) -> Result<(), String> {
+    const ONE_TRY: Duration = Duration::from_secs(1);
+    let until = Instant::now() + limit;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let answer = lookups.fetch_metadata(None, left.min(ONE_TRY));
+        // Lets the context hear why there is no connection.
+        while lookups.poll(Duration::ZERO).is_some() {}
+        match answer {
+            Ok(_) => return Ok(()),
+            Err(error) if left.is_zero() => return Err(lookups.context().reason(&error)),
+            Err(_) => {
+                // A refused connection fails at once: wait for what librdkafka reports next, not for the clock.
+                let _ = lookups.poll(left.min(Duration::from_millis(100)));
+            }
+        }
+    }
+}
+
+/// Keeps the last thing that librdkafka complained of, since its own error is only "transport failure".
+#[derive(Default)]
+struct LastReason(std::sync::Mutex<Option<String>>);
+
+impl LastReason {
+    fn reason(&self, error: &Failure) -> String {
+        let last = self.0.lock().ok().and_then(|mut reason| reason.take());
+        last.unwrap_or_else(|| error.to_string())
+    }
+}
+
+impl ClientContext for LastReason {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What it warns of comes as an error too.
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+    }
+
+    fn error(&self, error: Failure, reason: &str) {
+        let summary = matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::AllBrokersDown));
+        let Ok(mut last) = self.0.lock() else { return };
+        if last.is_none() {
+            // Once is enough: it goes on for as long as the brokers are waited for, and the last is told at the end.
+            log_error(&error, reason);
+        }
+        if !(summary && last.is_some()) {
+            *last = Some(reason.to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for LastReason {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::client::test_settings;
+    use crate::kafka::embedded::Embedded;
+
+    #[tokio::test]
+    async fn a_topic_that_is_there_keeps_its_partitions() {
+        let broker = Embedded::start(&[("events", 6)]).unwrap();
+        let topics = Topics::new(&test_settings(&[]), broker.bootstrap()).unwrap();
+        topics.wait_for_brokers(LIMIT).await.unwrap();
+        assert_eq!(topics.partitions_of("events").await.unwrap(), Some(6));
+        assert_eq!(topics.ensure("events", 1, &[]).await.unwrap(), 6);
+    }
+
+    #[tokio::test]
+    async fn a_missing_topic_is_created_when_ensured_and_not_when_looked_up() {
+        let broker = Embedded::start(&[]).unwrap();
+        let topics = Topics::new(&test_settings(&[]), broker.bootstrap()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(topics.partitions_of("letters").await.unwrap(), None);
+        }
+        let created = topics.ensure("letters", 1, &[("retention.ms", "-1")]).await.unwrap();
+        assert_eq!(topics.partitions_of("letters").await.unwrap(), Some(created));
+    }
+
+    #[tokio::test]
+    async fn brokers_that_are_not_there_are_reported_with_the_reason() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        drop(listener);
+        let topics = Topics::new(&test_settings(&[]), &address).unwrap();
+        let error = topics.wait_for_brokers(Duration::from_millis(1500)).await.unwrap_err().to_string();
+        for part in [&address, "within 1.5s", "Connection refused", "check `brokers` in [kafka]"] {
+            assert!(error.contains(part), "{part} is not in: {error}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Plugins: WebAssembly components as the rest of the host sees them. All that touches wasmtime is in here.
+//!
+//! [`Runtime`] loads component files, checks them against `wit/` and hands out callers for a connector or a transformer.
+//! A plugin can compute and answer; it can neither wait nor reach anything. What goes wrong in one is a [`Fault`] of the
+//! one event that caused it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use crate::config::{self, PluginName};
+use crate::telemetry::PluginMetrics;
+
+mod bindings;
+mod cache;
+mod calls;
+mod engine;
+mod output;
+mod pool;
+mod sandbox;
+mod settings;
+mod words;
+mod worlds;
+
+pub(crate) use calls::Calls;
+pub(crate) use engine::PoolSize;
+pub(crate) use worlds::{CheckInput, Checks, Connectors, Transformers};
+
+/// A larger component file is not compiled.
+const MAX_COMPONENT_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Whose words a log line or a fault is about.
+#[derive(Debug)]
+pub(crate) struct Label {
+    pub(crate) plugin: String,
+    /// The connector or transformer that uses the plugin.
+    pub(crate) user: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    #[error("cannot start the plugin runtime: {0}")]
+    Engine(String),
+    #[error("plugin {plugin}: cannot read {path}: {source}", path = path.display())]
+    Read { plugin: PluginName, path: PathBuf, source: std::io::Error },
+    #[error("plugin {plugin}: {path} has {bytes} bytes, more than a component may have", path = path.display())]
+    TooLarge { plugin: PluginName, path: PathBuf, bytes: u64 },
+    #[error(
+        "plugin {plugin}: {path} has sha256 {found}, not the one it is pinned to; if the new file is right, put that \
+         into plugins.{plugin}.sha256",
+        path = path.display()
+    )]
+    Digest { plugin: PluginName, path: PathBuf, found: String },
+    #[error("plugin {plugin}: {path} is no component: {reason}; build it for the target wasm32-wasip2", path = path.display())]
+    NoComponent { plugin: PluginName, path: PathBuf, reason: String },
+    #[error("plugin {plugin} imports {import}, which no plugin may: plugins do no I/O")]
+    Import { plugin: PluginName, import: String },
+    #[error(
+        "plugin {plugin} exports neither liaison:plugin/connector@0.1.0 nor liaison:plugin/transformer@0.1.0, but {found}"
+    )]
+    World { plugin: PluginName, found: String },
+    #[error("plugin {plugin} does not fit the contract liaison:plugin@0.1.0: {reason}")]
+    Contract { plugin: PluginName, reason: String },
+    #[error("plugin {plugin} is a {found}, and {user} needs a {wanted}")]
+    Kind { plugin: PluginName, user: String, found: &'static str, wanted: &'static str },
+}
+
+/// Loads plugins. One a process: it owns the memory of all instances.
+pub(crate) struct Runtime {
+    engine: Engine,
+    linker: Linker<sandbox::Guest>,
+    cache: cache::Cache,
+    call_twice: bool,
+}
+
+/// A component that was checked against the contract and can be instantiated.
+pub(crate) struct Plugin {
+    pub(crate) name: PluginName,
+    /// Of the component file.
+    pub(crate) sha256: [u8; 32],
+    settings: config::Plugin,
+    kind: Kind,
+    call_twice: bool,
+}
+
+enum Kind {
+    Connector(worlds::ConnectorPre),
+    Transformer(worlds::TransformerPre),
+}
+
+impl Runtime {
+    pub(crate) fn new(settings: &config::Runtime, size: PoolSize) -> Result<Self, PluginError> {
+        let size = PoolSize { instances: size.instances.max(settings.instances), ..size };
+        let engine = engine::engine(size).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let linker = sandbox::linker(&engine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let cache = cache::Cache::new(&settings.cache);
+        Ok(Self { engine, linker, cache, call_twice: settings.call_twice })
+    }
+
+    /// Reads, checks and, the first time, compiles a component. Blocks for seconds with a large one.
+    pub(crate) fn load(&self, name: &PluginName, settings: &config::Plugin) -> Result<Plugin, PluginError> {
+        let path = &settings.path;
+        let bytes = read(name, path)?;
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        if settings.sha256.is_some_and(|pinned| pinned != digest) {
+            return Err(PluginError::Digest {
+                plugin: name.clone(),
+                path: path.clone(),
+                found: hex(&digest),
+            });
+        }
+        let no_component = |error: wasmtime::Error| PluginError::NoComponent {
+            plugin: name.clone(),
+            path: path.clone(),
+            reason: format!("{error:#}").lines().next().unwrap_or_default().to_owned(),
+        };
+        let component = self.cache.component(&self.engine, &bytes, &hex(&digest)).map_err(no_component)?;
+        check_imports(name, &self.engine, &component)?;
+        let kind = self.kind(name, &component)?;
+        Ok(Plugin {
+            name: name.clone(),
+            sha256: digest,
+            settings: settings.clone(),
+            kind,
+            call_twice: self.call_twice,
+        })
+    }
+
+    fn kind(&self, name: &PluginName, component: &Component) -> Result<Kind, PluginError> {
+        let contract = |error: wasmtime::Error| PluginError::Contract {
+            plugin: name.clone(),
+            reason: format!("{error:#}"),
+        };
+        let component_type = component.component_type();
+        let exports: Vec<String> =
+            component_type.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let has = |interface: &str| exports.iter().any(|export| export == interface);
+        let pre = || self.linker.instantiate_pre(component).map_err(contract);
+        if has("liaison:plugin/connector@0.1.0") {
+            Ok(Kind::Connector(worlds::ConnectorPre::new(pre()?).map_err(contract)?))
+        } else if has("liaison:plugin/transformer@0.1.0") {
+            Ok(Kind::Transformer(worlds::TransformerPre::new(pre()?).map_err(contract)?))
+        } else {
+            let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            Err(PluginError::World { plugin: name.clone(), found })
+        }
+    }
+}
+
+fn read(name: &PluginName, path: &Path) -> Result<Vec<u8>, PluginError> {
+    let failed = |source| PluginError::Read { plugin: name.clone(), path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(failed)?.len();
+    if bytes > MAX_COMPONENT_BYTES {
+        return Err(PluginError::TooLarge { plugin: name.clone(), path: path.to_owned(), bytes });
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+fn check_imports(name: &PluginName, engine: &Engine, component: &Component) -> Result<(), PluginError> {
+    let is_known = |import: &str| sandbox::IMPORTS.iter().any(|known| import.starts_with(known));
+    let is_ours = |import: &str| import.starts_with("liaison:plugin/");
+    match component.component_type().imports(engine).find(|(import, _)| !is_known(import) && !is_ours(import))
+    {
+        None => Ok(()),
+        Some((import, _)) => Err(PluginError::Import { plugin: name.clone(), import: import.to_owned() }),
+    }
+}
+
+impl Plugin {
+    /// A caller for one connector in one subscription.
+    pub(crate) fn connector(
+        &self,
+        user: &str,
+        settings: &Map<String, Value>,
+        metrics: PluginMetrics,
+    ) -> Result<Calls<Connectors>, PluginError> {
+        match &self.kind {
+            Kind::Connector(pre) => Ok(self.calls(pre.clone(), user, settings, metrics)),
+            Kind::Transformer(_) => Err(self.wrong_kind(user, "transformer", "connector")),
+        }
+    }
+
+    /// A caller of the same connector's `check`.
+    pub(crate) fn checks(
+        &self,
+        user: &str,
+        settings: &Map<String, Value>,
+        metrics: PluginMetrics,
+    ) -> Result<Calls<Checks>, PluginError> {
+        match &self.kind {
+            Kind::Connector(pre) => Ok(self.calls(pre.clone(), user, settings, metrics)),
+            Kind::Transformer(_) => Err(self.wrong_kind(user, "transformer", "connector")),
+        }
+    }
+
+    /// A caller for one transformer in one subscription.
+    pub(crate) fn transformer(
+        &self,
+        user: &str,
+        settings: &Map<String, Value>,
+        metrics: PluginMetrics,
+    ) -> Result<Calls<Transformers>, PluginError> {
+        match &self.kind {
+            Kind::Transformer(pre) => Ok(self.calls(pre.clone(), user, settings, metrics)),
+            Kind::Connector(_) => Err(self.wrong_kind(user, "connector", "transformer")),
+        }
+    }
+
+    /// The limits that hold for an attempt rather than for a call.
+    pub(crate) fn limits(&self) -> &config::Limits {
+        &self.settings.limits
+    }
+
+    fn calls<W: pool::World>(
+        &self,
+        pre: W::Pre,
+        user: &str,
+        settings: &Map<String, Value>,
+        metrics: PluginMetrics,
+    ) -> Calls<W> {
+        let label = Label { plugin: self.name.as_str().to_owned(), user: user.to_owned() };
+        let pool = pool::Pool {
+            pre,
+            settings: Arc::new(settings::Settings::new(settings)),
+            label: Arc::new(label),
+            limits: self.settings.limits,
+            instances: self.settings.instances,
+            call_twice: self.call_twice,
+            metrics,
+            warm: Default::default(),
+        };
+        Calls::new(pool, self.settings.batch)
+    }
+
+    fn wrong_kind(&self, user: &str, found: &'static str, wanted: &'static str) -> PluginError {
+        PluginError::Kind { plugin: self.name.clone(), user: user.to_owned(), found, wanted }
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Plugin")
+            .field("name", &self.name)
+            .field("sha256", &hex(&self.sha256))
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Runtime").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}

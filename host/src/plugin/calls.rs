@@ -1,0 +1,142 @@
+//! Many callers, few calls: inputs that are ready at the same time go into a plugin together.
+//!
+//! A caller awaits [`Calls::call`]; the task that owns them all polls [`Calls::poll`] when its callers have nothing more
+//! to do, and that is what makes batches: large under load, one at a time when there is little to do.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use super::pool::{Pool, World};
+use crate::contract::Fault;
+
+/// Calls under way at the same time. A second one starts only while a first one computes for longer than a slice.
+const MAX_RUNNING: usize = 4;
+
+pub(crate) struct Calls<W: World> {
+    pool: Rc<Pool<W>>,
+    batch: usize,
+    waiting: RefCell<VecDeque<Waiting<W>>>,
+    running: RefCell<FuturesUnordered<LocalBoxFuture<'static, ()>>>,
+    /// Woken when an input comes while nothing polls.
+    owner: RefCell<Option<Waker>>,
+}
+
+struct Waiting<W: World> {
+    input: W::Input,
+    /// It failed before: it goes alone, so that it cannot take others with it.
+    is_suspect: bool,
+    answer: Rc<Answer<W>>,
+}
+
+/// An input with what came of it.
+type Answered<W> = (<W as World>::Input, Result<<W as World>::Output, Fault>);
+
+struct Answer<W: World> {
+    ready: Cell<Option<Answered<W>>>,
+    caller: Cell<Option<Waker>>,
+}
+
+impl<W: World> Calls<W> {
+    pub(super) fn new(pool: Pool<W>, batch: usize) -> Self {
+        Self {
+            pool: Rc::new(pool),
+            batch,
+            waiting: RefCell::default(),
+            running: RefCell::default(),
+            owner: RefCell::default(),
+        }
+    }
+
+    /// Calls the plugin with `input`, perhaps with others beside it, and gives the input back with the result.
+    pub(crate) async fn call(&self, input: W::Input, is_suspect: bool) -> Answered<W> {
+        let answer = Rc::new(Answer { ready: Cell::new(None), caller: Cell::new(None) });
+        self.waiting.borrow_mut().push_back(Waiting { input, is_suspect, answer: answer.clone() });
+        if let Some(owner) = self.owner.borrow_mut().take() {
+            owner.wake();
+        }
+        std::future::poll_fn(|context| match answer.ready.take() {
+            Some(ready) => Poll::Ready(ready),
+            None => {
+                answer.caller.set(Some(context.waker().clone()));
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// Counts a fault that only its caller could see.
+    pub(crate) fn count(&self, fault: &Fault) {
+        self.pool.count(fault);
+    }
+
+    /// How many inputs wait, if they are less than a whole batch; else none.
+    pub(crate) fn waiting_with_room(&self) -> usize {
+        let waiting = self.waiting.borrow().len();
+        if waiting < self.batch { waiting } else { 0 }
+    }
+
+    /// Starts calls with all that waits and drives them. Ready when some callers were answered, so that the owner polls
+    /// them before it comes back; pending when there is nothing to do.
+    pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut running = self.running.borrow_mut();
+        let mut was_answered = false;
+        loop {
+            while running.len() < MAX_RUNNING && !self.waiting.borrow().is_empty() {
+                running.push(self.start());
+            }
+            match Pin::new(&mut *running).poll_next_unpin(context) {
+                Poll::Ready(Some(())) => was_answered = true,
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        *self.owner.borrow_mut() = Some(context.waker().clone());
+        if was_answered { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn start(&self) -> LocalBoxFuture<'static, ()> {
+        let (inputs, answers) = self.next_batch();
+        let pool = self.pool.clone();
+        Box::pin(async move {
+            let outputs = pool.call_batch(&inputs).await;
+            for ((input, output), answer) in inputs.into_iter().zip(outputs).zip(answers) {
+                answer.ready.set(Some((input, output)));
+                if let Some(caller) = answer.caller.take() {
+                    caller.wake();
+                }
+            }
+        })
+    }
+
+    /// The oldest inputs that may share a call: of one moment, and a suspect alone.
+    fn next_batch(&self) -> (Vec<W::Input>, Vec<Rc<Answer<W>>>) {
+        let mut waiting = self.waiting.borrow_mut();
+        let size = shared(&waiting, self.batch);
+        waiting.drain(..size).map(|waiting| (waiting.input, waiting.answer)).unzip()
+    }
+}
+
+fn shared<W: World>(waiting: &VecDeque<Waiting<W>>, batch: usize) -> usize {
+    let Some(first) = waiting.front() else { return 0 };
+    if first.is_suspect {
+        return 1;
+    }
+    let now = W::moment(&first.input).now;
+    waiting
+        .iter()
+        .take(batch)
+        .take_while(|next| !next.is_suspect && W::moment(&next.input).now == now)
+        .count()
+}
+
+impl<W: World> std::fmt::Debug for Calls<W> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Calls").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! What a guest can see: frozen clock, seeded random numbers, its settings, a place to log; and the memory it may have.
+//!
+//! WASI 0.2 is linked for the guests' standard libraries and has no capability: no files, no environment, no arguments,
+//! no sockets, and whoever sleeps is stopped.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::{Engine, ResourceLimiter, StoreContextMut};
+use wasmtime_wasi::p2::bindings as wasi;
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::bindings::connector::wasi::{config::store, logging::logging};
+use super::output::Output;
+use super::settings::Settings;
+use super::words::Moment;
+use crate::config::Limits;
+
+/// The longest `wasi:random` answer, in bytes.
+const MAX_RANDOM_BYTES: u64 = 64 * 1024;
+/// WASI resources a guest may hold.
+const MAX_RESOURCES: usize = 256;
+
+/// The data of a store: all that belongs to one instance.
+pub(crate) struct Guest {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    settings: Arc<Settings>,
+    output: Arc<Mutex<Output>>,
+    now_ms: Arc<AtomicU64>,
+    pub(super) memory: MemoryLimit,
+    pub(super) ticks: u32,
+}
+
+impl Guest {
+    pub(super) fn new(limits: &Limits, settings: &Arc<Settings>, output: Output, moment: Moment) -> Self {
+        let output = Arc::new(Mutex::new(output));
+        let now_ms = Arc::new(AtomicU64::new(moment.now));
+        let wasi = WasiCtxBuilder::new()
+            .wall_clock(FrozenWallClock(now_ms.clone()))
+            .monotonic_clock(FrozenMonotonicClock)
+            .secure_random(StdRng::seed_from_u64(moment.seed))
+            .insecure_random(StdRng::seed_from_u64(moment.seed))
+            .insecure_random_seed(u128::from(moment.seed))
+            .max_random_size(MAX_RANDOM_BYTES)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .stdout(super::output::Stream(output.clone()))
+            .stderr(super::output::Stream(output.clone()))
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let memory = MemoryLimit { limit_bytes: limits.memory_bytes, used_bytes: 0, was_refused: false };
+        Self { wasi, table, settings: settings.clone(), output, now_ms, memory, ticks: 0 }
+    }
+
+    /// A new call begins, perhaps in a warm instance.
+    pub(super) fn begin(&mut self, moment: Moment) {
+        self.ticks = 0;
+        self.now_ms.store(moment.now, Ordering::Relaxed);
+        self.with_output(Output::refill);
+    }
+
+    pub(super) fn with_output<R>(&self, act: impl FnOnce(&mut Output) -> R) -> R {
+        act(&mut self.output.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl logging::Host for Guest {
+    fn log(&mut self, level: logging::Level, context: String, message: String) -> wasmtime::Result<()> {
+        self.with_output(|output| output.log(level, &context, &message));
+        Ok(())
+    }
+}
+
+impl store::Host for Guest {
+    fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, store::Error>> {
+        Ok(Ok(self.settings.get(&key).map(str::to_owned)))
+    }
+
+    fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, store::Error>> {
+        Ok(Ok(self.settings.all().to_vec()))
+    }
+}
+
+/// Moves between calls only.
+struct FrozenWallClock(Arc<AtomicU64>);
+
+impl HostWallClock for FrozenWallClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+struct FrozenMonotonicClock;
+
+impl HostMonotonicClock for FrozenMonotonicClock {
+    fn resolution(&self) -> u64 {
+        1_000_000
+    }
+
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+/// Sums what all memories and tables of a store take; wasmtime's own limits are per memory.
+pub(super) struct MemoryLimit {
+    limit_bytes: usize,
+    used_bytes: usize,
+    /// The guest asked for more than it may have. What it does then is its own affair; most trap.
+    pub(super) was_refused: bool,
+}
+
+impl MemoryLimit {
+    fn grow(&mut self, by_bytes: usize) -> bool {
+        let wanted = self.used_bytes.saturating_add(by_bytes);
+        if wanted > self.limit_bytes {
+            self.was_refused = true;
+            return false;
+        }
+        self.used_bytes = wanted;
+        true
+    }
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(desired - current))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow((desired - current) * size_of::<usize>()))
+    }
+}
+
+/// Everything a component of either world may import.
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    logging::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    store::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    refuse_sleep(&mut linker)?;
+    Ok(linker)
+}
+
+/// A guest's time is CPU time: it must not wait for a clock.
+fn refuse_sleep(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    type Pollable = Resource<wasi::io::poll::Pollable>;
+    linker.allow_shadowing(true);
+    let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.2.12")?;
+    for function in ["subscribe-instant", "subscribe-duration"] {
+        clock.func_wrap(
+            function,
+            |_: StoreContextMut<'_, Guest>, (_,): (u64,)| -> wasmtime::Result<(Pollable,)> {
+                wasmtime::bail!("a plugin may not sleep: answer `retry` and let the host wait")
+            },
+        )?;
+    }
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Interfaces a component may import; all of them are without capability. Versions are left to the linker.
+pub(super) const IMPORTS: [&str; 7] = [
+    "wasi:io/",
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:random/",
+    "wasi:filesystem/",
+    "wasi:logging/logging@",
+    "wasi:config/store@",
+];

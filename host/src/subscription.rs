@@ -1,0 +1,260 @@
+//! One subscription: events from Kafka, through plugins, into an external system.
+//!
+//! ```text
+//! consumer ─▶ receive ─▶ next_job ─▶ carry: transform, step, perform ─▶ finish ─▶ settle ─▶ commit
+//!             (lanes)    (oldest     (many at the same time)           (rules)    (offsets)
+//!                         first)                  dead letter: acknowledged by Kafka first
+//! ```
+//!
+//! Joins the stages; none of them knows another. It lives on one worker thread, so nothing in it is shared or locked.
+
+mod carried;
+pub mod filter;
+mod lanes;
+mod letters;
+mod metadata;
+mod offsets;
+mod partitions;
+pub mod stages;
+mod task;
+mod witness;
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::TrySendError;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use self::filter::{Filter, FilterError};
+use self::lanes::LaneId;
+use self::stages::{Done, Stages, StagesError, StagesPlan};
+use self::task::{Settles, Task};
+use crate::admin::Health;
+use crate::config;
+use crate::kafka::client::KafkaError;
+use crate::kafka::consumer::{self, Batch, Command, Consumer, Control};
+use crate::kafka::producer::Producer;
+
+pub(crate) use self::carried::unix_ms;
+pub(crate) use self::witness::Witness;
+
+/// How long leaving the group may take before it is left to itself.
+const LEAVE_LIMIT: Duration = Duration::from_secs(20);
+
+/// All that a worker needs to run one subscription.
+#[derive(Debug)]
+pub(crate) struct SubscriptionPlan {
+    pub(crate) settings: config::Subscription,
+    pub(crate) kafka: config::Kafka,
+    pub(crate) bootstrap: String,
+    pub(crate) stages: StagesPlan,
+    pub(crate) witness: Witness,
+    pub(crate) producer: Arc<Producer>,
+    pub(crate) health: Health,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SubscriptionError {
+    #[error(transparent)]
+    Stages(#[from] StagesError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error("a fault of the host itself: {0}; please report it with the log")]
+    Panicked(tokio::task::JoinError),
+    #[error("the consumer of group {group} cannot go on: {reason}")]
+    Consumer { group: String, reason: String },
+}
+
+/// What can happen.
+enum Happened {
+    Turns(Vec<(LaneId, Done)>),
+    Acknowledged(Settles),
+    Control(Control),
+    Records(Batch),
+    Tick,
+    Shutdown,
+    ConsumerGone,
+}
+
+/// Runs the subscription until `shutdown` says so, then finishes what is in flight, commits and leaves.
+pub(crate) async fn run(
+    plan: SubscriptionPlan,
+    shutdown: watch::Receiver<bool>,
+) -> Result<(), SubscriptionError> {
+    let settings = &plan.settings;
+    let stages = Rc::new(Stages::new(&plan.stages)?);
+    let filter = Filter::new(settings.types.clone(), settings.filter.as_deref())?;
+    let mut consumer =
+        consumer::start(&plan.kafka, &plan.bootstrap, &settings.group, &settings.topics, settings.grace)?;
+    let connector = &plan.stages.connector;
+    let commands = consumer.commands.clone();
+    let mut task =
+        Task::new(settings.clone(), connector, &plan.kafka, filter, plan.witness.clone(), commands);
+
+    let result = deliver(&plan, &stages, &mut task, &mut consumer, shutdown).await;
+    if result.is_ok() {
+        leave(&mut task, &mut consumer).await;
+    }
+    result
+}
+
+async fn deliver(
+    plan: &SubscriptionPlan,
+    stages: &Rc<Stages>,
+    task: &mut Task,
+    consumer: &mut Consumer,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), SubscriptionError> {
+    let mut turns = FuturesUnordered::new();
+    let mut patience = Patience::default();
+    let mut letters = FuturesUnordered::new();
+    let mut shutdown = pin!(async move { shutdown.wait_for(|stop| *stop).await.is_ok() });
+    let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
+    let mut stop_by: Option<Instant> = None;
+    loop {
+        let now = Instant::now();
+        while let Some((lane, job)) = task.next_job(now) {
+            let stages = stages.clone();
+            turns.push(async move { (lane, stages.carry(job).await) });
+        }
+        for letter in task.take_letters() {
+            letters.push(letters::send(plan, letter));
+        }
+        if stop_by.is_some_and(|stop_by| task.is_idle() || now >= stop_by) {
+            return Ok(());
+        }
+        let wake_at = stop_by.map_or(task.next_tick(), |stop_by| stop_by.min(task.next_tick()));
+        if timer.deadline() != wake_at {
+            timer.as_mut().reset(wake_at);
+        }
+
+        let happened = std::future::poll_fn(|context| {
+            // First, because a backlog may never let the others be idle.
+            if stop_by.is_none() && shutdown.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Happened::Shutdown);
+            }
+            if let Poll::Ready(ended) = poll_turns(stages, &mut turns, &mut patience, context) {
+                return Poll::Ready(Happened::Turns(ended));
+            }
+            if let Poll::Ready(Some(settles)) = letters.poll_next_unpin(context) {
+                return Poll::Ready(Happened::Acknowledged(settles));
+            }
+            if let Poll::Ready(control) = consumer.controls.poll_recv(context) {
+                return Poll::Ready(control.map_or(Happened::ConsumerGone, Happened::Control));
+            }
+            if task.has_room()
+                && let Poll::Ready(Some(batch)) = consumer.batches.poll_recv(context)
+            {
+                return Poll::Ready(Happened::Records(batch));
+            }
+            timer.as_mut().poll(context).map(|()| Happened::Tick)
+        });
+
+        match happened.await {
+            Happened::Turns(ended) => {
+                let now = Instant::now();
+                ended.into_iter().for_each(|(lane, done)| task.finish(lane, done, now));
+            }
+            Happened::Acknowledged(settles) => task.acknowledged(settles),
+            Happened::Control(control) => obey(plan, task, control)?,
+            Happened::Records(batch) => {
+                // Its partitions were assigned before it was sent, which must be heard first.
+                while let Ok(control) = consumer.controls.try_recv() {
+                    obey(plan, task, control)?;
+                }
+                task.receive(batch);
+            }
+            Happened::Tick => {}
+            Happened::Shutdown => {
+                task.stop();
+                stop_by = Some(Instant::now() + plan.settings.grace);
+            }
+            Happened::ConsumerGone => {
+                let reason = "its thread has ended".to_owned();
+                return Err(SubscriptionError::Consumer { group: plan.settings.group.clone(), reason });
+            }
+        }
+        task.tick(Instant::now());
+    }
+}
+
+fn obey(plan: &SubscriptionPlan, task: &mut Task, control: Control) -> Result<(), SubscriptionError> {
+    if let Control::Failed { error } = control {
+        return Err(SubscriptionError::Consumer { group: plan.settings.group.clone(), reason: error });
+    }
+    task.control(control, Instant::now());
+    Ok(())
+}
+
+/// How many deliveries waited for a plugin call when the event loop was last asked for news.
+#[derive(Default)]
+struct Patience {
+    waited: usize,
+}
+
+/// All turns that have ended. Plugin calls start only when no delivery can go on without one, and when the event loop
+/// brings no more that could go with them: that makes batches, which is most of what a fresh instance a call costs.
+fn poll_turns<F: Future<Output = (LaneId, Done)>>(
+    stages: &Stages,
+    turns: &mut FuturesUnordered<F>,
+    patience: &mut Patience,
+    context: &mut Context<'_>,
+) -> Poll<Vec<(LaneId, Done)>> {
+    let mut ended = Vec::new();
+    loop {
+        while let Poll::Ready(Some(turn)) = turns.poll_next_unpin(context) {
+            ended.push(turn);
+        }
+        if !ended.is_empty() {
+            return Poll::Ready(ended);
+        }
+        let waiting = stages.waiting_with_room();
+        if waiting > patience.waited && waiting < turns.len() {
+            patience.waited = waiting;
+            // Wakes this task after the event loop has looked for replies that are there by now.
+            if pin!(tokio::task::yield_now()).poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        patience.waited = 0;
+        if stages.poll_calls(context).is_pending() {
+            return Poll::Pending;
+        }
+    }
+}
+
+/// Commits the last positions and leaves the group.
+async fn leave(task: &mut Task, consumer: &mut Consumer) {
+    let limit = Instant::now() + LEAVE_LIMIT;
+    let mut stop = Command::Stop(task.last_positions());
+    // Batches that nobody takes would keep the thread from hearing of this.
+    consumer.batches.close();
+    while let Err(TrySendError::Full(command)) = consumer.commands.try_send(stop) {
+        stop = command;
+        // The thread has commands to obey, and says of each commit how it went.
+        match tokio::time::timeout_at(limit, consumer.controls.recv()).await {
+            Ok(Some(control)) => task.control(control, Instant::now()),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    loop {
+        match tokio::time::timeout_at(limit, consumer.controls.recv()).await {
+            Ok(Some(Control::Stopped | Control::Failed { .. }) | None) => return,
+            Ok(Some(Control::Committed { error: Some(error), .. })) => {
+                tracing::warn!(error, "the last commit failed: some events will come again");
+            }
+            Ok(Some(control)) => task.control(control, Instant::now()),
+            Err(_) => {
+                return tracing::warn!("Kafka did not answer the last commit: some events will come again");
+            }
+        }
+    }
+}

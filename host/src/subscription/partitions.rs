@@ -1,0 +1,320 @@
+//! The partitions a subscription holds: how far each is settled, what of it is committed, and whether it is paused. Pure.
+//!
+//! Each assignment of a partition gets a number of its own, so that whatever ends late cannot touch a later assignment
+//! of the same partition.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::lanes::PartitionIndex;
+use super::metadata;
+use super::offsets::Tracker;
+use crate::kafka::consumer::{Partition, Position};
+
+/// A full partition that has got no further for that long takes the others' room.
+const STUCK: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default)]
+pub(crate) struct Partitions {
+    numbers: HashMap<Partition, PartitionIndex>,
+    assigned: BTreeMap<PartitionIndex, Assigned>,
+    next_number: PartitionIndex,
+    unsettled: usize,
+    unsettled_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Assigned {
+    partition: Partition,
+    epoch: u64,
+    tracker: Tracker,
+    /// The latest position that Kafka acknowledged, with its metadata; at first where we began.
+    committed: Option<(i64, String)>,
+    /// The metadata we began with.
+    resumed: String,
+    unsettled_bytes: usize,
+    /// Its records are waited for no more: what comes is ignored.
+    is_leaving: bool,
+    is_paused: bool,
+    /// When what may be committed got further, or when it was assigned.
+    moved_at: Instant,
+}
+
+impl Partitions {
+    /// The partition is ours from this epoch on. `metadata` is that of its last commit.
+    pub(crate) fn assign(&mut self, partition: Partition, epoch: u64, metadata: String) {
+        self.forget(&partition);
+        let number = self.next_number;
+        self.next_number += 1;
+        self.numbers.insert(partition.clone(), number);
+        let assigned = Assigned {
+            partition,
+            epoch,
+            tracker: Tracker::default(),
+            committed: None,
+            resumed: metadata,
+            unsettled_bytes: 0,
+            is_leaving: false,
+            is_paused: false,
+            moved_at: Instant::now(),
+        };
+        self.assigned.insert(number, assigned);
+    }
+
+    /// The partition is ours no more.
+    pub(crate) fn forget(&mut self, partition: &Partition) -> Option<PartitionIndex> {
+        let number = self.numbers.remove(partition)?;
+        let assigned = self.assigned.remove(&number)?;
+        self.unsettled -= assigned.tracker.unsettled();
+        self.unsettled_bytes -= assigned.unsettled_bytes;
+        Some(number)
+    }
+
+    /// The number of this partition's latest assignment.
+    pub(crate) fn number(&self, partition: &Partition) -> Option<PartitionIndex> {
+        self.numbers.get(partition).copied()
+    }
+
+    /// What comes of this partition from now on is ignored.
+    pub(crate) fn leave(&mut self, partition: &Partition) -> Option<PartitionIndex> {
+        let number = *self.numbers.get(partition)?;
+        self.assigned.get_mut(&number)?.is_leaving = true;
+        Some(number)
+    }
+
+    pub(crate) fn leave_all(&mut self) -> Vec<PartitionIndex> {
+        self.assigned.values_mut().for_each(|assigned| assigned.is_leaving = true);
+        self.assigned.keys().copied().collect()
+    }
+
+    /// A record of a batch of that epoch. `None`: it is stale, not ours, here already, or settled by whoever had the
+    /// partition before, and must be ignored.
+    pub(crate) fn receive(
+        &mut self,
+        partition: &Partition,
+        epoch: u64,
+        offset: i64,
+        bytes: usize,
+    ) -> Option<PartitionIndex> {
+        let number = *self.numbers.get(partition)?;
+        let assigned = self.assigned.get_mut(&number)?;
+        if assigned.is_leaving || epoch < assigned.epoch {
+            return None;
+        }
+        if assigned.committed.is_none() {
+            assigned.tracker = Tracker::resume(metadata::decode(&assigned.resumed, offset));
+            assigned.committed = Some((offset, std::mem::take(&mut assigned.resumed)));
+        }
+        if !assigned.tracker.receive(offset) {
+            return None;
+        }
+        assigned.unsettled_bytes += bytes;
+        self.unsettled += 1;
+        self.unsettled_bytes += bytes;
+        Some(number)
+    }
+
+    /// A record received with that many bytes is settled. Once each; nothing happens when its assignment is gone.
+    pub(crate) fn settle(&mut self, number: PartitionIndex, offset: i64, bytes: usize) {
+        let Some(assigned) = self.assigned.get_mut(&number) else { return };
+        let before = assigned.tracker.position();
+        assigned.tracker.settle(offset);
+        if assigned.tracker.position() != before {
+            assigned.moved_at = Instant::now();
+        }
+        assigned.unsettled_bytes -= bytes;
+        self.unsettled -= 1;
+        self.unsettled_bytes -= bytes;
+    }
+
+    /// Does this assignment still take part?
+    pub(crate) fn is_staying(&self, number: PartitionIndex) -> bool {
+        self.assigned.get(&number).is_some_and(|assigned| !assigned.is_leaving)
+    }
+
+    /// Where each of these partitions can go on that has got further, or has more settled above, than what is committed.
+    pub(crate) fn uncommitted(&self, wanted: impl Fn(&Partition) -> bool) -> Vec<Position> {
+        let moved = |assigned: &Assigned| {
+            let offset = assigned.tracker.position()?;
+            let metadata = metadata::encode(offset, &assigned.tracker.settled_above());
+            let is_committed = assigned
+                .committed
+                .as_ref()
+                .is_some_and(|(committed, beside)| *committed == offset && *beside == metadata);
+            let partition = || assigned.partition.clone();
+            (!is_committed).then(|| Position { partition: partition(), offset, metadata })
+        };
+        self.assigned.values().filter(|assigned| wanted(&assigned.partition)).filter_map(moved).collect()
+    }
+
+    /// Kafka acknowledged these.
+    pub(crate) fn committed(&mut self, positions: &[Position]) {
+        for Position { partition, offset, metadata } in positions {
+            let assigned = self.numbers.get(partition).and_then(|number| self.assigned.get_mut(number));
+            if let Some(assigned) = assigned {
+                assigned.committed = Some((*offset, metadata.clone()));
+            }
+        }
+    }
+
+    /// Partitions to pause and to resume, so that those are paused that should be: all of them, or those that hold more
+    /// than `limit` unsettled events and have got no further for long, so that they do not take the others' room. A
+    /// resume costs about a second, so one that moves is never paused: not being polled holds it back as well.
+    pub(crate) fn pauses(
+        &mut self,
+        all: bool,
+        limit: usize,
+        now: Instant,
+    ) -> (Vec<Partition>, Vec<Partition>) {
+        let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        let has_others = self.assigned.len() > 1;
+        for assigned in self.assigned.values_mut() {
+            let unsettled = assigned.tracker.unsettled();
+            let is_stuck = if assigned.is_paused {
+                unsettled > limit / 2
+            } else {
+                has_others && unsettled > limit && now >= assigned.moved_at + STUCK
+            };
+            let should = all || is_stuck;
+            if should == assigned.is_paused {
+                continue;
+            }
+            assigned.is_paused = should;
+            if should { &mut pause } else { &mut resume }.push(assigned.partition.clone());
+        }
+        (pause, resume)
+    }
+
+    pub(crate) fn unsettled(&self) -> usize {
+        self.unsettled
+    }
+
+    pub(crate) fn unsettled_bytes(&self) -> usize {
+        self.unsettled_bytes
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.assigned.len()
+    }
+
+    pub(crate) fn paused(&self) -> usize {
+        self.assigned.values().filter(|assigned| assigned.is_paused).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(number: i32) -> Partition {
+        Partition { topic: "t".into(), number }
+    }
+
+    fn any(_: &Partition) -> bool {
+        true
+    }
+
+    fn at(number: i32, offset: i64, metadata: &str) -> Position {
+        Position { partition: partition(number), offset, metadata: metadata.into() }
+    }
+
+    #[test]
+    fn what_settles_above_is_committed_and_not_delivered_again() {
+        let mut partitions = Partitions::default();
+        partitions.assign(partition(0), 1, String::new());
+        let numbers: Vec<_> =
+            (5..8).filter_map(|offset| partitions.receive(&partition(0), 1, offset, 1)).collect();
+        partitions.settle(numbers[0], 6, 1);
+        let metadata = metadata::encode(5, &[6..7]);
+        let positions = vec![at(0, 5, &metadata)];
+        assert_eq!(partitions.uncommitted(any), positions);
+        partitions.committed(&positions);
+        assert_eq!(partitions.uncommitted(any), []);
+
+        partitions.assign(partition(0), 2, metadata);
+        assert!(partitions.receive(&partition(0), 2, 5, 1).is_some());
+        assert_eq!(partitions.uncommitted(any), []);
+        assert_eq!(partitions.receive(&partition(0), 2, 6, 1), None);
+        let last = partitions.receive(&partition(0), 2, 7, 1).unwrap();
+        assert_eq!((partitions.unsettled(), partitions.unsettled_bytes()), (2, 2));
+        partitions.settle(last, 5, 1);
+        assert_eq!(partitions.uncommitted(any), [at(0, 7, "")]);
+    }
+
+    #[test]
+    fn records_from_before_the_latest_assignment_are_stale() {
+        let mut partitions = Partitions::default();
+        partitions.assign(partition(0), 1, String::new());
+        let first = partitions.receive(&partition(0), 1, 7, 10).unwrap();
+        partitions.forget(&partition(0));
+        assert_eq!(partitions.receive(&partition(0), 2, 8, 10), None);
+        partitions.assign(partition(0), 3, String::new());
+        assert_eq!(partitions.receive(&partition(0), 2, 9, 10), None);
+        let second = partitions.receive(&partition(0), 3, 7, 10).unwrap();
+        assert_ne!(first, second);
+        partitions.settle(first, 7, 10);
+        assert_eq!((partitions.unsettled(), partitions.unsettled_bytes()), (1, 10));
+        assert_eq!(partitions.uncommitted(any), []);
+    }
+
+    #[test]
+    fn a_topic_made_anew_is_delivered_from_its_start() {
+        let mut partitions = Partitions::default();
+        partitions.assign(partition(0), 1, metadata::encode(100, &[110..120]));
+        for offset in 0..130 {
+            assert!(partitions.receive(&partition(0), 1, offset, 1).is_some(), "{offset}");
+        }
+    }
+
+    #[test]
+    fn only_what_moved_is_committed_and_only_until_it_is() {
+        let mut partitions = Partitions::default();
+        partitions.assign(partition(0), 1, String::new());
+        partitions.assign(partition(1), 1, String::new());
+        let number = partitions.receive(&partition(0), 1, 5, 1).unwrap();
+        partitions.receive(&partition(0), 1, 6, 1).unwrap();
+        partitions.receive(&partition(1), 1, 0, 1).unwrap();
+        assert_eq!(partitions.uncommitted(any), []);
+        partitions.settle(number, 5, 1);
+        let positions = vec![at(0, 6, "")];
+        assert_eq!(partitions.uncommitted(any), positions);
+        assert_eq!(partitions.uncommitted(|partition| partition.number == 1), []);
+        partitions.committed(&positions);
+        assert_eq!(partitions.uncommitted(any), []);
+    }
+
+    #[test]
+    fn a_full_partition_that_is_stuck_is_paused_until_it_is_half_empty() {
+        let mut partitions = Partitions::default();
+        partitions.assign(partition(0), 1, String::new());
+        partitions.assign(partition(1), 1, String::new());
+        let number =
+            (0..4).map(|offset| partitions.receive(&partition(0), 1, offset, 1).unwrap()).max().unwrap();
+        let now = Instant::now();
+        let later = now + 2 * STUCK;
+        assert_eq!(partitions.pauses(false, 3, now), (vec![], vec![]), "it moves");
+        assert_eq!(partitions.pauses(false, 3, later), (vec![partition(0)], vec![]));
+        partitions.settle(number, 0, 1);
+        partitions.settle(number, 1, 1);
+        assert_eq!(partitions.pauses(false, 3, later), (vec![], vec![]));
+        partitions.settle(number, 2, 1);
+        assert_eq!(partitions.pauses(false, 3, later), (vec![], vec![partition(0)]));
+        assert_eq!(partitions.pauses(true, 3, later).0.len(), 2);
+        assert_eq!((partitions.paused(), partitions.count()), (2, 2));
+        assert_eq!(partitions.pauses(false, 3, later).1.len(), 2);
+    }
+
+    #[test]
+    fn a_leaving_partition_takes_nothing_new_and_commits_what_settles() {
+        let mut partitions = Partitions::default();
+        partitions.assign(partition(0), 1, String::new());
+        let number = partitions.receive(&partition(0), 1, 0, 1).unwrap();
+        partitions.leave(&partition(0));
+        assert!(!partitions.is_staying(number));
+        assert_eq!(partitions.receive(&partition(0), 1, 1, 1), None);
+        partitions.settle(number, 0, 1);
+        assert_eq!(partitions.uncommitted(any), [at(0, 1, "")]);
+    }
+}

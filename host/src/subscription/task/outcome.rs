@@ -1,0 +1,241 @@
+//! What follows when a turn of a delivery has ended, until it settles: the rules of delivery are asked, and obeyed.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::{Letter, Settles, Task};
+use crate::contract::{Fault, Outcome};
+use crate::dead_letter::{DeadLetter, Reason, Stage};
+use crate::delivery::breaker::{Change, Failure, FailureKind};
+use crate::delivery::next::{self, Next};
+use crate::subscription::lanes::LaneId;
+use crate::subscription::stages::Done;
+use crate::telemetry::Settlement;
+
+impl Task {
+    pub(in crate::subscription) fn finish(&mut self, lane: LaneId, done: Done, now: Instant) {
+        self.in_flight -= 1;
+        let Some(carried) = self.lanes.head(lane) else { return };
+        let (sequence, was_probe) = (carried.sequence, std::mem::take(&mut carried.is_probe));
+        let is_attempt = matches!(done, Done::Attempted { .. } | Done::NotUsable(_));
+        if was_probe && !is_attempt {
+            self.breaker.probe_abandoned(sequence, now);
+        }
+        match done {
+            Done::Transformed(parts) => {
+                carried.transformed(parts.into_iter().map(Rc::new));
+                self.go_on(lane);
+            }
+            Done::Dropped(why) => {
+                tracing::debug!(event = %carried.record.origin, why, "a transformer dropped an event");
+                self.settle(lane, Settlement::Filtered);
+            }
+            Done::TransformRejected { by, why } => {
+                carried.stopped_by = Some(by);
+                self.give_up(lane, Stage::Transform, Reason::TransformRejected, why)
+            }
+            Done::TransformFault { by, fault } => {
+                carried.stopped_by = Some(by);
+                self.after(lane, Err(fault), Stage::Transform, now)
+            }
+            Done::NotUsable(why) => {
+                tracing::debug!(why, "the check says that the external system is not usable");
+                let jitter = self.random.f64();
+                self.breaker.probe_check_failed(now, jitter);
+                self.go_on(lane);
+            }
+            Done::Attempted { attempt, idempotency_key } => {
+                carried.idempotency_key = Some(idempotency_key);
+                let began = carried.began;
+                self.witness.attempted(&attempt, now.saturating_duration_since(began));
+                let retry_after = match &attempt.result {
+                    Ok(Outcome::Retry(retry)) => retry.after,
+                    _ => None,
+                };
+                let is_down = matches!(attempt.result, Ok(Outcome::Retry(_)));
+                let failure = attempt.trouble.filter(|_| is_down);
+                let failure = failure.map(|kind| Failure { event: sequence, kind, retry_after, began });
+                carried.attempted(&attempt.result, failure.is_some(), now);
+                self.tell_breaker(sequence, &attempt.result, failure.as_ref(), was_probe, now);
+                self.after(lane, attempt.result, Stage::Deliver, now);
+            }
+        }
+    }
+
+    /// What an attempt says of the external system as a whole.
+    fn tell_breaker(
+        &mut self,
+        sequence: u64,
+        result: &Result<Outcome, Fault>,
+        failure: Option<&Failure>,
+        was_probe: bool,
+        now: Instant,
+    ) {
+        let jitter = self.random.f64();
+        let change = match result {
+            Ok(Outcome::Delivered(_) | Outcome::Skipped(_) | Outcome::Conflict(_) | Outcome::Rejected(_)) => {
+                self.breaker.succeeded(now)
+            }
+            Ok(Outcome::Denied(why)) => {
+                let change = self.breaker.denied(sequence, now, jitter);
+                return self.breaker_changed(change, why);
+            }
+            Ok(Outcome::Retry(_)) if failure.is_some() => {
+                failure.and_then(|failure| self.breaker.failed(failure, now, jitter))
+            }
+            // Whatever keeps a probe from its end, the next one waits longer and is another event.
+            Ok(Outcome::Retry(retry)) if was_probe => {
+                let (kind, retry_after) = (FailureKind::Unavailable, retry.after);
+                self.breaker.failed(&Failure { event: sequence, kind, retry_after, began: now }, now, jitter)
+            }
+            Ok(Outcome::Retry(_) | Outcome::Throttled(_)) | Err(_) => {
+                if was_probe && !matches!(result, Ok(Outcome::Throttled(_))) {
+                    self.breaker.probe_abandoned(sequence, now);
+                }
+                None
+            }
+        };
+        let why = match result {
+            Ok(Outcome::Retry(retry)) => &retry.reason,
+            Ok(Outcome::Denied(why)) => why,
+            Ok(
+                Outcome::Delivered(_)
+                | Outcome::Skipped(_)
+                | Outcome::Throttled(_)
+                | Outcome::Conflict(_)
+                | Outcome::Rejected(_),
+            )
+            | Err(_) => "",
+        };
+        self.breaker_changed(change, why);
+    }
+
+    fn breaker_changed(&mut self, change: Option<Change>, why: &str) {
+        let Some(change) = change else { return };
+        self.witness.breaker_changed(change, self.breaker.state(), why);
+        if matches!(change, Change::Opened { .. }) {
+            // What failed because the system is down costs no attempt, and goes first when it is up again.
+            let breaker = &self.breaker;
+            self.lanes.call(|carried| carried.refund(|failed_at| breaker.is_refundable(failed_at)));
+        }
+    }
+
+    /// Does what the rules say follows.
+    fn after(&mut self, lane: LaneId, result: Result<Outcome, Fault>, stage: Stage, now: Instant) {
+        let jitter = self.random.f64();
+        let Some(carried) = self.lanes.head(lane) else { return };
+        if stage == Stage::Transform {
+            carried.attempted(&result, false, now);
+        }
+        if matches!(result, Ok(Outcome::Denied(_))) {
+            carried.denied(self.breaker.last_success(), now);
+        }
+        let breaker = &self.breaker;
+        carried.refund(|failed_at| breaker.is_refundable(failed_at));
+        let event = carried.next_part().unwrap_or_else(|| carried.event.clone());
+        let sla = self.settings.sla.of(&event.kind);
+        let is_conflict = matches!(result, Ok(Outcome::Conflict(_)));
+        let history = carried.history(is_conflict);
+        let policy = &self.settings.conflict;
+        let (sequence, first_failure_at) = (carried.sequence, carried.first_failure_at());
+        match next::next(&result, event.data.as_deref(), &history, sla, policy, now, jitter) {
+            Next::Delivered => self.part_done(lane, Settlement::Delivered),
+            Next::Superseded(why) => {
+                tracing::info!(event = event.id, why, "superseded by what the external system holds");
+                self.part_done(lane, Settlement::Superseded);
+            }
+            Next::Retry { at } => self.wait(lane, at),
+            Next::Throttle { until } => {
+                self.breaker.throttled(sequence, until, now);
+                self.wait(lane, until);
+            }
+            Next::Denied(_) => self.wait(lane, now),
+            Next::Resolve(resolution) => {
+                carried.resolution = Some(resolution);
+                self.go_on(lane);
+            }
+            Next::DeadLetter { reason: Reason::AttemptsSpent, .. }
+                if first_failure_at.is_some_and(|at| self.breaker.holds_exhausted(at)) =>
+            {
+                let change = self.breaker.trip(now, jitter);
+                self.breaker_changed(
+                    change,
+                    "an event spent its attempts, and nothing else has succeeded since",
+                );
+                self.wait(lane, now);
+            }
+            // Nothing is given up because a system is down: it is tried again when the breaker lets it.
+            Next::DeadLetter { reason: Reason::GaveUp, .. } if self.breaker.open_for(now).is_some() => {
+                self.wait(lane, now);
+            }
+            Next::DeadLetter { reason, message } => self.give_up(lane, stage, reason, message),
+        }
+    }
+
+    /// Nothing more is to be done for one part; the event settles with the last of them.
+    fn part_done(&mut self, lane: LaneId, settlement: Settlement) {
+        let Some(carried) = self.lanes.head(lane) else { return };
+        if carried.next_after_delivered() {
+            self.go_on(lane);
+        } else {
+            self.settle(lane, settlement);
+        }
+    }
+
+    fn wait(&mut self, lane: LaneId, until: Instant) {
+        if self.may_go_on(lane) {
+            self.lanes.wait(lane, until);
+        }
+    }
+
+    fn go_on(&mut self, lane: LaneId) {
+        if self.may_go_on(lane) {
+            self.lanes.again(lane);
+        }
+    }
+
+    /// A delivery that is not settled when its partition leaves is left to whoever reads the partition next.
+    fn may_go_on(&mut self, lane: LaneId) -> bool {
+        let Some(carried) = self.lanes.head(lane) else { return false };
+        let may = !self.is_stopping && self.partitions.is_staying(carried.partition);
+        if !may {
+            self.lanes.abandon(lane);
+        }
+        may
+    }
+
+    fn give_up(&mut self, lane: LaneId, stage: Stage, reason: Reason, message: String) {
+        let Some(carried) = self.lanes.head(lane) else { return };
+        let letter = self.witness.dead_letter(carried, stage, reason, message);
+        self.dead_letter(letter, Settles::Lane(lane));
+    }
+
+    pub(super) fn dead_letter(&mut self, letter: DeadLetter, settles: Settles) {
+        self.unacknowledged += 1;
+        self.letters.push(Letter { letter, settles });
+    }
+
+    /// Dead letters to be sent; each comes back by [`acknowledged`](Self::acknowledged).
+    pub(in crate::subscription) fn take_letters(&mut self) -> Vec<Letter> {
+        std::mem::take(&mut self.letters)
+    }
+
+    /// Kafka has a dead letter.
+    pub(in crate::subscription) fn acknowledged(&mut self, settles: Settles) {
+        self.unacknowledged -= 1;
+        match settles {
+            Settles::Lane(lane) => self.settle(lane, Settlement::DeadLettered),
+            Settles::Record { partition, offset, bytes } => {
+                self.partitions.settle(partition, offset, bytes);
+                self.witness.metrics.settled[Settlement::DeadLettered].inc();
+            }
+        }
+    }
+
+    fn settle(&mut self, lane: LaneId, settlement: Settlement) {
+        let Some(mut carried) = self.lanes.finish(lane) else { return };
+        self.partitions.settle(carried.partition, carried.record.origin.offset, carried.bytes());
+        self.witness.settled(&mut carried, settlement);
+    }
+}

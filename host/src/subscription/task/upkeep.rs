@@ -1,0 +1,167 @@
+//! Commit, rebalance, pause and the passing of time: what keeps a subscription in step with Kafka and with its SLA.
+
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{COMMIT_LIMIT, OVERSIGHT, Revoking, Task};
+use crate::kafka::consumer::{Command, Control, Partition, Position};
+use crate::subscription::carried::unix_ms;
+
+impl Task {
+    pub(in crate::subscription) fn control(&mut self, control: Control, now: Instant) {
+        match control {
+            Control::Assigned { epoch, partitions } => {
+                tracing::info!(
+                    partitions = names(partitions.iter().map(|(partition, _)| partition)),
+                    "partitions assigned"
+                );
+                self.epoch = epoch;
+                for (partition, metadata) in partitions {
+                    self.drop_partition(&partition);
+                    self.partitions.assign(partition, epoch, metadata);
+                }
+            }
+            Control::Revoked { epoch, partitions, positions } => {
+                self.epoch = epoch;
+                self.revoke(partitions, positions, now);
+            }
+            Control::Lost { epoch, partitions } => {
+                self.epoch = epoch;
+                tracing::warn!(
+                    partitions = names(&partitions),
+                    "partitions lost: their events come again elsewhere"
+                );
+                for partition in &partitions {
+                    self.drop_partition(partition);
+                }
+            }
+            Control::Committed { positions, error: None } => {
+                self.commit_asked_at = None;
+                self.partitions.committed(&positions);
+                self.witness.committed(true);
+            }
+            Control::Committed { error: Some(error), .. } => {
+                // During a rebalance every commit fails; the next tick tries again.
+                self.commit_asked_at = None;
+                tracing::debug!(error, "a commit failed");
+                self.witness.committed(false);
+            }
+            Control::Lag { records } => {
+                self.witness.metrics.consumer_lag.set(records);
+            }
+            // The loop ends with these.
+            Control::Failed { .. } | Control::Stopped => {}
+        }
+    }
+
+    fn revoke(&mut self, partitions: Vec<Partition>, answer: SyncSender<Vec<Position>>, now: Instant) {
+        if let Some(earlier) = &mut self.revoking {
+            earlier.until = now;
+            self.end_revoke(now);
+        }
+        tracing::info!(partitions = names(&partitions), "partitions revoked: finishing what is in flight");
+        let numbers: Vec<_> =
+            partitions.iter().filter_map(|partition| self.partitions.leave(partition)).collect();
+        for number in &numbers {
+            drop(self.lanes.drop_idle(*number));
+        }
+        let until = now + self.settings.grace;
+        self.revoking = Some(Revoking { partitions, numbers, answer, until });
+        self.end_revoke(now);
+    }
+
+    /// Gives revoked partitions up once nothing of them is in flight, or their time is over.
+    fn end_revoke(&mut self, now: Instant) {
+        let Some(revoking) = &self.revoking else { return };
+        let is_busy = revoking.numbers.iter().any(|number| self.lanes.at_work(*number) > 0);
+        if is_busy && now < revoking.until {
+            return;
+        }
+        let Some(revoking) = self.revoking.take() else { return };
+        // One that was assigned anew in the meantime is not what was revoked.
+        let mut partitions = revoking.partitions;
+        partitions.retain(|partition| {
+            self.partitions.number(partition).is_some_and(|number| revoking.numbers.contains(&number))
+        });
+        let positions = self.partitions.uncommitted(|partition| partitions.contains(partition));
+        for partition in &partitions {
+            self.drop_partition(partition);
+        }
+        // The thread may have given up waiting; then whoever comes next reads a little more again.
+        drop(revoking.answer.try_send(positions));
+    }
+
+    fn drop_partition(&mut self, partition: &Partition) {
+        let Some(number) = self.partitions.forget(partition) else { return };
+        for carried in self.lanes.drop_partition(number) {
+            if carried.is_probe {
+                self.breaker.probe_abandoned(carried.sequence, Instant::now());
+            }
+        }
+    }
+
+    /// Does what time asks for.
+    pub(in crate::subscription) fn tick(&mut self, now: Instant) {
+        self.lanes.wake(now);
+        self.end_revoke(now);
+        if now >= self.next_commit {
+            self.next_commit = now + self.commit_interval;
+            self.commit(now);
+            self.pause(now);
+            self.witness.levels(&self.partitions, &self.lanes, self.breaker.state(), self.in_flight);
+        }
+        if now >= self.next_oversight {
+            self.next_oversight = now + OVERSIGHT;
+            self.oversee();
+        }
+    }
+
+    /// When [`tick`](Self::tick) wants to be called next.
+    pub(in crate::subscription) fn next_tick(&self) -> Instant {
+        let times =
+            [self.lanes.next_wake(), self.held_until, self.revoking.as_ref().map(|revoking| revoking.until)];
+        times.into_iter().flatten().fold(self.next_commit, Instant::min)
+    }
+
+    fn commit(&mut self, now: Instant) {
+        let is_asked = self.commit_asked_at.is_some_and(|asked| now < asked + COMMIT_LIMIT);
+        // While partitions are given up the thread waits for that alone, and then commits how far they got.
+        if is_asked || self.is_stopping || self.revoking.is_some() {
+            return;
+        }
+        let positions = self.partitions.uncommitted(|_| true);
+        let epoch = self.epoch;
+        if !positions.is_empty() && self.commands.try_send(Command::Commit { epoch, positions }).is_ok() {
+            self.commit_asked_at = Some(now);
+        }
+    }
+
+    /// Pauses what is stuck for long: all while the breaker is open, and a partition that is full by itself.
+    fn pause(&mut self, now: Instant) {
+        let is_down = self.breaker.open_for(now).is_some_and(|time| time >= self.pause_after);
+        // With nothing left to probe with, records must come.
+        let all = is_down && self.lanes.len() > 0;
+        let (pause, resume) = self.partitions.pauses(all, self.settings.bounds.events_per_partition, now);
+        for (partitions, command) in [(pause, Command::Pause as fn(_) -> _), (resume, Command::Resume)] {
+            if !partitions.is_empty() {
+                drop(self.commands.try_send(command(partitions)));
+            }
+        }
+    }
+
+    fn oversee(&mut self) {
+        let now = unix_ms();
+        let mut oldest = None;
+        for carried in self.lanes.iter_mut() {
+            oldest = oldest.max(carried.record.timestamp.map(|written| now.saturating_sub(written)));
+            self.witness.watch_deadline(carried, now);
+        }
+        self.witness.oldest(Duration::from_millis(oldest.unwrap_or_default()));
+    }
+}
+
+fn names<'a>(partitions: impl IntoIterator<Item = &'a Partition>) -> String {
+    partitions.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

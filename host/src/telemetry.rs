@@ -1,0 +1,290 @@
+//! Every metric of the host: its name and help (`family`), its labels (`label`), and what the stages count on.
+//!
+//! [`Telemetry`] holds all of them; a stage takes its handles once, at start, and counts on them without a look-up.
+//! One prefix, base units, labels of few values: nothing that grows with events, keys or errors' texts.
+//! What is counted, and when, is the stages' business.
+
+mod family;
+mod label;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::config::{ConnectorName, PluginName, SubscriptionName};
+use family::{Counters, Families};
+pub use label::{
+    AttemptOutcome, BreakerState, ByLabel, CommitResult, DeadLetterReason, FaultKind, Label, PluginFunction,
+    Settlement, StatusClass,
+};
+use label::{Labels, Names};
+
+/// What text [`Telemetry::encode`] gives.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The metrics of one host. Clones share them.
+#[derive(Clone)]
+pub struct Telemetry {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    registry: Registry,
+    families: Families,
+    alerts: AlertMetrics,
+}
+
+/// A gauge of a fraction.
+pub type Fraction = Gauge<f64, AtomicU64>;
+
+/// A histogram of durations.
+#[derive(Debug, Clone)]
+pub struct Timing(Histogram);
+
+impl Timing {
+    pub fn observe(&self, duration: Duration) {
+        self.0.observe(duration.as_secs_f64());
+    }
+}
+
+/// What one subscription counts on.
+#[derive(Debug, Clone)]
+pub struct SubscriptionMetrics {
+    pub received: Counter,
+    pub settled: ByLabel<Settlement, Counter>,
+    pub attempts: ByLabel<AttemptOutcome, Counter>,
+    pub attempt_duration: Timing,
+    /// From the record's timestamp to the settlement.
+    pub delivery_latency: Timing,
+    pub retries_waiting: Gauge,
+    pub in_flight: Gauge,
+    pub unsettled: Gauge,
+    pub unsettled_bytes: Gauge,
+    /// In seconds.
+    pub oldest_unsettled_age: Fraction,
+    pub lanes: Gauge,
+    pub breaker_opened: Counter,
+    pub partitions_assigned: Gauge,
+    pub partitions_paused: Gauge,
+    pub consumer_lag: Gauge,
+    pub dead_letters: ByLabel<DeadLetterReason, Counter>,
+    pub deadlines_missed: Counter,
+    pub commits: ByLabel<CommitResult, Counter>,
+    breaker_state: Gauge,
+}
+
+impl SubscriptionMetrics {
+    pub fn set_breaker_state(&self, state: BreakerState) {
+        self.breaker_state.set(state.code());
+    }
+}
+
+/// What the calls of one plugin count on.
+#[derive(Debug, Clone)]
+pub struct PluginMetrics {
+    pub calls: ByLabel<PluginFunction, Counter>,
+    pub call_duration: Timing,
+    pub faults: ByLabel<FaultKind, Counter>,
+    pub log_lines_dropped: Counter,
+}
+
+/// What the requests of one connector count on.
+#[derive(Debug, Clone)]
+pub struct ConnectorMetrics {
+    pub request_duration: ByLabel<StatusClass, Timing>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AlertMetrics {
+    pub raised: Counter,
+    /// Could not be told to anyone.
+    pub failed: Counter,
+}
+
+impl Telemetry {
+    pub fn new() -> Telemetry {
+        let mut registry = Registry::with_prefix("liaison");
+        let families = Families::register(&mut registry);
+        let alerts = family::register_alerts(&mut registry);
+        Telemetry { shared: Arc::new(Shared { registry, families, alerts }) }
+    }
+
+    /// The handles of one subscription. Its series are there, at zero, from now on.
+    pub fn subscription(
+        &self,
+        subscription: &SubscriptionName,
+        connector: &ConnectorName,
+    ) -> SubscriptionMetrics {
+        let families = &self.shared.families;
+        let names = Names::new([("subscription", subscription.as_str()), ("connector", connector.as_str())]);
+        SubscriptionMetrics {
+            received: one(&families.received, &names),
+            settled: each(&families.settled, &names),
+            attempts: each(&families.attempts, &names),
+            attempt_duration: Timing(one(&families.attempt_duration, &names)),
+            delivery_latency: Timing(one(&families.delivery_latency, &names)),
+            retries_waiting: one(&families.retries_waiting, &names),
+            in_flight: one(&families.in_flight, &names),
+            unsettled: one(&families.unsettled, &names),
+            unsettled_bytes: one(&families.unsettled_bytes, &names),
+            oldest_unsettled_age: one(&families.oldest_unsettled_age, &names),
+            lanes: one(&families.lanes, &names),
+            breaker_opened: one(&families.breaker_opened, &names),
+            partitions_assigned: one(&families.partitions_assigned, &names),
+            partitions_paused: one(&families.partitions_paused, &names),
+            consumer_lag: one(&families.consumer_lag, &names),
+            dead_letters: each(&families.dead_letters, &names),
+            deadlines_missed: one(&families.deadlines_missed, &names),
+            commits: each(&families.commits, &names),
+            breaker_state: one(&families.breaker_state, &names),
+        }
+    }
+
+    pub fn plugin(&self, plugin: &PluginName) -> PluginMetrics {
+        let families = &self.shared.families;
+        let names = Names::new([("plugin", plugin.as_str())]);
+        PluginMetrics {
+            calls: each(&families.plugin_calls, &names),
+            call_duration: Timing(one(&families.plugin_call_duration, &names)),
+            faults: each(&families.plugin_faults, &names),
+            log_lines_dropped: one(&families.plugin_log_lines_dropped, &names),
+        }
+    }
+
+    pub fn connector(&self, connector: &ConnectorName) -> ConnectorMetrics {
+        let names = Names::new([("connector", connector.as_str())]);
+        let requests = &self.shared.families.request_duration;
+        ConnectorMetrics {
+            request_duration: ByLabel::new(|status| {
+                Timing(requests.get_or_create_owned(&names.with(status)))
+            }),
+        }
+    }
+
+    pub fn alerts(&self) -> &AlertMetrics {
+        &self.shared.alerts
+    }
+
+    /// All metrics as OpenMetrics text, which Prometheus reads too.
+    pub fn encode(&self) -> String {
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &self.shared.registry).expect("writing to a string cannot fail");
+        encoded
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Telemetry {
+        Telemetry::new()
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
+fn one<M: Clone, C: MetricConstructor<M>>(family: &Family<Labels, M, C>, names: &Names) -> M {
+    family.get_or_create_owned(&names.alone())
+}
+
+fn each<L: Label>(family: &Counters, names: &Names) -> ByLabel<L, Counter> {
+    ByLabel::new(|label| family.get_or_create_owned(&names.with(label)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn telemetry() -> (Telemetry, SubscriptionMetrics) {
+        let telemetry = Telemetry::new();
+        let subscription =
+            telemetry.subscription(&SubscriptionName::new("calendar"), &ConnectorName::new("training"));
+        (telemetry, subscription)
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_read() {
+        let (telemetry, subscription) = telemetry();
+        subscription.received.inc_by(3);
+        subscription.settled[Settlement::DeadLettered].inc();
+        subscription.attempts[AttemptOutcome::Throttled].inc();
+        subscription.attempt_duration.observe(Duration::from_millis(3));
+        subscription.unsettled_bytes.set(1024);
+        subscription.oldest_unsettled_age.set(1.5);
+        subscription.set_breaker_state(BreakerState::Open);
+        telemetry.plugin(&PluginName::new("rest")).faults[FaultKind::CpuTime].inc();
+        let connector = telemetry.connector(&ConnectorName::new("training"));
+        connector.request_duration[StatusClass::of(503)].observe(Duration::from_secs(2));
+        telemetry.alerts().raised.inc();
+        let encoded = telemetry.encode();
+        let of = r#"subscription="calendar",connector="training""#;
+        for line in [
+            format!("liaison_events_received_total{{{of}}} 3"),
+            format!("liaison_events_settled_total{{{of},kind=\"dead-lettered\"}} 1"),
+            format!("liaison_events_settled_total{{{of},kind=\"delivered\"}} 0"),
+            format!("liaison_attempts_total{{{of},outcome=\"throttled\"}} 1"),
+            format!("liaison_attempt_duration_seconds_bucket{{le=\"0.0025\",{of}}} 0"),
+            format!("liaison_attempt_duration_seconds_bucket{{le=\"0.005\",{of}}} 1"),
+            format!("liaison_attempt_duration_seconds_sum{{{of}}} 0.003"),
+            format!("liaison_unsettled_bytes{{{of}}} 1024"),
+            format!("liaison_oldest_unsettled_age_seconds{{{of}}} 1.5"),
+            format!("liaison_breaker_state{{{of}}} 2"),
+            "liaison_plugin_faults_total{plugin=\"rest\",kind=\"cpu-time\"} 1".to_owned(),
+            "liaison_http_request_duration_seconds_sum{connector=\"training\",status=\"5xx\"} 2.0".to_owned(),
+            "liaison_alerts_raised_total 1".to_owned(),
+        ] {
+            assert!(encoded.lines().any(|found| found == line), "{line}\n{encoded}");
+        }
+    }
+
+    #[test]
+    fn handles_of_one_subscription_share_their_series() {
+        let (telemetry, first) = telemetry();
+        let second =
+            telemetry.subscription(&SubscriptionName::new("calendar"), &ConnectorName::new("training"));
+        first.received.inc();
+        second.received.inc();
+        assert_eq!(first.received.get(), 2);
+    }
+
+    #[test]
+    fn every_metric_has_the_prefix_a_help_and_the_ending_of_its_kind() {
+        let (telemetry, _subscription) = telemetry();
+        telemetry.plugin(&PluginName::new("rest"));
+        telemetry.connector(&ConnectorName::new("training"));
+        let encoded = telemetry.encode();
+        let described = |word: &str| -> BTreeMap<&str, &str> {
+            encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
+        };
+        let (helps, types) = (described("# HELP "), described("# TYPE "));
+        assert_eq!(types.len(), 26);
+        for (name, kind) in &types {
+            assert!(name.starts_with("liaison_"), "{name}");
+            assert!(helps[name].len() > 10, "{name} has no help");
+            let sample = encoded.lines().find(|line| line.starts_with(name)).unwrap();
+            match *kind {
+                "counter" => assert!(sample.starts_with(&format!("{name}_total")), "{sample}"),
+                "histogram" => assert!(name.ends_with("_seconds"), "{name}"),
+                "gauge" => assert!(!name.ends_with("_total"), "{name}"),
+                other => panic!("{name} is a {other}"),
+            }
+            for unit in ["bytes", "seconds"] {
+                let says_unit = encoded.contains(&format!("# UNIT {name} {unit}\n"));
+                assert_eq!(name.ends_with(&format!("_{unit}")), says_unit, "{name}");
+            }
+        }
+        assert!(encoded.ends_with("# EOF\n"));
+    }
+}

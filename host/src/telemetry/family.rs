@@ -1,0 +1,177 @@
+//! The name and the help of every metric.
+//!
+//! The registry puts the prefix before a name, `_total` behind a counter's, and the unit behind that of a metric with
+//! a unit.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+use super::label::Labels;
+use super::{AlertMetrics, Fraction};
+
+/// Calls of a plugin: 10 µs to 10 s.
+const CALL_BUCKETS: [f64; 13] =
+    [1e-5, 2.5e-5, 1e-4, 2.5e-4, 1e-3, 2.5e-3, 1e-2, 2.5e-2, 0.1, 0.25, 1.0, 2.5, 10.0];
+/// Attempts and requests: 1 ms to 1 min.
+const REQUEST_BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
+/// From the record to its settlement: 1 ms to 1 h.
+const LATENCY_BUCKETS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
+
+pub(super) type Counters = Family<Labels, Counter>;
+pub(super) type Gauges = Family<Labels, Gauge>;
+pub(super) type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+
+pub(super) struct Families {
+    pub(super) received: Counters,
+    pub(super) settled: Counters,
+    pub(super) attempts: Counters,
+    pub(super) attempt_duration: Histograms,
+    pub(super) delivery_latency: Histograms,
+    pub(super) retries_waiting: Gauges,
+    pub(super) in_flight: Gauges,
+    pub(super) unsettled: Gauges,
+    pub(super) unsettled_bytes: Gauges,
+    pub(super) oldest_unsettled_age: Family<Labels, Fraction>,
+    pub(super) lanes: Gauges,
+    pub(super) breaker_state: Gauges,
+    pub(super) breaker_opened: Counters,
+    pub(super) partitions_assigned: Gauges,
+    pub(super) partitions_paused: Gauges,
+    pub(super) consumer_lag: Gauges,
+    pub(super) dead_letters: Counters,
+    pub(super) deadlines_missed: Counters,
+    pub(super) commits: Counters,
+    pub(super) plugin_calls: Counters,
+    pub(super) plugin_call_duration: Histograms,
+    pub(super) plugin_faults: Counters,
+    pub(super) plugin_log_lines_dropped: Counters,
+    pub(super) request_duration: Histograms,
+}
+
+impl Families {
+    pub(super) fn register(registry: &mut Registry) -> Families {
+        Families {
+            received: counters(registry, "events_received", "Events read from Kafka"),
+            settled: counters(registry, "events_settled", "Events whose delivery ended, by how it ended"),
+            attempts: counters(registry, "attempts", "Delivery attempts, by what came of them"),
+            attempt_duration: seconds(registry, "attempt_duration", "Length of one delivery attempt", || {
+                Histogram::new(REQUEST_BUCKETS)
+            }),
+            delivery_latency: seconds(
+                registry,
+                "delivery_latency",
+                "From the record's timestamp to the settlement",
+                || Histogram::new(LATENCY_BUCKETS),
+            ),
+            retries_waiting: gauges(
+                registry,
+                "retries_waiting",
+                "Deliveries that wait for their next attempt",
+            ),
+            in_flight: gauges(registry, "attempts_in_flight", "Delivery attempts under way"),
+            unsettled: gauges(registry, "events_unsettled", "Events read and not settled"),
+            unsettled_bytes: with_unit(
+                registry,
+                "unsettled",
+                "Size of the events read and not settled",
+                Unit::Bytes,
+            ),
+            oldest_unsettled_age: with_unit(
+                registry,
+                "oldest_unsettled_age",
+                "Age of the oldest event read and not settled, by its record's timestamp",
+                Unit::Seconds,
+            ),
+            lanes: gauges(registry, "lanes", "Keys with an event that is not settled"),
+            breaker_state: gauges(
+                registry,
+                "breaker_state",
+                "Circuit breaker: 0 closed, 1 half-open, 2 open",
+            ),
+            breaker_opened: counters(registry, "breaker_opened", "Times the circuit breaker opened"),
+            partitions_assigned: gauges(
+                registry,
+                "partitions_assigned",
+                "Kafka partitions that this host reads",
+            ),
+            partitions_paused: gauges(
+                registry,
+                "partitions_paused",
+                "Assigned Kafka partitions that are paused",
+            ),
+            consumer_lag: gauges(
+                registry,
+                "consumer_lag",
+                "Records between the committed offsets and the ends of the partitions",
+            ),
+            dead_letters: counters(registry, "dead_letters", "Events that were given up on, by why"),
+            deadlines_missed: counters(
+                registry,
+                "deadlines_missed",
+                "Events that missed the deadline of their SLA",
+            ),
+            commits: counters(registry, "commits", "Offset commits, by result"),
+            plugin_calls: counters(registry, "plugin_calls", "Calls of a plugin, by function"),
+            plugin_call_duration: seconds(
+                registry,
+                "plugin_call_duration",
+                "Length of one call of a plugin",
+                || Histogram::new(CALL_BUCKETS),
+            ),
+            plugin_faults: counters(
+                registry,
+                "plugin_faults",
+                "Calls that failed by the plugin's fault, by kind",
+            ),
+            plugin_log_lines_dropped: counters(
+                registry,
+                "plugin_log_lines_dropped",
+                "Log lines of a plugin over its limit",
+            ),
+            request_duration: seconds(
+                registry,
+                "http_request_duration",
+                "Length of one HTTP request of a connector, by status class",
+                || Histogram::new(REQUEST_BUCKETS),
+            ),
+        }
+    }
+}
+
+pub(super) fn register_alerts(registry: &mut Registry) -> AlertMetrics {
+    AlertMetrics {
+        raised: registered(registry, "alerts_raised", "Alerts that were raised"),
+        failed: registered(registry, "alerts_failed", "Alerts that could not be sent"),
+    }
+}
+
+fn counters(registry: &mut Registry, name: &str, help: &str) -> Counters {
+    registered(registry, name, help)
+}
+
+fn gauges(registry: &mut Registry, name: &str, help: &str) -> Gauges {
+    registered(registry, name, help)
+}
+
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn with_unit<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str, unit: Unit) -> M {
+    let metric = M::default();
+    registry.register_with_unit(name, help, unit, metric.clone());
+    metric
+}
+
+fn seconds(registry: &mut Registry, name: &str, help: &str, constructor: fn() -> Histogram) -> Histograms {
+    let family = Family::new_with_constructor(constructor);
+    registry.register_with_unit(name, help, Unit::Seconds, family.clone());
+    family
+}

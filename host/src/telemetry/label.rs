@@ -1,0 +1,302 @@
+//! The labels of the metrics: closed sets of values, and handles that were looked up beforehand.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Index;
+
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+
+use crate::contract::{Fault, Outcome};
+
+/// A label with few values, all of them known.
+pub trait Label: Copy + 'static {
+    /// The label's name.
+    const NAME: &'static str;
+    /// All values, each at its own position.
+    const ALL: &'static [Self];
+
+    fn value(self) -> &'static str;
+    fn position(self) -> usize;
+}
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $label:ident($name:literal) { $($(#[$variant_doc:meta])* $variant:ident = $value:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $label {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl Label for $label {
+            const NAME: &'static str = $name;
+            const ALL: &'static [Self] = &[$($label::$variant,)*];
+
+            fn value(self) -> &'static str {
+                match self {
+                    $($label::$variant => $value,)*
+                }
+            }
+
+            fn position(self) -> usize {
+                self as usize
+            }
+        }
+    )*};
+}
+
+labels! {
+    /// How a delivery ended.
+    Settlement("kind") {
+        Delivered = "delivered",
+        Filtered = "filtered",
+        Superseded = "superseded",
+        DeadLettered = "dead-lettered",
+    }
+
+    /// What came of an attempt: the plugin's outcome, or its fault.
+    AttemptOutcome("outcome") {
+        Delivered = "delivered",
+        Skipped = "skipped",
+        Retry = "retry",
+        Throttled = "throttled",
+        Denied = "denied",
+        Conflict = "conflict",
+        Rejected = "rejected",
+        Fault = "fault",
+    }
+
+    /// Why an event became a dead letter.
+    DeadLetterReason("reason") {
+        /// The record is no event.
+        Undecodable = "undecodable",
+        /// The filter's expression could not tell.
+        FilterFailed = "filter-failed",
+        /// A transformer rejected it.
+        TransformRejected = "transform-rejected",
+        /// The connector rejected it.
+        Rejected = "rejected",
+        AttemptsSpent = "attempts-spent",
+        GaveUp = "gave-up",
+        /// The conflict policy leaves it to a person.
+        Conflict = "conflict",
+        PluginFault = "plugin-fault",
+    }
+
+    CommitResult("result") {
+        Succeeded = "succeeded",
+        Failed = "failed",
+    }
+
+    /// The function of a plugin that was called.
+    PluginFunction("function") {
+        Transform = "transform",
+        Deliver = "deliver",
+        Check = "check",
+    }
+
+    /// What a plugin did wrong.
+    FaultKind("kind") {
+        Trap = "trap",
+        CpuTime = "cpu-time",
+        WallTime = "wall-time",
+        Memory = "memory",
+        ResultSize = "result-size",
+        /// Not one result an event.
+        WrongLength = "wrong-length",
+        /// Two answers to the same arguments.
+        Inconsistent = "inconsistent",
+        /// An answer that breaks the contract in another way.
+        Nonsense = "nonsense",
+    }
+
+    /// What an HTTP request was answered with.
+    StatusClass("status") {
+        Informational = "1xx",
+        Successful = "2xx",
+        Redirection = "3xx",
+        ClientError = "4xx",
+        ServerError = "5xx",
+        /// Not at all.
+        Failed = "failed",
+    }
+}
+
+impl FaultKind {
+    /// `None` for what is not the plugin's doing.
+    pub fn of(fault: &Fault) -> Option<FaultKind> {
+        match fault {
+            Fault::Trap(_) => Some(FaultKind::Trap),
+            Fault::CpuTime(_) => Some(FaultKind::CpuTime),
+            Fault::WallTime(_) => Some(FaultKind::WallTime),
+            Fault::Memory(_) => Some(FaultKind::Memory),
+            Fault::ResultSize(_) => Some(FaultKind::ResultSize),
+            Fault::WrongLength { .. } => Some(FaultKind::WrongLength),
+            Fault::Inconsistent(_) => Some(FaultKind::Inconsistent),
+            Fault::Nonsense(_) => Some(FaultKind::Nonsense),
+            Fault::NoRoom => None,
+        }
+    }
+}
+
+impl AttemptOutcome {
+    /// As [`Outcome::name`] names it.
+    pub fn of(outcome: &Outcome) -> AttemptOutcome {
+        match outcome {
+            Outcome::Delivered(_) => AttemptOutcome::Delivered,
+            Outcome::Skipped(_) => AttemptOutcome::Skipped,
+            Outcome::Retry(_) => AttemptOutcome::Retry,
+            Outcome::Throttled(_) => AttemptOutcome::Throttled,
+            Outcome::Denied(_) => AttemptOutcome::Denied,
+            Outcome::Conflict(_) => AttemptOutcome::Conflict,
+            Outcome::Rejected(_) => AttemptOutcome::Rejected,
+        }
+    }
+}
+
+impl StatusClass {
+    /// By the first digit; a status that HTTP does not know counts as failed.
+    pub fn of(status: u16) -> StatusClass {
+        match status / 100 {
+            1 => StatusClass::Informational,
+            2 => StatusClass::Successful,
+            3 => StatusClass::Redirection,
+            4 => StatusClass::ClientError,
+            5 => StatusClass::ServerError,
+            _ => StatusClass::Failed,
+        }
+    }
+}
+
+/// The state of a circuit breaker, as the value of a gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    Closed,
+    HalfOpen,
+    Open,
+}
+
+impl BreakerState {
+    pub(super) fn code(self) -> i64 {
+        match self {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        }
+    }
+}
+
+/// One handle for each value of a label: `handles[Settlement::Delivered]` costs an index.
+#[derive(Clone)]
+pub struct ByLabel<L, M> {
+    handles: Box<[M]>,
+    label: PhantomData<L>,
+}
+
+impl<L: Label, M> ByLabel<L, M> {
+    pub(super) fn new(handle: impl FnMut(L) -> M) -> ByLabel<L, M> {
+        ByLabel { handles: L::ALL.iter().copied().map(handle).collect(), label: PhantomData }
+    }
+}
+
+impl<L: Label, M> Index<L> for ByLabel<L, M> {
+    type Output = M;
+
+    fn index(&self, label: L) -> &M {
+        &self.handles[label.position()]
+    }
+}
+
+impl<L, M: fmt::Debug> fmt::Debug for ByLabel<L, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handles.fmt(formatter)
+    }
+}
+
+/// What a series is about: the names that come from the configuration.
+pub(super) struct Names(Vec<(&'static str, String)>);
+
+impl Names {
+    pub(super) fn new<const COUNT: usize>(names: [(&'static str, &str); COUNT]) -> Names {
+        Names(names.into_iter().map(|(label, name)| (label, name.to_owned())).collect())
+    }
+
+    pub(super) fn alone(&self) -> Labels {
+        Labels { names: self.0.clone(), label: None }
+    }
+
+    pub(super) fn with<L: Label>(&self, label: L) -> Labels {
+        Labels { names: self.0.clone(), label: Some((L::NAME, label.value())) }
+    }
+}
+
+/// All labels of one series.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Labels {
+    names: Vec<(&'static str, String)>,
+    label: Option<(&'static str, &'static str)>,
+}
+
+impl EncodeLabelSet for Labels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        for (label, name) in &self.names {
+            (*label, name.as_str()).encode(encoder.encode_label())?;
+        }
+        match self.label {
+            Some(label) => label.encode(encoder.encode_label()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Conflict, Receipt, Retry};
+
+    #[test]
+    fn each_value_stands_at_its_own_position() {
+        fn check<L: Label + fmt::Debug + PartialEq>() {
+            let handles: ByLabel<L, L> = ByLabel::new(|label| label);
+            for label in L::ALL {
+                assert_eq!(handles[*label], *label);
+            }
+        }
+        check::<Settlement>();
+        check::<AttemptOutcome>();
+        check::<DeadLetterReason>();
+        check::<FaultKind>();
+        check::<StatusClass>();
+    }
+
+    #[test]
+    fn an_outcome_is_counted_under_its_name() {
+        let retry = Retry { after: None, reason: String::new() };
+        let conflict = Conflict { version: None, current: None, reason: String::new() };
+        for outcome in [
+            Outcome::Delivered(Receipt::default()),
+            Outcome::Skipped(String::new()),
+            Outcome::Retry(retry.clone()),
+            Outcome::Throttled(retry),
+            Outcome::Denied(String::new()),
+            Outcome::Conflict(conflict),
+            Outcome::Rejected(String::new()),
+        ] {
+            assert_eq!(AttemptOutcome::of(&outcome).value(), outcome.name());
+        }
+    }
+
+    #[test]
+    fn a_status_is_classed_by_its_first_digit() {
+        for (status, expected) in [
+            (100, "1xx"),
+            (204, "2xx"),
+            (304, "3xx"),
+            (429, "4xx"),
+            (599, "5xx"),
+            (0, "failed"),
+            (600, "failed"),
+        ] {
+            assert_eq!(StatusClass::of(status).value(), expected);
+        }
+    }
+}
