@@ -1,1 +1,48 @@
+//! The harness: what scenarios, demo and benchmark are made of.
+//!
+//! Real parts: the host, its plugins, a real HTTP server in the place of the external system, which writes down every
+//! request before it answers. Where Kafka itself is under test the broker is Apache Kafka and the host is its binary;
+//! elsewhere the broker is the embedded one and the host may run in this process. A scenario starts them, breaks
+//! something, and asks what became of the events: [`proof`] does.
+//!
+//! ```text
+//!  kafka ──▶ host (the liaison binary) ──▶ system ──▶ ledger ──▶ proof
+//! ```
+//!
+//! - [`kafka`]: a real Apache Kafka that can be killed and started again
+//! - [`host`]: the liaison binary as a process, its log and its admin pages
+//! - [`local`]: the host in this process, where nothing needs to be killed
+//! - [`metrics`]: its metrics page as values
+//! - [`produce`]: events as a core platform sends them
+//! - [`system`]: the external system, its behaviour and its ledger
+//! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
+//! - [`mod@demo`], [`mod@bench`]: what `cargo demo` shows and `cargo bench-delivery` measures, made of these
+//! - [`wait`]: waiting for a condition, with a limit
+//! - [`process`], [`folder`], [`port`]: nothing that a test starts or writes outlives it
 
+pub mod bench;
+pub mod demo;
+pub mod folder;
+pub mod host;
+pub mod kafka;
+pub mod local;
+pub mod metrics;
+pub mod port;
+pub mod process;
+pub mod produce;
+pub mod proof;
+pub mod system;
+pub mod wait;
+
+use std::io::Write;
+
+/// Whether only the quick tests are asked for: those without real Kafka.
+pub fn is_quick() -> bool {
+    std::env::var_os("LIAISON_TESTS").is_some_and(|value| value == "quick")
+}
+
+/// Tells the person who runs the tests, past cargo's capture, that a test did not run, and why.
+pub fn say_skipped(test: &str, reason: &str) {
+    // Nobody reads it where stderr is closed.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
+}

@@ -1,0 +1,61 @@
+//! Building plugins and host with cargo.
+//!
+//! Native builds always select the whole workspace: another selection is another set of features, and would compile
+//! the heavy dependencies a second time.
+
+use std::path::PathBuf;
+
+use crate::command::{Failure, cargo, run, run_saying, say};
+
+/// The crates that become WebAssembly components.
+const PLUGINS: [&str; 3] = ["rest", "reshape", "hostile"];
+
+/// How the host is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Optimised dependencies, assertions on.
+    Dev,
+    /// What ships, and what is measured.
+    Release,
+}
+
+/// Builds every plugin and every program of the workspace. Silent if nothing has to be built.
+pub(crate) fn all(profile: Profile) -> Result<(), Failure> {
+    let is_first = !folder(profile)?.join("liaison").exists();
+    if is_first {
+        say("building host and plugins: about 15 minutes the first time on 2 cores");
+    }
+    let build = |arguments: Vec<&'static str>| {
+        if is_first {
+            run(&mut cargo(arguments))
+        } else {
+            run_saying(cargo(arguments).arg("--quiet"), "building what has changed")
+        }
+    };
+    build(plugins_with("build"))?;
+    build(match profile {
+        Profile::Dev => vec!["build", "--workspace", "--bins"],
+        Profile::Release => vec!["build", "--workspace", "--bins", "--release"],
+    })
+}
+
+/// The arguments of a cargo command for the plugins as components.
+pub(crate) fn plugins_with(command: &'static str) -> Vec<&'static str> {
+    let mut arguments = vec![command, "--target", "wasm32-wasip2", "--profile", "plugin"];
+    arguments.extend(PLUGINS.iter().flat_map(|plugin| ["--package", plugin]));
+    arguments
+}
+
+/// Where the host's programs of this profile are: beside this one's own, so that cargo's settings hold.
+pub(crate) fn folder(profile: Profile) -> Result<PathBuf, Failure> {
+    let name = match profile {
+        Profile::Dev => "debug",
+        Profile::Release => "release",
+    };
+    let program =
+        std::env::current_exe().map_err(|error| format!("where this program is cannot be told: {error}"))?;
+    let target = program.parent().and_then(|folder| folder.parent());
+    target
+        .map(|target| target.join(name))
+        .ok_or_else(|| format!("{} is not in a target folder: run it with cargo", program.display()).into())
+}

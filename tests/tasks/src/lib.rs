@@ -1,0 +1,82 @@
+//! What stands behind `cargo demo`, `cargo verify` and `cargo bench-delivery`.
+//!
+//! In come the arguments of one task, out comes an exit code, with short lines on stderr that say what is being done.
+//! Only the standard library is used, so that the first line appears seconds after the command, before anything heavy
+//! is compiled. Nothing here tests or delivers anything itself: tasks prepare the machine, build, and hand over.
+//!
+//! - `command`: running other programs, and what a person reads when one fails
+//! - `setup`: the tools that must be there
+//! - `build`: plugins and host
+//! - [`kafka`]: fetching Apache Kafka, which the harness uses too
+//! - `verify`: every check of the project, in order
+
+mod build;
+mod command;
+pub mod kafka;
+mod setup;
+mod verify;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+pub use command::Failure;
+
+use build::Profile;
+
+const USAGE: &str =
+    "usage: cargo demo | cargo verify [--quick] | cargo bench-delivery, each with its own arguments";
+
+/// Runs the task that the first argument names with the others, and gives its exit code: the one of the command that
+/// failed, or 64 for bad usage.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut arguments = arguments.peekable();
+    let task = arguments.next();
+    // `cargo demo -- --stay` arrives as `demo -- --stay`.
+    arguments.next_if(|argument| argument == "--");
+    let arguments: Vec<OsString> = arguments.collect();
+    let done = match task.as_ref().and_then(|task| task.to_str()) {
+        Some("demo") => demo(&arguments),
+        Some("verify") => verify(&arguments),
+        Some("bench-delivery") => bench_delivery(&arguments),
+        Some(_) | None => Err(usage()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            command::say(&failure.line);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn demo(arguments: &[OsString]) -> Result<(), Failure> {
+    setup::toolchain()?;
+    build::all(Profile::Dev)?;
+    hand_over(&build::folder(Profile::Dev)?.join("demo"), arguments)
+}
+
+fn verify(arguments: &[OsString]) -> Result<(), Failure> {
+    match arguments {
+        [] => verify::run(verify::Extent::Full),
+        [quick] if quick == "--quick" => verify::run(verify::Extent::Quick),
+        _ => Err(usage()),
+    }
+}
+
+fn bench_delivery(arguments: &[OsString]) -> Result<(), Failure> {
+    setup::toolchain()?;
+    build::all(Profile::Release)?;
+    setup::kafka_tools()?;
+    kafka::prepare()?;
+    hand_over(&build::folder(Profile::Release)?.join("bench-delivery"), arguments)
+}
+
+/// Becomes this program; comes back only if that fails.
+fn hand_over(program: &Path, arguments: &[OsString]) -> Result<(), Failure> {
+    Err(command::replace(Command::new(program).args(arguments)))
+}
+
+fn usage() -> Failure {
+    Failure { line: USAGE.into(), code: 64 }
+}

@@ -1,0 +1,137 @@
+//! The tools a task needs: looks for each, adds what it may add, and asks for the rest in one line.
+//!
+//! What cargo itself fetches is not looked at.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::command::{self, Failure, output, run, say};
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// The oldest Java that runs Kafka 4 (its upgrade notes: brokers need Java 17).
+const JAVA: u32 = 17;
+
+/// Makes sure that plugins and the C parts of the host can be compiled.
+pub(crate) fn toolchain() -> Result<(), Failure> {
+    for (program, part) in [("cc", "a C compiler"), ("make", "make")] {
+        if output(Command::new(program).arg("--version")).is_none() {
+            return Err(format!(
+                "`{program}` is missing: the Kafka client is compiled with {part}; install it (on Debian: apt-get install build-essential)"
+            )
+            .into());
+        }
+    }
+    if has_target() {
+        return Ok(());
+    }
+    say("adding the Rust target wasm32-wasip2, in which plugins are compiled: about 30 seconds");
+    if output(Command::new("rustup").arg("--version")).is_none() {
+        return Err(format!(
+            "the Rust target {TARGET} is missing and so is rustup, which would add it: install the target as this Rust was installed"
+        )
+        .into());
+    }
+    run(Command::new("rustup").args(["target", "add", TARGET]))
+}
+
+/// Makes sure that Java and Maven are there, which fetch and run Apache Kafka.
+pub(crate) fn kafka_tools() -> Result<(), Failure> {
+    let wanted = missing_kafka_tools();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    if may_install_packages() {
+        say("installing Java and Maven, which fetch and run Apache Kafka: about 2 minutes");
+        install(&wanted)?;
+    }
+    match missing_kafka_tools().as_slice() {
+        [] => Ok(()),
+        missing => Err(format!(
+            "real Kafka needs {}: install it, or leave real Kafka out with `cargo verify --quick`",
+            missing.iter().map(|tool| tool.name()).collect::<Vec<_>>().join(" and ")
+        )
+        .into()),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    Java,
+    Maven,
+}
+
+impl Tool {
+    fn name(self) -> &'static str {
+        match self {
+            Tool::Java => "Java 17 or newer (`java`)",
+            Tool::Maven => "Maven (`mvn`)",
+        }
+    }
+
+    /// Debian packages that hold it, in order of preference: no release has them all.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Tool::Java => &["openjdk-17-jre-headless", "default-jre-headless"],
+            Tool::Maven => &["maven"],
+        }
+    }
+}
+
+fn has_target() -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", TARGET]);
+    output(&mut rustc).is_some_and(|folder| Path::new(folder.trim()).exists())
+}
+
+fn missing_kafka_tools() -> Vec<Tool> {
+    let java = output(Command::new(crate::kafka::java()).arg("-version"));
+    let has_java = java.and_then(|text| java_version(&text)).is_some_and(|version| version >= JAVA);
+    let has_maven = output(Command::new("mvn").arg("--version")).is_some();
+    let tools = [(Tool::Java, has_java), (Tool::Maven, has_maven)];
+    tools.into_iter().filter(|(_, has)| !has).map(|(tool, _)| tool).collect()
+}
+
+fn may_install_packages() -> bool {
+    let is_root = output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
+    is_root && Path::new("/etc/debian_version").exists()
+}
+
+fn install(wanted: &[Tool]) -> Result<(), Failure> {
+    run(Command::new("apt-get").args(["update", "-q"]))?;
+    for tool in wanted {
+        let known = |package: &&&str| {
+            output(Command::new("apt-cache").args(["show", package])).is_some_and(|text| !text.is_empty())
+        };
+        let package = tool.packages().iter().find(known).unwrap_or(&tool.packages()[0]);
+        let mut install = Command::new("apt-get");
+        install.args(["install", "-y", "-q", "--no-install-recommends", package]);
+        command::run(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    Ok(())
+}
+
+/// The major version in what `java -version` prints: `openjdk version "17.0.15" 2025-04-15`.
+fn java_version(text: &str) -> Option<u32> {
+    let (_, version) = text.split_once('"')?;
+    version.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_java_is_read() {
+        for (text, version) in [
+            ("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime", Some(17)),
+            ("openjdk version \"25\" 2025-09-16", Some(25)),
+            ("openjdk version \"21-ea\" 2023-09-19", Some(21)),
+            ("java version \"1.8.0_292\"", Some(1)),
+            ("no java here", None),
+            ("version \"unknown\"", None),
+        ] {
+            assert_eq!(java_version(text), version, "{text}");
+        }
+    }
+}

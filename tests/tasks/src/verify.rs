@@ -1,0 +1,111 @@
+//! Every check of the project, in order, the quick ones first. Ends at the first that fails.
+
+use std::time::{Duration, Instant};
+
+use crate::build::{self, Profile};
+use crate::command::{self, Failure, cargo, say};
+use crate::{kafka, setup};
+
+/// How much is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// With real Kafka.
+    Full,
+    /// Without what needs real Kafka.
+    Quick,
+}
+
+type Stage = (&'static str, fn(Extent) -> Result<(), Failure>);
+
+const STAGES: [Stage; 7] = [
+    ("format", |_| cargo_with(&["fmt", "--all", "--check"])),
+    ("tools", tools),
+    ("lint", lint),
+    ("documentation", documentation),
+    ("build", |_| build::all(Profile::Dev)),
+    ("real Kafka", real_kafka),
+    ("tests", workspace_tests),
+];
+
+/// Runs every stage and says how long each took.
+pub(crate) fn run(extent: Extent) -> Result<(), Failure> {
+    let started = Instant::now();
+    for (name, stage) in STAGES {
+        say(&format!("verify: {name}"));
+        let began = Instant::now();
+        let done = stage(extent);
+        let took = shown(began.elapsed());
+        match done {
+            Ok(()) => say(&format!("verify: {name}: done in {took}")),
+            Err(Failure { line, code }) => {
+                let line = format!("{line}\nverify: FAILED in {name}, after {took}");
+                return Err(Failure { line, code });
+            }
+        }
+    }
+    let left_out = match extent {
+        Extent::Full => "",
+        Extent::Quick => ", without what needs real Kafka",
+    };
+    say(&format!("verify: everything passed in {}{left_out}", shown(started.elapsed())));
+    Ok(())
+}
+
+/// Before the long stages, so that a missing tool is known at once.
+fn tools(extent: Extent) -> Result<(), Failure> {
+    setup::toolchain()?;
+    match extent {
+        Extent::Full => setup::kafka_tools(),
+        Extent::Quick => Ok(()),
+    }
+}
+
+/// The plugins are linted in both shapes: native, as their unit tests are built, and as components.
+fn lint(_: Extent) -> Result<(), Failure> {
+    cargo_with(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    command::run(cargo(build::plugins_with("clippy")).args(["--", "-D", "warnings"]))
+}
+
+fn documentation(_: Extent) -> Result<(), Failure> {
+    let mut doc = cargo(["doc", "--workspace", "--no-deps"]);
+    command::run(doc.env("RUSTDOCFLAGS", "-D rustdoc::broken_intra_doc_links"))
+}
+
+fn real_kafka(extent: Extent) -> Result<(), Failure> {
+    match extent {
+        Extent::Full => kafka::prepare().map(drop),
+        Extent::Quick => Ok(()),
+    }
+}
+
+fn workspace_tests(extent: Extent) -> Result<(), Failure> {
+    let mut test = cargo(["test", "--workspace"]);
+    match extent {
+        Extent::Full => test.env_remove("LIAISON_TESTS"),
+        Extent::Quick => test.env("LIAISON_TESTS", "quick"),
+    };
+    command::run(&mut test)
+}
+
+fn cargo_with(arguments: &[&str]) -> Result<(), Failure> {
+    command::run(&mut cargo(arguments.iter().copied()))
+}
+
+fn shown(time: Duration) -> String {
+    match time.as_secs() {
+        0..60 => format!("{:.1} s", time.as_secs_f64()),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_in_seconds_then_minutes() {
+        for (ms, text) in [(40, "0.0 s"), (1_250, "1.2 s"), (59_900, "59.9 s"), (61_000, "1 min 1 s")] {
+            assert_eq!(shown(Duration::from_millis(ms)), text);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A hostile plugin costs its own event and nothing else: one scenario for each misdeed of the guest `hostile`.
+
+use std::time::Duration;
+
+use liaison::kafka::embedded::Embedded;
+use liaison_tests::host::plugin;
+use liaison_tests::local::LocalHost;
+use liaison_tests::produce::produce;
+use liaison_tests::system::{Behaviour, System};
+
+use crate::fixture::{Config, DEAD_LETTERS, Fixture, LIMIT, OTHER_TOPIC, TOPIC, event, sorted, with_header};
+
+/// Small, so that every misdeed meets its limit soon.
+const LIMITS: &str = r#"
+    limits = { cpu-time = "100ms", wall-time = "2s", memory = "16MiB", result = "1MiB", log-lines = 10, steps = 4, effects = 8 }
+"#;
+
+/// What a misdeed is expected to cost.
+struct Cost {
+    /// Of the dead letter.
+    reason: &'static str,
+    /// In its message.
+    message: &'static str,
+    /// In the metric of faults.
+    kind: &'static str,
+    /// Requests that it made before it was stopped.
+    requests: usize,
+}
+
+/// Good events of many keys with bad ones among them: all good ones arrive, and each bad one is a dead letter.
+fn check(misdeed: &str, limits: &str, cost: &Cost) -> anyhow::Result<()> {
+    let tables = "[sla.default]\ninitial-interval = \"10ms\"\nmax-interval = \"20ms\"";
+    let config = Config { plugin: "hostile", plugin_settings: limits, tables, ..Config::default() };
+    let fixture = Fixture::start(&config, Behaviour::ok())?;
+    let good: Vec<_> = (0..30).map(|number| format!("good-{number}")).collect();
+    let events = good.iter().enumerate().flat_map(|(number, id)| {
+        let is_bad = number == 5 || number == 20;
+        let bad = || with_header(event(&format!("bad-{number}"), &format!("k-{number}")), "hostile", misdeed);
+        is_bad.then(bad).into_iter().chain([event(id, &format!("k-{number}"))])
+    });
+    fixture.produce(events.collect::<Vec<_>>())?;
+    fixture.settled("delivered", 30)?;
+    let letters = fixture.dead_letters(2)?;
+    let ids: Vec<&str> = letters.iter().map(|letter| letter.event_id()).collect::<Result<_, _>>()?;
+    assert_eq!(sorted(ids), ["bad-20", "bad-5"]);
+    for letter in &letters {
+        assert_eq!(letter.reason()?, cost.reason);
+        assert_eq!(letter.header("__dlq.errors.delivery.count")?, "3");
+        let message = letter.message()?;
+        assert!(message.contains(cost.message), "{message}");
+    }
+    let delivered: Vec<_> = fixture
+        .delivered()
+        .into_iter()
+        .filter(|id| id.starts_with("good") || id.starts_with("bad"))
+        .collect();
+    assert_eq!(sorted(delivered), sorted(good));
+    assert_eq!(fixture.system.count(), 30 + 2 * cost.requests);
+    assert_eq!(fixture.metric("liaison_plugin_faults_total", &[("kind", cost.kind)]), 6.0);
+    assert_eq!(fixture.metric("liaison_plugin_faults_total", &[]), 6.0);
+    assert_eq!(fixture.metric("liaison_dead_letters_total", &[("reason", "plugin-fault")]), 2.0);
+    assert_eq!(fixture.metric("liaison_breaker_opened_total", &[]), 0.0);
+    fixture.host.stop()
+}
+
+#[test]
+fn a_trap_costs_its_own_event() -> anyhow::Result<()> {
+    let cost = Cost { reason: "fault-trap", message: "trapped, as asked", kind: "trap", requests: 0 };
+    check("trap", LIMITS, &cost)
+}
+
+#[test]
+fn an_endless_loop_costs_its_own_event() -> anyhow::Result<()> {
+    let message = "the plugin used up its 100ms of CPU time (limits.cpu-time)";
+    check("loop", LIMITS, &Cost { reason: "fault-timed-out", message, kind: "cpu-time", requests: 0 })
+}
+
+#[test]
+fn eating_memory_costs_its_own_event() -> anyhow::Result<()> {
+    let message = "the plugin wanted more than its 16777216 bytes of memory (limits.memory)";
+    check("memory", LIMITS, &Cost { reason: "fault-memory", message, kind: "memory", requests: 0 })
+}
+
+#[test]
+fn too_few_steps_cost_the_event_that_asked_for_them() -> anyhow::Result<()> {
+    let message = "the plugin answered 0 results for 1 events";
+    check("few-steps", LIMITS, &Cost { reason: "fault-answer", message, kind: "wrong-length", requests: 0 })
+}
+
+#[test]
+fn a_huge_request_costs_its_own_event() -> anyhow::Result<()> {
+    let limits = "limits = { memory = \"256MiB\", result = \"1MiB\" }";
+    let message = "the plugin's answer is larger than 1048576 bytes (limits.result)";
+    check("huge", limits, &Cost { reason: "fault-answer", message, kind: "result-size", requests: 0 })
+}
+
+#[test]
+fn a_huge_reason_costs_its_own_event() -> anyhow::Result<()> {
+    let limits = "limits = { memory = \"256MiB\", result = \"1MiB\" }";
+    let message = "the plugin's answer is larger than 1048576 bytes (limits.result)";
+    check("huge-reason", limits, &Cost { reason: "fault-answer", message, kind: "result-size", requests: 0 })
+}
+
+#[test]
+fn an_endless_conversation_costs_its_own_event() -> anyhow::Result<()> {
+    let message = "no outcome after 4 steps (limits.steps)";
+    check("endless-steps", LIMITS, &Cost { reason: "fault-answer", message, kind: "nonsense", requests: 12 })
+}
+
+#[test]
+fn too_many_requests_at_once_cost_their_own_event_and_none_is_made() -> anyhow::Result<()> {
+    let message = "a step that performs 10000 effects, more than 8 (limits.effects)";
+    let limits = "limits = { effects = 8 }";
+    check("many-effects", limits, &Cost { reason: "fault-answer", message, kind: "nonsense", requests: 0 })
+}
+
+#[test]
+fn sleeping_is_refused_and_costs_its_own_event() -> anyhow::Result<()> {
+    check(
+        "sleep",
+        LIMITS,
+        &Cost {
+            reason: "fault-trap",
+            message: "a plugin may not sleep: answer `retry` and let the host wait",
+            kind: "trap",
+            requests: 0,
+        },
+    )
+}
+
+/// Only calls that are made twice can tell: those of a debug build.
+#[cfg(debug_assertions)]
+#[test]
+fn answering_by_chance_costs_its_own_event() -> anyhow::Result<()> {
+    let message = "the plugin gave two answers to the same arguments: first ";
+    check("random", LIMITS, &Cost { reason: "fault-answer", message, kind: "inconsistent", requests: 0 })
+}
+
+#[test]
+fn a_flood_of_log_lines_is_cut_and_its_event_delivered() -> anyhow::Result<()> {
+    let limits = "limits = { log-lines = 10 }";
+    let config = Config { plugin: "hostile", plugin_settings: limits, ..Config::default() };
+    let fixture = Fixture::start(&config, Behaviour::ok())?;
+    fixture.produce([with_header(event("e-1", "k"), "hostile", "log-flood"), event("e-2", "k")])?;
+    fixture.settled("delivered", 2)?;
+    assert_eq!(fixture.delivered(), ["e-1", "e-2"]);
+    let calls = fixture.metric("liaison_plugin_calls_total", &[("function", "deliver")]);
+    let dropped = fixture.metric("liaison_plugin_log_lines_dropped_total", &[]);
+    // Every call of the first event floods; those of the second do not.
+    assert!(dropped >= 99_990.0 && dropped <= calls * 99_990.0, "{dropped} lines in {calls} calls");
+    assert_eq!(dropped % 99_990.0, 0.0);
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn while_a_plugin_loops_another_subscription_of_the_same_worker_goes_on() -> anyhow::Result<()> {
+    let broker = Embedded::start(&[(TOPIC, 1), (OTHER_TOPIC, 1), (DEAD_LETTERS, 1)])?;
+    let (bad, good) = (System::start("bad", Behaviour::ok())?, System::start("good", Behaviour::ok())?);
+    let host = LocalHost::start(&format!(
+        r#"
+        [kafka]
+        brokers = ["{bootstrap}"]
+        [admin]
+        address = false
+        [runtime]
+        workers = 1
+        [plugins.hostile]
+        path = "{hostile}"
+        limits = {{ cpu-time = "1s", wall-time = "5s" }}
+        [plugins.rest]
+        path = "{rest}"
+        [connectors.bad]
+        plugin = "hostile"
+        endpoint = "{bad}"
+        allow-networks = ["127.0.0.1"]
+        [connectors.good]
+        plugin = "rest"
+        endpoint = "{good}"
+        allow-networks = ["127.0.0.1"]
+        settings = {{ path = "/events/{{id}}" }}
+        [subscriptions.bad]
+        connector = "bad"
+        topics = ["{TOPIC}"]
+        dead-letter-topic = "{DEAD_LETTERS}"
+        [subscriptions.good]
+        connector = "good"
+        topics = ["{OTHER_TOPIC}"]
+        dead-letter-topic = "{DEAD_LETTERS}"
+        "#,
+        bootstrap = broker.bootstrap(),
+        hostile = plugin("hostile")?.display(),
+        rest = plugin("rest")?.display(),
+        bad = bad.url(),
+        good = good.url(),
+    ))?;
+    let to_other =
+        |id: &str| liaison::kafka::producer::Outgoing { topic: OTHER_TOPIC.to_owned(), ..event(id, id) };
+    // Both are assigned when these have come.
+    produce(broker.bootstrap(), vec![event("ready", "k"), to_other("ready")])?;
+    bad.wait_for(1, LIMIT)?;
+    good.wait_for(1, LIMIT)?;
+    let looping = (0..8).map(|number| {
+        with_header(event(&format!("loop-{number}"), &format!("k-{number}")), "hostile", "loop")
+    });
+    produce(broker.bootstrap(), looping.collect())?;
+    host.wait_for_metric(LIMIT, "liaison_attempts_in_flight", &[("subscription", "bad")], |count| {
+        count >= 1.0
+    })?;
+    let begun = std::time::Instant::now();
+    produce(broker.bootstrap(), (0..50).map(|number| to_other(&format!("e-{number}"))).collect())?;
+    good.wait_for(51, LIMIT)?;
+    // The eight would loop for eight seconds of CPU time by themselves.
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(host.metrics().sum("liaison_events_settled_total", &[("subscription", "bad")]), 1.0);
+    drop(bad);
+    host.stop()
+}
