@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::{self, Failure, output, run, say};
+use crate::command::{Failure, output, run, say};
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -22,6 +22,7 @@ pub(crate) fn toolchain() -> Result<(), Failure> {
             .into());
         }
     }
+    perl()?;
     if has_target() {
         return Ok(());
     }
@@ -33,6 +34,29 @@ pub(crate) fn toolchain() -> Result<(), Failure> {
         .into());
     }
     run(Command::new("rustup").args(["target", "add", TARGET]))
+}
+
+/// OpenSSL, which the Kafka client is built with, configures itself by Perl.
+fn perl() -> Result<(), Failure> {
+    if has_perl() {
+        return Ok(());
+    }
+    if may_install_packages() {
+        say("installing Perl, by which OpenSSL configures its build");
+        update_packages()?;
+        install_package("perl")?;
+    }
+    if has_perl() {
+        return Ok(());
+    }
+    Err("`perl` with its standard modules is missing: OpenSSL configures its build by it; install it (on Debian: apt-get install perl)"
+        .to_owned()
+        .into())
+}
+
+/// With the modules that a minimal installation may lack.
+fn has_perl() -> bool {
+    output(Command::new("perl").args(["-MFindBin", "-MIPC::Cmd", "-e", "print 1"])).is_some()
 }
 
 /// Makes sure that Java and Maven are there, which fetch and run Apache Kafka.
@@ -98,17 +122,24 @@ fn may_install_packages() -> bool {
 }
 
 fn install(wanted: &[Tool]) -> Result<(), Failure> {
-    run(Command::new("apt-get").args(["update", "-q"]))?;
+    update_packages()?;
     for tool in wanted {
         let known = |package: &&&str| {
             output(Command::new("apt-cache").args(["show", package])).is_some_and(|text| !text.is_empty())
         };
-        let package = tool.packages().iter().find(known).unwrap_or(&tool.packages()[0]);
-        let mut install = Command::new("apt-get");
-        install.args(["install", "-y", "-q", "--no-install-recommends", package]);
-        command::run(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
+        install_package(tool.packages().iter().find(known).unwrap_or(&tool.packages()[0]))?;
     }
     Ok(())
+}
+
+fn update_packages() -> Result<(), Failure> {
+    run(Command::new("apt-get").args(["update", "-q"]))
+}
+
+fn install_package(package: &str) -> Result<(), Failure> {
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "-q", "--no-install-recommends", package]);
+    run(install.env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// The major version in what `java -version` prints: `openjdk version "17.0.15" 2025-04-15`.
