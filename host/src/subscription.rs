@@ -38,7 +38,7 @@ use self::task::{Settles, Task};
 use crate::admin::Health;
 use crate::config;
 use crate::kafka::client::KafkaError;
-use crate::kafka::consumer::{self, Batch, Command, Consumer, Control};
+use crate::kafka::consumer::{self, Batch, Consumer, Control};
 use crate::kafka::producer::Producer;
 
 pub(crate) use self::carried::unix_ms;
@@ -234,14 +234,14 @@ fn poll_turns<F: Future<Output = (LaneId, Done)>>(
 /// Commits the last positions and leaves the group.
 async fn leave(task: &mut Task, consumer: &mut Consumer) {
     let limit = Instant::now() + LEAVE_LIMIT;
-    let mut stop = Command::Stop(task.last_positions());
+    let mut stop = task.last_command();
     // Batches that nobody takes would keep the thread from hearing of this.
     consumer.batches.close();
     while let Err(TrySendError::Full(command)) = consumer.commands.try_send(stop) {
         stop = command;
         // The thread has commands to obey, and says of each commit how it went.
         match tokio::time::timeout_at(limit, consumer.controls.recv()).await {
-            Ok(Some(control)) => task.control(control, Instant::now()),
+            Ok(Some(control)) => last_control(task, control),
             Ok(None) | Err(_) => break,
         }
     }
@@ -251,10 +251,17 @@ async fn leave(task: &mut Task, consumer: &mut Consumer) {
             Ok(Some(Control::Committed { error: Some(error), .. })) => {
                 tracing::warn!(error, "the last commit failed: some events will come again");
             }
-            Ok(Some(control)) => task.control(control, Instant::now()),
+            Ok(Some(control)) => last_control(task, control),
             Err(_) => {
                 return tracing::warn!("Kafka did not answer the last commit: some events will come again");
             }
         }
     }
+}
+
+/// Nothing is in flight any more that a revoke could wait for.
+fn last_control(task: &mut Task, control: Control) {
+    let now = Instant::now();
+    task.control(control, now);
+    task.end_revoke_now(now);
 }

@@ -59,26 +59,28 @@ pub(crate) async fn attempt(
             Ok(Step::Settle(outcome)) => return end(delivery, Ok(outcome)),
             Err(fault) => return end(delivery, Err(fault)),
         };
-        let replies = perform_round(&delivery, &effects, until, &perform).await;
+        let round = delivery.rounds.len();
+        let one = async |request: &HttpRequest, position| {
+            perform(&delivery, request, Place { round, position }).await
+        };
+        let replies = perform_round(&effects, until, one).await;
         delivery.rounds.push(replies);
     }
     let text = format!("no outcome after {} steps (limits.steps)", limits.steps);
     end(delivery, Err(Fault::Nonsense(text)))
 }
 
-/// All effects of a step at the same time; replies in their order.
-async fn perform_round(
-    delivery: &Delivery,
+/// All effects of a step at the same time; replies in their order. `perform` is given each request's place in the step.
+pub(crate) async fn perform_round(
     effects: &[Effect],
     until: Instant,
-    perform: &impl AsyncFn(&Delivery, &HttpRequest, Place) -> Reply,
+    perform: impl AsyncFn(&HttpRequest, usize) -> Reply,
 ) -> Vec<Reply> {
-    let round = delivery.rounds.len();
     if Instant::now() >= until {
         return effects.iter().map(|_| Reply::Failed(Failure::TimedOut)).collect();
     }
     let one = async |position: usize, effect: &Effect| match effect {
-        Effect::Http(request) => perform(delivery, request, Place { round, position }).await,
+        Effect::Http(request) => perform(request, position).await,
         Effect::Grpc => Reply::Failed(Failure::Unsupported("gRPC".into())),
         Effect::Sql => Reply::Failed(Failure::Unsupported("SQL".into())),
     };

@@ -99,8 +99,11 @@ pub(crate) enum Command {
     },
     Pause(Vec<Partition>),
     Resume(Vec<Partition>),
-    /// Commit these, leave the group and end.
-    Stop(Vec<Position>),
+    /// Commit these, but for partitions that changed hands since this epoch; leave the group and end.
+    Stop {
+        epoch: u64,
+        positions: Vec<Position>,
+    },
 }
 
 /// The subscription's side of a consumer thread.
@@ -210,7 +213,7 @@ impl Poller {
                 Command::Commit { epoch, positions } => self.commit(epoch, positions),
                 Command::Pause(partitions) => self.pause(partitions),
                 Command::Resume(partitions) => self.resume(partitions),
-                Command::Stop(positions) => return Some(positions),
+                Command::Stop { epoch, positions } => return Some(self.still_ours(epoch, positions)),
             }
         }
     }
@@ -278,6 +281,18 @@ impl Poller {
         if error.is_some() {
             context.tell(Control::Committed { positions, error });
         }
+    }
+
+    /// Without what is assigned to somebody else by now, or anew to us.
+    fn still_ours(&self, epoch: u64, mut positions: Vec<Position>) -> Vec<Position> {
+        let state = self.consumer.context().state();
+        if epoch != state.epoch {
+            let assigned = self.consumer.assignment().map(|list| partitions(&list)).unwrap_or_default();
+            positions.retain(|Position { partition, .. }| {
+                assigned.contains(partition) && !state.changed.contains(partition)
+            });
+        }
+        positions
     }
 
     fn pause(&mut self, partitions: Vec<Partition>) {

@@ -238,8 +238,8 @@ impl Task {
         self.in_flight == 0 && self.unacknowledged == 0
     }
 
-    /// What the last commit is to say.
-    pub(super) fn last_positions(&self) -> Vec<Position> {
-        self.partitions.uncommitted(|_| true)
+    /// The last command to the consumer, with all that is settled.
+    pub(super) fn last_command(&self) -> Command {
+        Command::Stop { epoch: self.epoch, positions: self.partitions.uncommitted(|_| true) }
     }
 }

@@ -1,9 +1,13 @@
 //! Transformers, on the plugin `reshape`: what they make of an event is delivered, and the event settles once.
 
+use std::path::Path;
+
+use liaison::event::Event;
+use liaison::host::{Host, SyncEnd};
 use liaison::kafka::producer::Outgoing;
 use liaison_tests::host::plugin;
 use liaison_tests::produce::cloudevent;
-use liaison_tests::system::{Behaviour, Entry};
+use liaison_tests::system::{Behaviour, Entry, System};
 use serde_json::{Value, json};
 
 use crate::fixture::{Config, Fixture, QUICK, TOPIC, event};
@@ -63,6 +67,35 @@ fn transformers_work_one_after_the_other() -> anyhow::Result<()> {
 }
 
 const SPLIT: &str = r#"jq = ".parts[] | {name: .}""#;
+
+#[test]
+fn a_part_that_is_skipped_now_does_not_hold_the_next_ones() -> anyhow::Result<()> {
+    let unchanged = Behaviour::ok().when(|request| request.path == "/events/a", Behaviour::status(304));
+    let system = System::start("documents", unchanged)?;
+    let component = plugin("reshape")?;
+    let tables = format!(
+        "{QUICK}\n[plugins.reshape]\npath = \"{}\"\n[transformers.split]\nplugin = \"reshape\"\nsettings = {{ {SPLIT} }}\n",
+        component.display()
+    );
+    let config = Config {
+        connector: r#"settings = { path = "/events/{/name}" }"#,
+        subscription: r#"transformers = ["split"]"#,
+        tables: &tables,
+        ..Config::default()
+    };
+    let config =
+        liaison::config::Config::from_toml(&config.text("127.0.0.1:9", &system.url())?, Path::new("/"))?;
+    let host = Host::from_config(config.config)?;
+    let event = Event::from_text(
+        r#"{"specversion":"1.0","id":"1","source":"/tests","type":"policy.updated","data":{"parts":["a","b"]}}"#,
+    )?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let summary = runtime.block_on(host.sync_event(&event))?;
+    assert_eq!(summary.into_values().collect::<Vec<_>>(), [SyncEnd::Delivered]);
+    let paths: Vec<_> = system.ledger().into_iter().map(|entry| entry.path.clone()).collect();
+    assert_eq!(paths, ["/events/a", "/events/b"]);
+    Ok(())
+}
 
 #[test]
 fn the_parts_of_an_event_arrive_in_order_and_it_settles_once() -> anyhow::Result<()> {

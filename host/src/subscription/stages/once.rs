@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::{Connector, Done, Job, Stages};
 use crate::config;
-use crate::contract::{CheckStep, Effect, Failure, Fault, Outcome, Reply, TimestampMs};
+use crate::contract::{CheckStep, Fault, HttpRequest, Outcome, Reply, TimestampMs};
+use crate::delivery::attempt::perform_round;
 use crate::egress::Call;
 use crate::event::Event;
 use crate::plugin::CheckInput;
@@ -38,10 +39,15 @@ impl Stages {
                 CheckStep::Usable(how) => return Ok(how),
                 CheckStep::Unusable(why) => return Err(why),
             };
-            let mut replies = Vec::with_capacity(effects.len());
-            for effect in &effects {
-                replies.push(self.perform_check(effect, &rounds, until).await);
-            }
+            let call = Call {
+                event_data: None,
+                idempotency_key: None,
+                traceparent: None,
+                rounds: &rounds,
+                deadline: until,
+            };
+            let perform = async |request: &HttpRequest, _| self.gateway.perform(request, &call).await;
+            let replies = perform_round(&effects, until, perform).await;
             rounds.push(replies);
         }
         Err(format!("the connector's check has no answer after {CHECK_STEPS} steps"))
@@ -61,31 +67,16 @@ impl Stages {
         }
     }
 
-    async fn perform_check(&self, effect: &Effect, rounds: &[Vec<Reply>], until: Instant) -> Reply {
-        let call =
-            Call { event_data: None, idempotency_key: None, traceparent: None, rounds, deadline: until };
-        match effect {
-            Effect::Http(request) => self.gateway.perform(request, &call).await,
-            Effect::Grpc => Reply::Failed(Failure::Unsupported("gRPC".into())),
-            Effect::Sql => Reply::Failed(Failure::Unsupported("SQL".into())),
-        }
-    }
-
-    /// Delivers an event now, with one attempt a part: for `liaison sync`. The first bad end is the end.
+    /// Delivers an event now, with one attempt a part: for `liaison sync`. The first failure is the end; a part
+    /// that is skipped is not.
     pub(crate) async fn deliver_now(&self, event: Event, sla: &config::Sla, now: TimestampMs) -> SyncEnd {
         let event = Rc::new(event);
-        let parts = if self.has_transformers() {
-            match self.transform(event.clone(), false).await {
-                Done::Transformed(parts) => parts.into_iter().map(Rc::new).collect(),
-                Done::Dropped(why) => return SyncEnd::Skipped(why),
-                Done::TransformRejected { why, .. } => return SyncEnd::Failed(why),
-                Done::TransformFault { fault, .. } => return SyncEnd::Failed(fault.to_string()),
-                Done::NotUsable(_) | Done::Attempted { .. } => Vec::new(),
-            }
-        } else {
-            vec![event.clone()]
+        let parts = match self.parts(&event).await {
+            Ok(parts) => parts,
+            Err(end) => return end,
         };
         let count = parts.len();
+        let mut skipped = Vec::new();
         for (part, next) in (0..).zip(parts) {
             let job = Job {
                 event: event.clone(),
@@ -99,23 +90,38 @@ impl Stages {
                 check_first: false,
                 attempt_timeout: sla.attempt_timeout,
             };
-            if let Done::Attempted { attempt, .. } = self.carry(job).await
-                && let Some(end) = bad_end(attempt.result)
-            {
-                return end;
+            let Done::Attempted { attempt, .. } = self.carry(job).await else { continue };
+            match end(attempt.result) {
+                SyncEnd::Delivered => {}
+                SyncEnd::Skipped(why) => skipped.push(why),
+                failed @ SyncEnd::Failed(_) => return failed,
             }
         }
-        SyncEnd::Delivered
+        if skipped.len() == count { SyncEnd::Skipped(skipped.join("; ")) } else { SyncEnd::Delivered }
+    }
+
+    /// What the transformers make of an event; without any, the event itself.
+    async fn parts(&self, event: &Rc<Event>) -> Result<Vec<Rc<Event>>, SyncEnd> {
+        if !self.has_transformers() {
+            return Ok(vec![event.clone()]);
+        }
+        match self.transform(event.clone(), false).await {
+            Done::Transformed(parts) => Ok(parts.into_iter().map(Rc::new).collect()),
+            Done::Dropped(why) => Err(SyncEnd::Skipped(why)),
+            Done::TransformRejected { why, .. } => Err(SyncEnd::Failed(why)),
+            Done::TransformFault { fault, .. } => Err(SyncEnd::Failed(fault.to_string())),
+            Done::NotUsable(_) | Done::Attempted { .. } => Ok(Vec::new()),
+        }
     }
 }
 
-fn bad_end(result: Result<Outcome, Fault>) -> Option<SyncEnd> {
+fn end(result: Result<Outcome, Fault>) -> SyncEnd {
     match result {
-        Ok(Outcome::Delivered(_)) => None,
-        Ok(Outcome::Skipped(why)) => Some(SyncEnd::Skipped(why)),
-        Ok(Outcome::Retry(retry) | Outcome::Throttled(retry)) => Some(SyncEnd::Failed(retry.reason)),
-        Ok(Outcome::Denied(why) | Outcome::Rejected(why)) => Some(SyncEnd::Failed(why)),
-        Ok(Outcome::Conflict(conflict)) => Some(SyncEnd::Failed(conflict.reason)),
-        Err(fault) => Some(SyncEnd::Failed(fault.to_string())),
+        Ok(Outcome::Delivered(_)) => SyncEnd::Delivered,
+        Ok(Outcome::Skipped(why)) => SyncEnd::Skipped(why),
+        Ok(Outcome::Retry(retry) | Outcome::Throttled(retry)) => SyncEnd::Failed(retry.reason),
+        Ok(Outcome::Denied(why) | Outcome::Rejected(why)) => SyncEnd::Failed(why),
+        Ok(Outcome::Conflict(conflict)) => SyncEnd::Failed(conflict.reason),
+        Err(fault) => SyncEnd::Failed(fault.to_string()),
     }
 }

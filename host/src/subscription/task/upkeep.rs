@@ -57,10 +57,7 @@ impl Task {
     }
 
     fn revoke(&mut self, partitions: Vec<Partition>, answer: SyncSender<Vec<Position>>, now: Instant) {
-        if let Some(earlier) = &mut self.revoking {
-            earlier.until = now;
-            self.end_revoke(now);
-        }
+        self.end_revoke_now(now);
         tracing::info!(partitions = names(&partitions), "partitions revoked: finishing what is in flight");
         let numbers: Vec<_> =
             partitions.iter().filter_map(|partition| self.partitions.leave(partition)).collect();
@@ -70,6 +67,14 @@ impl Task {
         let until = now + self.settings.grace;
         self.revoking = Some(Revoking { partitions, numbers, answer, until });
         self.end_revoke(now);
+    }
+
+    /// Gives revoked partitions up without waiting for what is in flight.
+    pub(in crate::subscription) fn end_revoke_now(&mut self, now: Instant) {
+        if let Some(revoking) = &mut self.revoking {
+            revoking.until = now;
+            self.end_revoke(now);
+        }
     }
 
     /// Gives revoked partitions up once nothing of them is in flight, or their time is over.
