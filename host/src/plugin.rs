@@ -231,7 +231,7 @@ impl Plugin {
             instances: self.settings.instances,
             call_twice: self.call_twice,
             metrics,
-            warm: Default::default(),
+            kept: Default::default(),
         };
         Calls::new(pool, self.settings.batch)
     }

@@ -182,7 +182,9 @@ async fn deliver(
                 return Err(SubscriptionError::Consumer { group: plan.settings.group.clone(), reason });
             }
         }
-        task.tick(Instant::now());
+        let now = Instant::now();
+        task.tick(now);
+        stages.rest(now);
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Calls<W: World> {
     batch: usize,
     waiting: RefCell<VecDeque<Waiting<W>>>,
     running: RefCell<FuturesUnordered<LocalBoxFuture<'static, ()>>>,
+    /// Somebody was answered since the last poll.
+    has_answered: Rc<Cell<bool>>,
     /// Woken when an input comes while nothing polls.
     owner: RefCell<Option<Waker>>,
 }
@@ -50,6 +52,7 @@ impl<W: World> Calls<W> {
             batch,
             waiting: RefCell::default(),
             running: RefCell::default(),
+            has_answered: Rc::default(),
             owner: RefCell::default(),
         }
     }
@@ -86,23 +89,27 @@ impl<W: World> Calls<W> {
     /// them before it comes back; pending when there is nothing to do.
     pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut running = self.running.borrow_mut();
-        let mut was_answered = false;
         loop {
             while running.len() < MAX_RUNNING && !self.waiting.borrow().is_empty() {
                 running.push(self.start());
             }
             match Pin::new(&mut *running).poll_next_unpin(context) {
-                Poll::Ready(Some(())) => was_answered = true,
+                Poll::Ready(Some(())) => {}
                 Poll::Ready(None) | Poll::Pending => break,
             }
         }
         *self.owner.borrow_mut() = Some(context.waker().clone());
-        if was_answered { Poll::Ready(()) } else { Poll::Pending }
+        if self.has_answered.take() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Lets go of instances that nobody has used since this was said last.
+    pub(crate) fn rest(&self) {
+        self.pool.rest();
     }
 
     fn start(&self) -> LocalBoxFuture<'static, ()> {
         let (inputs, answers) = self.next_batch();
-        let pool = self.pool.clone();
+        let (pool, has_answered) = (self.pool.clone(), self.has_answered.clone());
         Box::pin(async move {
             let outputs = pool.call_batch(&inputs).await;
             for ((input, output), answer) in inputs.into_iter().zip(outputs).zip(answers) {
@@ -111,6 +118,10 @@ impl<W: World> Calls<W> {
                     caller.wake();
                 }
             }
+            has_answered.set(true);
+            // What was answered goes on its way before time is spent on the next call.
+            tokio::task::yield_now().await;
+            pool.tend().await;
         })
     }
 

@@ -3,7 +3,7 @@
 //! In comes a batch of inputs, out goes one result an input. A call that fails is made again for each input alone, so
 //! that only the one to blame fails. Every limit of a call is set here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,8 +22,8 @@ use crate::telemetry::{FaultKind, PluginFunction, PluginMetrics};
 
 /// Component resources a store may hold; a plugin of ours needs none.
 const MAX_HANDLES: usize = 1_000;
-/// Warm instances kept for calls that overlap.
-const MAX_WARM: usize = 2;
+/// Instances kept for calls to come, and used ones kept until nobody waits for their end.
+const MAX_KEPT: usize = 2;
 
 /// One of the two worlds of `wit/`: how its components are made and called.
 pub(crate) trait World: Sized + 'static {
@@ -59,7 +59,16 @@ pub(crate) struct Pool<W: World> {
     pub(super) instances: Instances,
     pub(super) call_twice: bool,
     pub(super) metrics: PluginMetrics,
-    pub(super) warm: RefCell<VecDeque<Instance<W>>>,
+    pub(super) kept: Kept<W>,
+}
+
+/// Instances between calls.
+pub(super) struct Kept<W: World> {
+    /// Made before they are wanted, or warm.
+    ready: RefCell<VecDeque<Instance<W>>>,
+    /// To be thrown away, which takes as long as a small call.
+    spent: RefCell<Vec<Instance<W>>>,
+    was_used: Cell<bool>,
 }
 
 pub(super) struct Instance<W: World> {
@@ -105,10 +114,11 @@ impl<W: World> Pool<W> {
     /// A call in an instance that is fresh or warm, and where configured a second one with the same arguments in the
     /// same instance: whoever keeps state or draws on chance answers differently.
     async fn call_checked(&self, inputs: &[W::Input]) -> Result<Vec<Result<W::Output, Fault>>, Fault> {
-        let kept = self.warm.borrow_mut().pop_front();
+        self.kept.was_used.set(true);
+        let kept = self.kept.ready.borrow_mut().pop_front();
         let mut instance = match kept {
             Some(instance) => instance,
-            None => self.instance(&inputs[0]).await?,
+            None => self.instance().await?,
         };
         let outputs = self.call_instance(&mut instance, inputs).await?;
         let outputs = if self.call_twice {
@@ -118,28 +128,42 @@ impl<W: World> Pool<W> {
             outputs.into_iter().map(Ok).collect()
         };
         instance.calls_left -= 1;
-        let mut warm = self.warm.borrow_mut();
-        if instance.calls_left > 0 && warm.len() < MAX_WARM {
-            warm.push_back(instance);
-        }
+        self.kept.keep(instance);
         Ok(outputs)
     }
 
-    async fn instance(&self, input: &W::Input) -> Result<Instance<W>, Fault> {
+    /// Throws away what is used up and makes the instance of the next call: for when nobody waits.
+    pub(super) async fn tend(&self) {
+        self.kept.spent.take();
+        let has_none = self.kept.ready.borrow().is_empty();
+        // One that cannot be made now is made, or fails, when it is wanted.
+        if has_none && let Ok(instance) = self.instance().await {
+            self.kept.ready.borrow_mut().push_back(instance);
+        }
+    }
+
+    /// Throws away what is kept if there was no call since this was said last.
+    pub(super) fn rest(&self) {
+        if !self.kept.was_used.replace(false) {
+            self.kept.ready.take();
+        }
+    }
+
+    async fn instance(&self) -> Result<Instance<W>, Fault> {
         let calls = match self.instances {
             Instances::Fresh => 1,
             Instances::Warm { calls } => calls,
         };
-        let mut store = self.store(W::moment(input));
+        let mut store = self.store();
         match W::instantiate(&self.pre, &mut store).await {
             Ok(bindings) => Ok(Instance { store, bindings, calls_left: calls }),
             Err(error) => Err(self.fault(&mut store, &error)),
         }
     }
 
-    fn store(&self, moment: Moment) -> Store<Guest> {
+    fn store(&self) -> Store<Guest> {
         let output = Output::new(self.label.clone(), self.limits.log_lines);
-        let guest = Guest::new(&self.limits, &self.settings, output, moment);
+        let guest = Guest::new(&self.limits, &self.settings, output);
         let mut store = Store::new(W::pre_engine(&self.pre), guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(self.limits.result_bytes);
@@ -197,6 +221,24 @@ impl<W: World> Pool<W> {
             Some(last_words) => Fault::Trap(format!("{text}; the plugin said: {last_words}")),
             None => Fault::Trap(text),
         }
+    }
+}
+
+impl<W: World> Kept<W> {
+    fn keep(&self, instance: Instance<W>) {
+        let mut ready = self.ready.borrow_mut();
+        let mut spent = self.spent.borrow_mut();
+        if instance.calls_left > 0 && ready.len() < MAX_KEPT {
+            ready.push_back(instance);
+        } else if spent.len() < MAX_KEPT {
+            spent.push(instance);
+        }
+    }
+}
+
+impl<W: World> Default for Kept<W> {
+    fn default() -> Self {
+        Self { ready: RefCell::default(), spent: RefCell::default(), was_used: Cell::new(false) }
     }
 }
 

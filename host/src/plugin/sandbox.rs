@@ -3,12 +3,13 @@
 //! WASI 0.2 is linked for the guests' standard libraries and has no capability: no files, no environment, no arguments,
 //! no sockets, and whoever sleeps is stopped.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _, TryRng};
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, ResourceLimiter, StoreContextMut};
 use wasmtime_wasi::p2::bindings as wasi;
@@ -31,21 +32,20 @@ pub(crate) struct Guest {
     table: ResourceTable,
     settings: Arc<Settings>,
     output: Arc<Mutex<Output>>,
-    now_ms: Arc<AtomicU64>,
+    shown: Arc<Shown>,
     pub(super) memory: MemoryLimit,
     pub(super) ticks: u32,
 }
 
 impl Guest {
-    pub(super) fn new(limits: &Limits, settings: &Arc<Settings>, output: Output, moment: Moment) -> Self {
+    pub(super) fn new(limits: &Limits, settings: &Arc<Settings>, output: Output) -> Self {
         let output = Arc::new(Mutex::new(output));
-        let now_ms = Arc::new(AtomicU64::new(moment.now));
+        let shown = Arc::new(Shown::default());
         let wasi = WasiCtxBuilder::new()
-            .wall_clock(FrozenWallClock(now_ms.clone()))
+            .wall_clock(FrozenWallClock(shown.clone()))
             .monotonic_clock(FrozenMonotonicClock)
-            .secure_random(StdRng::seed_from_u64(moment.seed))
-            .insecure_random(StdRng::seed_from_u64(moment.seed))
-            .insecure_random_seed(u128::from(moment.seed))
+            .secure_random(CallRandom::new(shown.clone()))
+            .insecure_random(CallRandom::new(shown.clone()))
             .max_random_size(MAX_RANDOM_BYTES)
             .allow_tcp(false)
             .allow_udp(false)
@@ -56,13 +56,13 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let memory = MemoryLimit { limit_bytes: limits.memory_bytes, used_bytes: 0, was_refused: false };
-        Self { wasi, table, settings: settings.clone(), output, now_ms, memory, ticks: 0 }
+        Self { wasi, table, settings: settings.clone(), output, shown, memory, ticks: 0 }
     }
 
-    /// A new call begins, perhaps in a warm instance.
+    /// A new call begins. What came before it in this instance shows in neither clock nor random numbers.
     pub(super) fn begin(&mut self, moment: Moment) {
         self.ticks = 0;
-        self.now_ms.store(moment.now, Ordering::Relaxed);
+        self.shown.begin(moment);
         self.with_output(Output::refill);
     }
 
@@ -94,8 +94,63 @@ impl store::Host for Guest {
     }
 }
 
+/// What clock and random numbers show in the present call; before the first one, the same in every instance.
+#[derive(Default)]
+struct Shown {
+    now_ms: AtomicU64,
+    seed: AtomicU64,
+    calls: AtomicU64,
+}
+
+impl Shown {
+    fn begin(&self, moment: Moment) {
+        self.now_ms.store(moment.now, Ordering::Relaxed);
+        self.seed.store(moment.seed, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Random numbers that begin anew with each call, from its seed.
+struct CallRandom {
+    shown: Arc<Shown>,
+    /// The call they belong to; made when the first is drawn, which few plugins do.
+    of_call: Option<(u64, StdRng)>,
+}
+
+impl CallRandom {
+    fn new(shown: Arc<Shown>) -> Self {
+        Self { shown, of_call: None }
+    }
+
+    fn of_call(&mut self) -> &mut StdRng {
+        let call = self.shown.calls.load(Ordering::Relaxed);
+        if self.of_call.as_ref().is_some_and(|(of, _)| *of != call) {
+            self.of_call = None;
+        }
+        let seed = self.shown.seed.load(Ordering::Relaxed);
+        &mut self.of_call.get_or_insert_with(|| (call, StdRng::seed_from_u64(seed))).1
+    }
+}
+
+impl TryRng for CallRandom {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.of_call().next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.of_call().next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.of_call().fill_bytes(bytes);
+        Ok(())
+    }
+}
+
 /// Moves between calls only.
-struct FrozenWallClock(Arc<AtomicU64>);
+struct FrozenWallClock(Arc<Shown>);
 
 impl HostWallClock for FrozenWallClock {
     fn resolution(&self) -> Duration {
@@ -103,7 +158,7 @@ impl HostWallClock for FrozenWallClock {
     }
 
     fn now(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::Relaxed))
+        Duration::from_millis(self.0.now_ms.load(Ordering::Relaxed))
     }
 }
 
@@ -155,14 +210,27 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     logging::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     store::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
+    linker.allow_shadowing(true);
     refuse_sleep(&mut linker)?;
+    seed_hashes(&mut linker)?;
+    linker.allow_shadowing(false);
     Ok(linker)
+}
+
+/// Hash tables grow from the seed of the call that makes the first one.
+fn seed_hashes(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    linker.instance("wasi:random/insecure-seed@0.2.12")?.func_wrap(
+        "insecure-seed",
+        |context: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<((u64, u64),)> {
+            let seed = context.data().shown.seed.load(Ordering::Relaxed);
+            Ok(((seed, seed),))
+        },
+    )
 }
 
 /// A guest's time is CPU time: it must not wait for a clock.
 fn refuse_sleep(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     type Pollable = Resource<wasi::io::poll::Pollable>;
-    linker.allow_shadowing(true);
     let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.2.12")?;
     for function in ["subscribe-instant", "subscribe-duration"] {
         clock.func_wrap(
@@ -172,7 +240,6 @@ fn refuse_sleep(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             },
         )?;
     }
-    linker.allow_shadowing(false);
     Ok(())
 }
 

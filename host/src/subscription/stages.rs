@@ -7,6 +7,7 @@ mod once;
 
 pub use once::SyncEnd;
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use crate::telemetry::{ConnectorMetrics, StatusClass, Telemetry};
 
 /// Events that one event may become.
 const MAX_PARTS: usize = 1_000;
+/// A plugin instance that nobody used for that long is let go.
+const REST: Duration = Duration::from_secs(1);
 
 /// A plugin as configured, loaded or linked in.
 #[derive(Debug, Clone)]
@@ -62,6 +65,7 @@ pub(crate) struct Stages {
     gateway: Gateway,
     limits: attempt::Limits,
     metrics: ConnectorMetrics,
+    next_rest: Cell<Instant>,
 }
 
 #[derive(Debug)]
@@ -145,6 +149,7 @@ impl Stages {
             gateway,
             limits: attempt::Limits { steps: limits.steps, effects: limits.effects },
             metrics: plan.telemetry.connector(&plan.connector_name),
+            next_rest: Cell::new(Instant::now()),
         })
     }
 
@@ -159,6 +164,19 @@ impl Stages {
             answered = either(answered, deliver.poll(context));
         }
         answered
+    }
+
+    /// Lets go of plugin instances that nobody has needed for a while.
+    pub(crate) fn rest(&self, now: Instant) {
+        if now < self.next_rest.get() {
+            return;
+        }
+        self.next_rest.set(now + REST);
+        self.transformers.iter().for_each(|(_, calls)| calls.rest());
+        if let Connector::Plugin { deliver, check } = &self.connector {
+            deliver.rest();
+            check.rest();
+        }
     }
 
     /// Deliveries that wait for plugin calls which could take more of them along.
