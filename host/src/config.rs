@@ -16,6 +16,7 @@ mod validate;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -111,9 +112,21 @@ pub struct Connector {
     pub plugin: PluginName,
     pub settings: serde_json::Map<String, serde_json::Value>,
     pub egress: Egress,
-    /// Deliveries of one subscription at work at the same time.
+    /// The most deliveries at work at the same time, of all its subscriptions together.
     pub concurrency: usize,
+    /// The fewest, while the external system fails or slows down. The same as `concurrency`: it never adapts.
+    pub concurrency_floor: usize,
+    pub rate_limit: Option<RateLimit>,
     pub breaker: Breaker,
+}
+
+/// How often a connector may ask its external system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// One request each, on average.
+    pub interval: Duration,
+    /// Requests that may come at once after a pause.
+    pub burst: NonZeroU32,
 }
 
 /// What a connector may reach, and how.
@@ -208,7 +221,7 @@ pub enum ConflictPolicy {
 pub struct Bounds {
     pub events: usize,
     pub bytes: usize,
-    /// A partition with more than this, of which none settles for 5 s, is paused.
+    /// A partition with more than this, that would need 5 s and more for half of it, is paused.
     pub events_per_partition: usize,
 }
 
@@ -257,7 +270,7 @@ pub struct Webhook {
 
 #[derive(Debug, Clone)]
 pub struct Runtime {
-    /// Threads that run subscriptions.
+    /// Threads that run subscriptions, those of one connector on one.
     pub workers: usize,
     /// Where compiled plugins are kept.
     pub cache: PathBuf,

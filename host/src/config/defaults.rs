@@ -19,6 +19,8 @@ use super::{
 
 /// The prefix of consumer groups.
 pub(super) const GROUP_PREFIX: &str = "liaison";
+/// The floor of the concurrency, where that is not less.
+pub(super) const CONCURRENCY_FLOOR: usize = 4;
 
 impl Config {
     /// Reads from these brokers; nothing is subscribed yet.
@@ -91,6 +93,8 @@ impl Connector {
             settings: serde_json::Map::new(),
             egress: Egress::new(endpoint),
             concurrency: 64,
+            concurrency_floor: CONCURRENCY_FLOOR,
+            rate_limit: None,
             breaker: Breaker::default(),
         }
     }
@@ -119,7 +123,7 @@ impl Default for Breaker {
         Self {
             failures: 5,
             probe_interval: Duration::from_secs(1),
-            max_probe_interval: Duration::from_secs(3),
+            max_probe_interval: Duration::from_secs(2),
             pause_after: Duration::from_secs(2),
         }
     }

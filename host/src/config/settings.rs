@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) use connectors::{BreakerSettings, ConnectorSettings, CredentialSettings, SecretSettings};
+pub(super) use connectors::{
+    BreakerSettings, ConnectorSettings, CredentialSettings, RateLimitSettings, SecretSettings,
+};
 pub(super) use subscriptions::{
     BoundsSettings, ConflictSettings, OrderingSetting, PolicySetting, SlaSettings, SubscriptionSettings,
 };
@@ -166,7 +168,7 @@ pub(super) struct AdminSettings {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub(super) struct RuntimeSettings {
-    /// Threads that run subscriptions. Default: one a core, at most one a subscription.
+    /// Threads that run subscriptions. Default: one a core, at most one a connector.
     pub(super) workers: Option<Count<1>>,
     /// Where compiled plugins are kept. Default: `liaison` in the user's cache folder.
     pub(super) cache: Option<String>,

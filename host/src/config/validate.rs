@@ -10,7 +10,7 @@ mod secrets;
 mod sla;
 mod subscriptions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -98,7 +98,9 @@ fn runtime(
     checker: &Checker<'_>,
 ) -> Runtime {
     let mut runtime = Runtime::default();
-    runtime.workers = runtime.workers.min(subscriptions.len().max(1));
+    let connectors: BTreeSet<_> =
+        subscriptions.values().map(|subscription| &subscription.connector).collect();
+    runtime.workers = runtime.workers.min(connectors.len().max(1));
     set(&mut runtime.workers, settings.workers);
     set(&mut runtime.cache, settings.cache.map(|cache| checker.path(&cache)));
     set(&mut runtime.instances, settings.instances);

@@ -182,12 +182,17 @@ fn each_mistake_of_a_connector_is_named() {
         ("allow-networks = [\"10.0.0.0/8\", \"10.0.0.0/33\"]", "line 14, column 33: connectors.c.allow-networks[1]: `10.0.0.0/33` is not a network"),
         ("allow-networks = [\"10.1.2.3/8\"]", "connectors.c.allow-networks[0]: `10.1.2.3/8` is one address of 10.0.0.0/8; write \"10.0.0.0/8\" or \"10.1.2.3\""),
         ("concurrency = 0", "line 14, column 15: connectors.c.concurrency: invalid value: integer `0`"),
+        ("concurrency = 3\nconcurrency-floor = 4", "line 15, column 1: connectors.c.concurrency-floor: it is 4 and `concurrency` only 3"),
+        ("rate-limit = {}", "line 14, column 1: connectors.c.rate-limit.requests-per-second: missing; write how many"),
+        ("rate-limit.requests-per-second = 0", "line 14, column 12: connectors.c.rate-limit.requests-per-second: 0 is not a rate"),
+        ("rate-limit.requests-per-second = nan", "connectors.c.rate-limit.requests-per-second: NaN is not a rate"),
+        ("rate-limit = { requests-per-second = 5, burst = 0 }", "connectors.c.rate-limit.burst: invalid value: integer `0`"),
         ("connect-timeout = \"soon\"", "connectors.c.connect-timeout: invalid value: string \"soon\", expected a duration such as \"500ms\""),
         ("connect-timeout = \"0s\"", "line 14, column 1: connectors.c.connect-timeout: must be longer than nothing"),
         ("idempotency-header = \"a b\"", "line 14, column 1: connectors.c.idempotency-header: `a b` is not the name of a header"),
         ("ca-file = \"none.pem\"", "line 14, column 1: connectors.c.ca-file: cannot read"),
         ("ca-file = \"Cargo.toml\"", "connectors.c.ca-file: …Cargo.toml holds no PEM certificate"),
-        ("breaker.probe-interval = \"1m\"", "line 14, column 9: connectors.c.breaker.probe-interval: `probe-interval` is 60s and `max-probe-interval` only 3s"),
+        ("breaker.probe-interval = \"1m\"", "line 14, column 9: connectors.c.breaker.probe-interval: `probe-interval` is 60s and `max-probe-interval` only 2s"),
         ("breaker.failures = 0", "line 14, column 20: connectors.c.breaker.failures: invalid value: integer `0`"),
     ];
     for (line, said) in added {
@@ -293,7 +298,7 @@ fn the_smallest_file_means_the_defaults() {
     assert_eq!(format!("{subscription:?}"), format!("{made:?}"));
     assert!(subscription.types.is_match("policy.updated") && subscription.types.is_match("a/b"));
     assert_eq!(config.plugins.values().next().unwrap().path, base().join("Cargo.toml"));
-    assert_eq!(config.runtime.workers, 1, "at most one a subscription");
+    assert_eq!(config.runtime.workers, 1, "at most one a connector");
     assert_eq!(config.admin, Some("127.0.0.1:9464".parse().unwrap()));
 }
 

@@ -108,6 +108,6 @@ pub(in crate::config) struct BoundsSettings {
     pub(in crate::config) events: Option<Count<1>>,
     /// Their keys, values and headers together.
     pub(in crate::config) bytes: Option<ByteSize>,
-    /// A partition with more than this, of which none settles for 5 s, is paused.
+    /// A partition with more than this, that would need 5 s and more for half of it, is paused.
     pub(in crate::config) events_per_partition: Option<Count<1>>,
 }
