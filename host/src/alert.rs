@@ -37,7 +37,7 @@ pub enum AlertKind {
     DeadLetter,
     /// An event missed its deadline.
     DeadlineMissed,
-    /// An external system refuses our credentials: the subscription is paused.
+    /// An external system refuses our credentials: its connector is held back.
     Denied,
     /// A connector counts as down.
     BreakerOpened,

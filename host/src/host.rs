@@ -157,7 +157,7 @@ impl Host {
         let host = Self { config, plugins, telemetry: Telemetry::new(), health: Health::new() };
         for name in host.config.subscriptions.keys() {
             // Settings, secrets and kinds of plugins are found wrong here rather than on a worker.
-            drop(Stages::new(&host.stages_plan(name)?)?);
+            drop(Stages::alone(&host.stages_plan(name)?)?);
         }
         Ok(host)
     }

@@ -6,7 +6,8 @@
 //!                         first)                  dead letter: acknowledged by Kafka first
 //! ```
 //!
-//! Joins the stages; none of them knows another. It lives on one worker thread, so nothing in it is shared or locked.
+//! Joins the stages; none of them knows another. It lives on one worker thread, as all subscriptions of its connector
+//! do, so nothing in it is locked.
 
 mod carried;
 pub mod filter;
@@ -15,6 +16,7 @@ mod letters;
 mod metadata;
 mod offsets;
 mod partitions;
+mod share;
 pub mod stages;
 mod task;
 mod witness;
@@ -42,6 +44,7 @@ use crate::kafka::consumer::{self, Batch, Consumer, Control};
 use crate::kafka::producer::Producer;
 
 pub(crate) use self::carried::unix_ms;
+pub(crate) use self::share::Share;
 pub(crate) use self::witness::Witness;
 
 /// How long leaving the group may take before it is left to itself.
@@ -87,17 +90,18 @@ enum Happened {
 /// Runs the subscription until `shutdown` says so, then finishes what is in flight, commits and leaves.
 pub(crate) async fn run(
     plan: SubscriptionPlan,
+    share: Share,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(), SubscriptionError> {
     let settings = &plan.settings;
-    let stages = Rc::new(Stages::new(&plan.stages)?);
+    let stages = Rc::new(Stages::new(&plan.stages, share.clone())?);
     let filter = Filter::new(settings.types.clone(), settings.filter.as_deref())?;
-    let mut consumer =
-        consumer::start(&plan.kafka, &plan.bootstrap, &settings.group, &settings.topics, settings.grace)?;
+    let (group, topics, batch) = (&settings.group, &settings.topics, task::part_of(settings.bounds.events));
+    let mut consumer = consumer::start(&plan.kafka, &plan.bootstrap, group, topics, settings.grace, batch)?;
     let connector = &plan.stages.connector;
     let commands = consumer.commands.clone();
     let mut task =
-        Task::new(settings.clone(), connector, &plan.kafka, filter, plan.witness.clone(), commands);
+        Task::new(settings.clone(), connector, &plan.kafka, filter, plan.witness.clone(), share, commands);
 
     let result = deliver(&plan, &stages, &mut task, &mut consumer, shutdown).await;
     if result.is_ok() {
@@ -137,6 +141,7 @@ async fn deliver(
         }
 
         let happened = std::future::poll_fn(|context| {
+            task.listen(context.waker());
             // First, because a backlog may never let the others be idle.
             if stop_by.is_none() && shutdown.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Happened::Shutdown);

@@ -71,20 +71,12 @@ pub struct SubscriptionMetrics {
     /// In seconds.
     pub oldest_unsettled_age: Fraction,
     pub lanes: Gauge,
-    pub breaker_opened: Counter,
     pub partitions_assigned: Gauge,
     pub partitions_paused: Gauge,
     pub consumer_lag: Gauge,
     pub dead_letters: ByLabel<DeadLetterReason, Counter>,
     pub deadlines_missed: Counter,
     pub commits: ByLabel<CommitResult, Counter>,
-    breaker_state: Gauge,
-}
-
-impl SubscriptionMetrics {
-    pub fn set_breaker_state(&self, state: BreakerState) {
-        self.breaker_state.set(state.code());
-    }
 }
 
 /// What the calls of one plugin count on.
@@ -96,10 +88,20 @@ pub struct PluginMetrics {
     pub log_lines_dropped: Counter,
 }
 
-/// What the requests of one connector count on.
+/// What one connector counts on.
 #[derive(Debug, Clone)]
 pub struct ConnectorMetrics {
     pub request_duration: ByLabel<StatusClass, Timing>,
+    pub breaker_opened: Counter,
+    pub concurrency_limit: Gauge,
+    pub rate_limit_waits: Counter,
+    breaker_state: Gauge,
+}
+
+impl ConnectorMetrics {
+    pub fn set_breaker_state(&self, state: BreakerState) {
+        self.breaker_state.set(state.code());
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -137,14 +139,12 @@ impl Telemetry {
             unsettled_bytes: one(&families.unsettled_bytes, &names),
             oldest_unsettled_age: one(&families.oldest_unsettled_age, &names),
             lanes: one(&families.lanes, &names),
-            breaker_opened: one(&families.breaker_opened, &names),
             partitions_assigned: one(&families.partitions_assigned, &names),
             partitions_paused: one(&families.partitions_paused, &names),
             consumer_lag: one(&families.consumer_lag, &names),
             dead_letters: each(&families.dead_letters, &names),
             deadlines_missed: one(&families.deadlines_missed, &names),
             commits: each(&families.commits, &names),
-            breaker_state: one(&families.breaker_state, &names),
         }
     }
 
@@ -161,11 +161,15 @@ impl Telemetry {
 
     pub fn connector(&self, connector: &ConnectorName) -> ConnectorMetrics {
         let names = Names::new([("connector", connector.as_str())]);
-        let requests = &self.shared.families.request_duration;
+        let families = &self.shared.families;
         ConnectorMetrics {
             request_duration: ByLabel::new(|status| {
-                Timing(requests.get_or_create_owned(&names.with(status)))
+                Timing(families.request_duration.get_or_create_owned(&names.with(status)))
             }),
+            breaker_opened: one(&families.breaker_opened, &names),
+            concurrency_limit: one(&families.concurrency_limit, &names),
+            rate_limit_waits: one(&families.rate_limit_waits, &names),
+            breaker_state: one(&families.breaker_state, &names),
         }
     }
 
@@ -223,10 +227,10 @@ mod tests {
         subscription.attempt_duration.observe(Duration::from_millis(3));
         subscription.unsettled_bytes.set(1024);
         subscription.oldest_unsettled_age.set(1.5);
-        subscription.set_breaker_state(BreakerState::Open);
         telemetry.plugin(&PluginName::new("rest")).faults[FaultKind::CpuTime].inc();
         let connector = telemetry.connector(&ConnectorName::new("training"));
         connector.request_duration[StatusClass::of(503)].observe(Duration::from_secs(2));
+        connector.set_breaker_state(BreakerState::Open);
         telemetry.alerts().raised.inc();
         let encoded = telemetry.encode();
         let of = r#"subscription="calendar",connector="training""#;
@@ -240,7 +244,7 @@ mod tests {
             format!("liaison_attempt_duration_seconds_sum{{{of}}} 0.003"),
             format!("liaison_unsettled_bytes{{{of}}} 1024"),
             format!("liaison_oldest_unsettled_age_seconds{{{of}}} 1.5"),
-            format!("liaison_breaker_state{{{of}}} 2"),
+            "liaison_breaker_state{connector=\"training\"} 2".to_owned(),
             "liaison_plugin_faults_total{plugin=\"rest\",kind=\"cpu-time\"} 1".to_owned(),
             "liaison_http_request_duration_seconds_sum{connector=\"training\",status=\"5xx\"} 2.0".to_owned(),
             "liaison_alerts_raised_total 1".to_owned(),
@@ -269,7 +273,7 @@ mod tests {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 26);
+        assert_eq!(types.len(), 28);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

@@ -4,6 +4,8 @@
 //! come in as functions, so that this is the same for plugins, for connectors in this process and for tests. It decides
 //! nothing about what follows.
 
+use std::cell::Cell;
+
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
@@ -34,11 +36,12 @@ pub(crate) struct Place {
     pub(crate) position: usize,
 }
 
-/// Runs an attempt to its outcome. After `until` effects are answered as timed out, and the connector has the last word.
+/// Runs an attempt to its outcome. After `until` effects are answered as timed out, and the connector has the last word;
+/// `perform` moves it where an effect had to wait for its turn.
 pub(crate) async fn attempt(
     mut delivery: Delivery,
     limits: Limits,
-    until: Instant,
+    until: &Cell<Instant>,
     step: impl AsyncFn(Delivery) -> (Delivery, Result<Step, Fault>),
     perform: impl AsyncFn(&Delivery, &HttpRequest, Place) -> Reply,
 ) -> Attempt {
@@ -73,10 +76,10 @@ pub(crate) async fn attempt(
 /// All effects of a step at the same time; replies in their order. `perform` is given each request's place in the step.
 pub(crate) async fn perform_round(
     effects: &[Effect],
-    until: Instant,
+    until: &Cell<Instant>,
     perform: impl AsyncFn(&HttpRequest, usize) -> Reply,
 ) -> Vec<Reply> {
-    if Instant::now() >= until {
+    if Instant::now() >= until.get() {
         return effects.iter().map(|_| Reply::Failed(Failure::TimedOut)).collect();
     }
     let one = async |position: usize, effect: &Effect| match effect {
@@ -96,7 +99,7 @@ fn end(delivery: Delivery, result: Result<Outcome, Fault>) -> Attempt {
 }
 
 /// What a reply says of the external system's health. 429 is here too: it is not well, only politer.
-fn trouble(reply: &Reply) -> Option<FailureKind> {
+pub(crate) fn trouble(reply: &Reply) -> Option<FailureKind> {
     match reply {
         Reply::Http(response) if response.status == 429 || response.status >= 500 => {
             Some(FailureKind::Unavailable)
@@ -179,7 +182,7 @@ mod tests {
             asked.borrow_mut().push(format!("{}.{} {}", place.round, place.position, request.url));
             answer(status)
         };
-        let attempt = attempt(delivery(), LIMITS, until, step, perform).await;
+        let attempt = attempt(delivery(), LIMITS, &Cell::new(until), step, perform).await;
         (attempt, asked.into_inner())
     }
 

@@ -62,7 +62,7 @@ async fn sync_all(
                 continue;
             }
         }
-        let stages = Stages::new(&plan)?;
+        let stages = Stages::alone(&plan)?;
         let (event, sla) = (event.clone(), *settings.sla.of(&event.kind));
         runs.push(async move {
             let end = stages.drive(stages.deliver_now(event, &sla, unix_ms())).await;
@@ -89,7 +89,7 @@ async fn check_all(
 ) -> Result<BTreeMap<ConnectorName, Result<String, String>>, HostError> {
     let mut checks = Vec::new();
     for (name, plan) in plans {
-        let stages = Stages::new(&plan)?;
+        let stages = Stages::alone(&plan)?;
         checks.push(async move {
             let result = stages.drive(stages.check(unix_ms())).await;
             (name, result)

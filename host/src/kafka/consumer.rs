@@ -34,7 +34,7 @@ const POLL: Duration = Duration::from_millis(50);
 const FULL: Duration = Duration::from_millis(2);
 /// How often a thread whose channel is full polls all the same.
 const STAY: Duration = Duration::from_secs(1);
-/// The most records in a batch.
+/// The most records in a batch, where the subscription may hold so many.
 const BATCH: usize = 256;
 /// Batches on their way to the subscription.
 const BATCHES: usize = 4;
@@ -114,13 +114,15 @@ pub(crate) struct Consumer {
     pub(crate) commands: SyncSender<Command>,
 }
 
-/// Joins the group and starts to poll. `grace` bounds how long a revoked partition is waited for.
+/// Joins the group and starts to poll. `grace` bounds how long a revoked partition is waited for, `batch` the records of
+/// one batch.
 pub(crate) fn start(
     settings: &config::Kafka,
     bootstrap: &str,
     group: &str,
     topics: &[String],
     grace: Duration,
+    batch: usize,
 ) -> Result<Consumer, KafkaError> {
     let (batch_sender, batches) = mpsc::channel(BATCHES);
     let (control_sender, controls) = mpsc::channel(CONTROLS);
@@ -137,6 +139,7 @@ pub(crate) fn start(
         consumer,
         batches: batch_sender,
         commands: command_receiver,
+        batch: batch.clamp(1, BATCH),
         topics: HashMap::new(),
         held: Vec::new(),
         is_held_back: false,
@@ -154,6 +157,8 @@ struct Poller {
     consumer: BaseConsumer<Context>,
     batches: mpsc::Sender<Batch>,
     commands: Receiver<Command>,
+    /// The most records in a batch.
+    batch: usize,
     /// One name for all records of a topic.
     topics: HashMap<String, Arc<str>>,
     /// Polled and not sent yet.
@@ -175,7 +180,7 @@ impl Poller {
             if self.send() {
                 full_since = None;
                 self.hold_back(false);
-                if let Err(error) = self.gather(POLL, BATCH) {
+                if let Err(error) = self.gather(POLL, self.batch) {
                     return self.fail(&error);
                 }
                 continue;

@@ -45,6 +45,9 @@ pub(crate) struct Carried {
     pub(crate) idempotency_key: Option<Rc<str>>,
     /// It is the breaker's probe.
     pub(crate) is_probe: bool,
+    /// It spent all that its SLA allows, or the one before it in its lane did.
+    pub(crate) is_given_up: bool,
+    pub(crate) follows_given_up: bool,
 }
 
 impl Carried {
@@ -79,6 +82,8 @@ impl Carried {
             evidence: Attempts::default(),
             idempotency_key: None,
             is_probe: false,
+            is_given_up: false,
+            follows_given_up: false,
         }
     }
 
@@ -167,6 +172,11 @@ impl Carried {
     /// Attempts that count.
     pub(crate) fn spent(&self) -> u32 {
         self.attempts + u32::try_from(self.doubtful.len()).unwrap_or(u32::MAX)
+    }
+
+    /// When an attempt failed last that may have been the external system's fault.
+    pub(crate) fn last_doubtful(&self) -> Option<Instant> {
+        self.doubtful.last().copied()
     }
 
     pub(crate) fn first_failure_at(&self) -> Option<Instant> {

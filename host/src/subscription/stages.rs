@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::share::Share;
 use crate::config::{self, SubscriptionName};
 use crate::contract::{Delivery, Fault, HttpRequest, Reply, Reshaped, Step, TimestampMs, Transformed};
-use crate::delivery::attempt::{self, Attempt, Place, attempt};
+use crate::delivery::attempt::{self, Attempt, Place, attempt, trouble};
 use crate::egress::{Call, EgressError, Gateway};
 use crate::event::Event;
 use crate::native::NativeConnector;
@@ -63,6 +64,7 @@ pub(crate) struct Stages {
     transformers: Vec<(config::TransformerName, Calls<Transformers>)>,
     connector: Connector,
     gateway: Gateway,
+    share: Share,
     limits: attempt::Limits,
     metrics: ConnectorMetrics,
     next_rest: Cell<Instant>,
@@ -92,6 +94,8 @@ pub(crate) struct Job {
     /// Ask the connector's `check` first.
     pub(crate) check_first: bool,
     pub(crate) attempt_timeout: Duration,
+    /// The rate limit was asked for its first request.
+    pub(crate) has_turn: bool,
 }
 
 /// What came of a turn.
@@ -121,8 +125,15 @@ pub(crate) enum Done {
 }
 
 impl Stages {
+    /// Builds them for themselves, beside no subscription.
+    pub(crate) fn alone(plan: &StagesPlan) -> Result<Self, StagesError> {
+        let metrics = plan.telemetry.connector(&plan.connector_name);
+        let share = Share::among(&plan.connector, metrics, 1).swap_remove(0);
+        Self::new(plan, share)
+    }
+
     /// Builds them on the thread they will live on.
-    pub(crate) fn new(plan: &StagesPlan) -> Result<Self, StagesError> {
+    pub(crate) fn new(plan: &StagesPlan, share: Share) -> Result<Self, StagesError> {
         let egress = |source| StagesError::Egress { connector: plan.connector_name.clone(), source };
         let gateway = Gateway::new(&plan.connector.egress).map_err(egress)?;
         let user = plan.connector_name.as_str();
@@ -147,6 +158,7 @@ impl Stages {
             transformers,
             connector,
             gateway,
+            share,
             limits: attempt::Limits { steps: limits.steps, effects: limits.effects },
             metrics: plan.telemetry.connector(&plan.connector_name),
             next_rest: Cell::new(Instant::now()),
@@ -229,12 +241,14 @@ impl Stages {
             resolution: job.resolution,
             rounds: Vec::new(),
         };
-        let until = Instant::now() + job.attempt_timeout;
+        let until = Cell::new(Instant::now() + job.attempt_timeout);
         let step = async |delivery| self.step(delivery, job.is_suspect).await;
         let perform = async |delivery: &Delivery, request: &HttpRequest, place: Place| {
-            self.perform(delivery, request, place, until).await
+            let is_first = place.round == 0 && place.position == 0;
+            self.wait_turn(is_first && job.has_turn, &until).await;
+            self.perform(delivery, request, place, until.get()).await
         };
-        let attempt = attempt(delivery, self.limits, until, step, perform).await;
+        let attempt = attempt(delivery, self.limits, &until, step, perform).await;
         if let (Err(fault @ Fault::Nonsense(_)), Connector::Plugin { deliver, .. }) =
             (&attempt.result, &self.connector)
         {
@@ -250,6 +264,16 @@ impl Stages {
                 let step = native.deliver(&delivery);
                 (delivery, Ok(step))
             }
+        }
+    }
+
+    /// Waits for the rate limit. What is waited does not count: the attempt ends as much later.
+    async fn wait_turn(&self, has_turn: bool, until: &Cell<Instant>) {
+        if !has_turn {
+            let before = until.get();
+            let waited = self.share.turn().await;
+            // Of several effects that wait side by side the longest wait counts.
+            until.set(until.get().max(before + waited));
         }
     }
 
@@ -278,7 +302,10 @@ impl Stages {
             Reply::Http(response) => StatusClass::of(response.status),
             Reply::Failed(_) => StatusClass::Failed,
         };
-        self.metrics.request_duration[status].observe(start.elapsed());
+        let now = Instant::now();
+        let took = now.saturating_duration_since(start);
+        self.metrics.request_duration[status].observe(took);
+        self.share.replied(took, trouble(&reply).is_some(), now);
         reply
     }
 

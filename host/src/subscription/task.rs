@@ -1,13 +1,16 @@
 //! What the task of one subscription holds, and what it does with each thing that happens.
 //!
-//! The only place where lanes, offsets, breaker and timers meet; owned by one task, so without locks. It performs
+//! The only place where lanes, offsets, the connector's share and timers meet; owned by one task, so without locks. It performs
 //! nothing itself: what it wants done it hands out as jobs, dead letters and commands. Here an event comes in and starts;
-//! `outcome` follows what came of it until it settles, `upkeep` has commits, rebalances and all that time asks for.
+//! `outcome` follows what came of it until it settles, `upkeep` has commits, rebalances and all that time asks for,
+//! `relief` makes room where failing keys have taken it.
 
 mod outcome;
+mod relief;
 mod upkeep;
 
 use std::sync::mpsc::SyncSender;
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,11 +19,12 @@ use super::carried::{Carried, record_bytes, unix_ms};
 use super::filter::{Filter, Verdict};
 use super::lanes::{LaneId, Lanes, PartitionIndex};
 use super::partitions::Partitions;
+use super::share::Share;
 use super::stages::Job;
 use super::witness::Witness;
 use crate::config;
 use crate::dead_letter::DeadLetter;
-use crate::delivery::breaker::{Breaker, Permit};
+use crate::delivery::breaker::{Permit, State};
 use crate::delivery::deadline::Deadline;
 use crate::event::{DecodeRules, Event, Record};
 use crate::kafka::consumer::{Batch, Command, Partition, Position};
@@ -49,7 +53,6 @@ pub(super) enum Settles {
 
 pub(super) struct Task {
     settings: config::Subscription,
-    concurrency: usize,
     commit_interval: Duration,
     pause_after: Duration,
     rules: DecodeRules,
@@ -58,10 +61,10 @@ pub(super) struct Task {
     witness: Witness,
     partitions: Partitions,
     lanes: Lanes<Box<Carried>>,
-    breaker: Breaker,
+    share: Share,
+    /// The outages of the connector that are known here.
+    outages: u64,
     commands: SyncSender<Command>,
-    next_sequence: u64,
-    in_flight: usize,
     /// Dead letters that wait for Kafka's acknowledgement.
     unacknowledged: usize,
     /// Dead letters to be sent.
@@ -71,7 +74,9 @@ pub(super) struct Task {
     revoking: Option<Revoking>,
     /// Nothing new starts.
     is_stopping: bool,
-    /// The breaker lets nothing start before then.
+    /// Nearly all that may be held waits behind failing events.
+    is_choked: bool,
+    /// Breaker or rate limit let nothing start before then.
     held_until: Option<Instant>,
     next_commit: Instant,
     commit_asked_at: Option<Instant>,
@@ -87,6 +92,11 @@ struct Revoking {
     until: Instant,
 }
 
+/// A small part of what may be held.
+pub(super) fn part_of(bound: usize) -> usize {
+    bound / 16
+}
+
 impl Task {
     pub(super) fn new(
         settings: config::Subscription,
@@ -94,11 +104,11 @@ impl Task {
         kafka: &config::Kafka,
         filter: Filter,
         witness: Witness,
+        share: Share,
         commands: SyncSender<Command>,
     ) -> Self {
         let now = Instant::now();
         Self {
-            concurrency: connector.concurrency,
             commit_interval: kafka.commit_interval,
             pause_after: connector.breaker.pause_after,
             rules: DecodeRules { type_header: kafka.type_header.clone() },
@@ -107,15 +117,15 @@ impl Task {
             witness,
             partitions: Partitions::default(),
             lanes: Lanes::default(),
-            breaker: Breaker::new(connector.breaker),
+            outages: share.outages(),
+            share,
             commands,
-            next_sequence: 0,
-            in_flight: 0,
             unacknowledged: 0,
             letters: Vec::new(),
             epoch: 0,
             revoking: None,
             is_stopping: false,
+            is_choked: false,
             held_until: None,
             next_commit: now,
             commit_asked_at: None,
@@ -125,12 +135,15 @@ impl Task {
         }
     }
 
-    /// May more records come?
+    /// May a batch of records come? One part of the bounds is kept for it, and another for events to probe with: if all
+    /// that is held fails by itself and the breaker takes that for an outage, only others can tell.
     pub(super) fn has_room(&self) -> bool {
         let bounds = &self.settings.bounds;
+        let parts = if self.share.breaker().state() == State::Closed { 2 } else { 1 };
+        let has_room = |held: usize, bound: usize| held < (bound - parts * part_of(bound)).max(1);
         !self.is_stopping
-            && self.partitions.unsettled() < bounds.events
-            && self.partitions.unsettled_bytes() < bounds.bytes
+            && has_room(self.partitions.unsettled(), bounds.events)
+            && has_room(self.partitions.unsettled_bytes(), bounds.bytes)
     }
 
     pub(super) fn receive(&mut self, batch: Batch) {
@@ -166,8 +179,7 @@ impl Task {
     }
 
     fn accept(&mut self, partition: PartitionIndex, record: Record, event: Event) {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
+        let sequence = self.share.next_sequence();
         let key = match self.settings.ordering {
             config::Ordering::Key => record.key.clone(),
             config::Ordering::None => None,
@@ -185,15 +197,14 @@ impl Task {
     /// The next job to start now, if any may.
     pub(super) fn next_job(&mut self, now: Instant) -> Option<(LaneId, Job)> {
         self.held_until = None;
-        if self.is_stopping || self.in_flight >= self.concurrency {
+        let Some((lane, sequence)) = self.next_lane(now) else {
+            self.share.wants_nothing();
             return None;
-        }
-        let (lane, sequence) = if self.breaker.open_for(now).is_some() {
-            self.lanes.next_but(|sequence| self.breaker.has_failed_as_probe(sequence))?
-        } else {
-            self.lanes.next()?
         };
-        let is_probe = match self.breaker.may_start(sequence, now) {
+        // A turn that only transforms asks nothing of the external system.
+        let needs_turn =
+            self.share.has_rate_limit() && self.lanes.head(lane).is_some_and(|head| head.parts.is_some());
+        let is_probe = match self.share.ask(sequence, needs_turn, now) {
             Permit::Yes => false,
             Permit::Probe => true,
             Permit::WaitUntil(until) => {
@@ -202,7 +213,7 @@ impl Task {
             }
             Permit::No => return None,
         };
-        let carried = self.lanes.start(lane)?;
+        let carried = self.lanes.start(lane).expect("a lane that is next has a head");
         carried.is_probe = is_probe;
         carried.began = now;
         let next = carried.next_part();
@@ -219,11 +230,28 @@ impl Task {
             is_suspect: carried.has_faulted(),
             check_first: is_probe,
             attempt_timeout: self.settings.sla.of(kind).attempt_timeout,
+            has_turn: needs_turn,
             event: carried.event.clone(),
             next,
         };
-        self.in_flight += 1;
         Some((lane, job))
+    }
+
+    /// The lane to go on with: the oldest that is ready, and of those to probe with one that has not failed.
+    fn next_lane(&mut self, now: Instant) -> Option<(LaneId, u64)> {
+        if self.is_stopping {
+            return None;
+        }
+        let breaker = self.share.breaker();
+        if breaker.open_for(now).is_none() {
+            return self.lanes.next();
+        }
+        self.lanes.newest_but(|sequence| breaker.has_failed_as_probe(sequence))
+    }
+
+    /// Is woken by this when another subscription of the connector lets it go on.
+    pub(super) fn listen(&self, waker: &Waker) {
+        self.share.listen(waker);
     }
 
     /// Starts nothing more; what is in flight goes on.
@@ -235,7 +263,7 @@ impl Task {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight == 0 && self.unacknowledged == 0
+        self.share.at_work() == 0 && self.unacknowledged == 0
     }
 
     /// The last command to the consumer, with all that is settled.

@@ -12,11 +12,9 @@ use crate::config::{self, ConnectorName, SubscriptionName};
 use crate::contract::TimestampMs;
 use crate::dead_letter::{Attempts, Blamed, DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
-use crate::delivery::breaker::{self, Change, State};
+use crate::delivery::breaker::{self, Change};
 use crate::event::{DecodeError, Event, Record};
-use crate::telemetry::{
-    AttemptOutcome, BreakerState, CommitResult, DeadLetterReason, Settlement, SubscriptionMetrics,
-};
+use crate::telemetry::{AttemptOutcome, CommitResult, DeadLetterReason, Settlement, SubscriptionMetrics};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Witness {
@@ -113,19 +111,10 @@ impl Witness {
         }
     }
 
-    fn breaker_state(&self, breaker: State) {
-        self.metrics.set_breaker_state(match breaker {
-            State::Closed => BreakerState::Closed,
-            State::HalfOpen => BreakerState::HalfOpen,
-            State::Open => BreakerState::Open,
-        });
-    }
-
-    pub(crate) fn breaker_changed(&self, change: Change, breaker: State, why: &str) {
-        self.breaker_state(breaker);
-        match change {
+    /// Told of the connector as a whole, by the one of its subscriptions that saw it.
+    pub(crate) fn breaker_changed(&self, change: Change, why: &str) {
+        let (kind, message) = match change {
             Change::Opened { reason, .. } => {
-                self.metrics.breaker_opened.inc();
                 let (kind, what) = match reason {
                     breaker::Reason::Unavailable => (AlertKind::BreakerOpened, "is down"),
                     breaker::Reason::Denied => {
@@ -133,13 +122,11 @@ impl Witness {
                     }
                 };
                 let waits = "its events wait in Kafka, no attempts are spent, and it is probed";
-                self.raise(kind, format!("connector {} {what}: {waits} ({why})", self.connector), None);
+                (kind, format!("connector {} {what}: {waits} ({why})", self.connector))
             }
-            Change::Closed => {
-                let message = format!("connector {} is up again", self.connector);
-                self.raise(AlertKind::BreakerClosed, message, None);
-            }
-        }
+            Change::Closed => (AlertKind::BreakerClosed, format!("connector {} is up again", self.connector)),
+        };
+        self.alert(kind, None, message, None);
     }
 
     pub(crate) fn settled(&self, carried: &mut Carried, settlement: Settlement) {
@@ -171,14 +158,7 @@ impl Witness {
     }
 
     /// How much there is of everything now.
-    pub(crate) fn levels<T>(
-        &self,
-        partitions: &Partitions,
-        lanes: &Lanes<T>,
-        breaker: State,
-        in_flight: usize,
-    ) {
-        self.breaker_state(breaker);
+    pub(crate) fn levels<T>(&self, partitions: &Partitions, lanes: &Lanes<T>, in_flight: usize) {
         let level = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.unsettled.set(level(partitions.unsettled()));
         self.metrics.unsettled_bytes.set(level(partitions.unsettled_bytes()));
@@ -194,9 +174,19 @@ impl Witness {
     }
 
     pub(crate) fn raise(&self, kind: AlertKind, message: String, event_id: Option<String>) {
+        self.alert(kind, Some(self.subscription.clone()), message, event_id);
+    }
+
+    fn alert(
+        &self,
+        kind: AlertKind,
+        subscription: Option<SubscriptionName>,
+        message: String,
+        event_id: Option<String>,
+    ) {
         self.alerts.raise(Alert {
             kind,
-            subscription: Some(self.subscription.clone()),
+            subscription,
             connector: Some(self.connector.clone()),
             message,
             event_id,

@@ -40,6 +40,8 @@ pub(super) struct Families {
     pub(super) lanes: Gauges,
     pub(super) breaker_state: Gauges,
     pub(super) breaker_opened: Counters,
+    pub(super) concurrency_limit: Gauges,
+    pub(super) rate_limit_waits: Counters,
     pub(super) partitions_assigned: Gauges,
     pub(super) partitions_paused: Gauges,
     pub(super) consumer_lag: Gauges,
@@ -91,9 +93,19 @@ impl Families {
             breaker_state: gauges(
                 registry,
                 "breaker_state",
-                "Circuit breaker: 0 closed, 1 half-open, 2 open",
+                "Circuit breaker of a connector: 0 closed, 1 half-open, 2 open",
             ),
             breaker_opened: counters(registry, "breaker_opened", "Times the circuit breaker opened"),
+            concurrency_limit: gauges(
+                registry,
+                "concurrency_limit",
+                "Deliveries of a connector that may be at work at the same time, as its system bears it now",
+            ),
+            rate_limit_waits: counters(
+                registry,
+                "rate_limit_waits",
+                "Waits for the rate limit of a connector, of deliveries to start and of their further requests",
+            ),
             partitions_assigned: gauges(
                 registry,
                 "partitions_assigned",

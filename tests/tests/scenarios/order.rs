@@ -72,6 +72,9 @@ fn a_key_that_always_fails_holds_up_no_other() -> anyhow::Result<()> {
     fixture.produce(events.collect::<Vec<_>>())?;
     fixture.settled("delivered", 200)?;
     assert_eq!(sorted(fixture.delivered()), sorted(healthy));
+    fixture.system.wait_until("a second try", LIMIT, |ledger| {
+        ledger.iter().filter(|entry| id_of(entry).starts_with("hot")).count() > 1
+    })?;
     let failed: Vec<_> = fixture.requested().into_iter().filter(|id| id.starts_with("hot")).collect();
     assert!(failed.len() > 1);
     assert!(failed.iter().all(|id| *id == hot(0)), "the first of its key must wait: {failed:?}");

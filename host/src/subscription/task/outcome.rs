@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
-use super::{Letter, Settles, Task};
+use super::{Letter, Settles, Task, relief};
 use crate::contract::{Fault, Outcome};
 use crate::dead_letter::{DeadLetter, Reason, Stage};
 use crate::delivery::breaker::{Change, Failure, FailureKind};
@@ -15,12 +15,12 @@ use crate::telemetry::Settlement;
 
 impl Task {
     pub(in crate::subscription) fn finish(&mut self, lane: LaneId, done: Done, now: Instant) {
-        self.in_flight -= 1;
+        self.share.end();
         let Some(carried) = self.lanes.head(lane) else { return };
         let (sequence, was_probe) = (carried.sequence, std::mem::take(&mut carried.is_probe));
         let is_attempt = matches!(done, Done::Attempted { .. } | Done::NotUsable(_));
         if was_probe && !is_attempt {
-            self.breaker.probe_abandoned(sequence, now);
+            self.share.tell(now, |breaker| breaker.probe_abandoned(sequence, now));
         }
         match done {
             Done::Transformed(parts) => {
@@ -42,7 +42,7 @@ impl Task {
             Done::NotUsable(why) => {
                 tracing::debug!(why, "the check says that the external system is not usable");
                 let jitter = self.random.f64();
-                self.breaker.probe_check_failed(now, jitter);
+                self.share.tell(now, |breaker| breaker.probe_check_failed(now, jitter));
                 self.go_on(lane);
             }
             Done::Attempted { attempt, idempotency_key } => {
@@ -55,7 +55,9 @@ impl Task {
                 };
                 let is_down = matches!(attempt.result, Ok(Outcome::Retry(_)));
                 let failure = attempt.trouble.filter(|_| is_down);
-                let failure = failure.map(|kind| Failure { event: sequence, kind, retry_after, began });
+                let failed_before = carried.last_doubtful();
+                let failure =
+                    failure.map(|kind| Failure { event: sequence, kind, retry_after, began, failed_before });
                 carried.attempted(&attempt.result, failure.is_some(), now);
                 self.tell_breaker(sequence, &attempt.result, failure.as_ref(), was_probe, now);
                 self.after(lane, attempt.result, Stage::Deliver, now);
@@ -75,23 +77,23 @@ impl Task {
         let jitter = self.random.f64();
         let change = match result {
             Ok(Outcome::Delivered(_) | Outcome::Skipped(_) | Outcome::Conflict(_) | Outcome::Rejected(_)) => {
-                self.breaker.succeeded(now)
+                self.share.tell(now, |breaker| breaker.succeeded(now))
             }
             Ok(Outcome::Denied(why)) => {
-                let change = self.breaker.denied(sequence, now, jitter);
+                let change = self.share.tell(now, |breaker| breaker.denied(sequence, now, jitter));
                 return self.breaker_changed(change, why);
             }
-            Ok(Outcome::Retry(_)) if failure.is_some() => {
-                failure.and_then(|failure| self.breaker.failed(failure, now, jitter))
-            }
+            Ok(Outcome::Retry(_)) if failure.is_some() => failure
+                .and_then(|failure| self.share.tell(now, |breaker| breaker.failed(failure, now, jitter))),
             // Whatever keeps a probe from its end, the next one waits longer and is another event.
             Ok(Outcome::Retry(retry)) if was_probe => {
                 let (kind, retry_after) = (FailureKind::Unavailable, retry.after);
-                self.breaker.failed(&Failure { event: sequence, kind, retry_after, began: now }, now, jitter)
+                let failure = Failure { event: sequence, kind, retry_after, began: now, failed_before: None };
+                self.share.tell(now, |breaker| breaker.failed(&failure, now, jitter))
             }
             Ok(Outcome::Retry(_) | Outcome::Throttled(_)) | Err(_) => {
                 if was_probe && !matches!(result, Ok(Outcome::Throttled(_))) {
-                    self.breaker.probe_abandoned(sequence, now);
+                    self.share.tell(now, |breaker| breaker.probe_abandoned(sequence, now));
                 }
                 None
             }
@@ -112,11 +114,18 @@ impl Task {
     }
 
     fn breaker_changed(&mut self, change: Option<Change>, why: &str) {
-        let Some(change) = change else { return };
-        self.witness.breaker_changed(change, self.breaker.state(), why);
-        if matches!(change, Change::Opened { .. }) {
-            // What failed because the system is down costs no attempt, and goes first when it is up again.
-            let breaker = &self.breaker;
+        if let Some(change) = change {
+            self.share.levels();
+            self.witness.breaker_changed(change, why);
+        }
+    }
+
+    /// What failed because the system is down costs no attempt, and goes first when it is up again.
+    pub(super) fn refund(&mut self) {
+        let outages = self.share.outages();
+        if outages != self.outages {
+            self.outages = outages;
+            let breaker = self.share.breaker();
             self.lanes.call(|carried| carried.refund(|failed_at| breaker.is_refundable(failed_at)));
         }
     }
@@ -129,12 +138,12 @@ impl Task {
             carried.attempted(&result, false, now);
         }
         if matches!(result, Ok(Outcome::Denied(_))) {
-            carried.denied(self.breaker.last_success(), now);
+            carried.denied(self.share.breaker().last_success(), now);
         }
-        let breaker = &self.breaker;
-        carried.refund(|failed_at| breaker.is_refundable(failed_at));
+        carried.refund(|failed_at| self.share.breaker().is_refundable(failed_at));
         let event = carried.next_part().unwrap_or_else(|| carried.event.clone());
         let sla = self.settings.sla.of(&event.kind);
+        let is_hopeless = self.is_choked && relief::is_hopeless(carried);
         let is_conflict = matches!(result, Ok(Outcome::Conflict(_)));
         let history = carried.history(is_conflict);
         let policy = &self.settings.conflict;
@@ -145,9 +154,10 @@ impl Task {
                 tracing::info!(event = event.id, why, "superseded by what the external system holds");
                 self.part_done(lane, Settlement::Superseded);
             }
+            Next::Retry { .. } if is_hopeless => self.give_room(lane),
             Next::Retry { at } => self.wait(lane, at),
             Next::Throttle { until } => {
-                self.breaker.throttled(sequence, until, now);
+                self.share.tell(now, |breaker| breaker.throttled(sequence, until, now));
                 self.wait(lane, until);
             }
             Next::Denied(_) => self.wait(lane, now),
@@ -156,9 +166,9 @@ impl Task {
                 self.go_on(lane);
             }
             Next::DeadLetter { reason: Reason::AttemptsSpent, .. }
-                if first_failure_at.is_some_and(|at| self.breaker.holds_exhausted(at)) =>
+                if first_failure_at.is_some_and(|at| self.share.breaker().holds_exhausted(at)) =>
             {
-                let change = self.breaker.trip(now, jitter);
+                let change = self.share.tell(now, |breaker| breaker.trip(now, jitter));
                 self.breaker_changed(
                     change,
                     "an event spent its attempts, and nothing else has succeeded since",
@@ -166,7 +176,9 @@ impl Task {
                 self.wait(lane, now);
             }
             // Nothing is given up because a system is down: it is tried again when the breaker lets it.
-            Next::DeadLetter { reason: Reason::GaveUp, .. } if self.breaker.open_for(now).is_some() => {
+            Next::DeadLetter { reason: Reason::GaveUp, .. }
+                if self.share.breaker().open_for(now).is_some() =>
+            {
                 self.wait(lane, now);
             }
             Next::DeadLetter { reason, message } => self.give_up(lane, stage, reason, message),
@@ -205,8 +217,9 @@ impl Task {
         may
     }
 
-    fn give_up(&mut self, lane: LaneId, stage: Stage, reason: Reason, message: String) {
+    pub(super) fn give_up(&mut self, lane: LaneId, stage: Stage, reason: Reason, message: String) {
         let Some(carried) = self.lanes.head(lane) else { return };
+        carried.is_given_up = matches!(reason, Reason::AttemptsSpent | Reason::GaveUp);
         let letter = self.witness.dead_letter(carried, stage, reason, message);
         self.dead_letter(letter, Settles::Lane(lane));
     }
@@ -237,5 +250,8 @@ impl Task {
         let Some(mut carried) = self.lanes.finish(lane) else { return };
         self.partitions.settle(carried.partition, carried.record.origin.offset, carried.bytes());
         self.witness.settled(&mut carried, settlement);
+        if carried.is_given_up {
+            self.follow_given_up(lane);
+        }
     }
 }

@@ -102,20 +102,24 @@ impl Task {
         let Some(number) = self.partitions.forget(partition) else { return };
         for carried in self.lanes.drop_partition(number) {
             if carried.is_probe {
-                self.breaker.probe_abandoned(carried.sequence, Instant::now());
+                let now = Instant::now();
+                self.share.tell(now, |breaker| breaker.probe_abandoned(carried.sequence, now));
             }
         }
     }
 
     /// Does what time asks for.
     pub(in crate::subscription) fn tick(&mut self, now: Instant) {
+        self.refund();
         self.lanes.wake(now);
         self.end_revoke(now);
         if now >= self.next_commit {
             self.next_commit = now + self.commit_interval;
             self.commit(now);
             self.pause(now);
-            self.witness.levels(&self.partitions, &self.lanes, self.breaker.state(), self.in_flight);
+            self.relieve();
+            self.share.levels();
+            self.witness.levels(&self.partitions, &self.lanes, self.share.at_work());
         }
         if now >= self.next_oversight {
             self.next_oversight = now + OVERSIGHT;
@@ -143,15 +147,17 @@ impl Task {
         }
     }
 
-    /// Pauses what is stuck for long: all while the breaker is open, and a partition that is full by itself.
+    /// Pauses what is stuck for long: all while the breaker is open, and a partition that takes the others' room.
     fn pause(&mut self, now: Instant) {
-        let is_down = self.breaker.open_for(now).is_some_and(|time| time >= self.pause_after);
+        let is_down = self.share.breaker().open_for(now).is_some_and(|time| time >= self.pause_after);
         // With nothing left to probe with, records must come.
         let all = is_down && self.lanes.len() > 0;
         let (pause, resume) = self.partitions.pauses(all, self.settings.bounds.events_per_partition, now);
-        for (partitions, command) in [(pause, Command::Pause as fn(_) -> _), (resume, Command::Resume)] {
-            if !partitions.is_empty() {
-                drop(self.commands.try_send(command(partitions)));
+        for (partitions, is_paused) in [(pause, true), (resume, false)] {
+            let command = if is_paused { Command::Pause } else { Command::Resume };
+            // While the thread has no room for commands, the next tick asks again.
+            if !partitions.is_empty() && self.commands.try_send(command(partitions.clone())).is_ok() {
+                self.partitions.set_paused(&partitions, is_paused);
             }
         }
     }
