@@ -12,6 +12,7 @@ mod read;
 mod schema;
 pub mod secret;
 mod settings;
+mod topics;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -177,6 +178,10 @@ pub struct Subscription {
     /// The consumer group.
     pub group: String,
     pub dead_letter_topic: String,
+    /// The topic that keeps what deliveries were answered, so that nothing is done twice; `None` keeps nothing.
+    pub journal: Option<String>,
+    /// Where events wait for long, if they have no order.
+    pub parking: Parking,
     pub sla: SlaTable,
     pub bounds: Bounds,
     /// How long a revoked partition or a shutdown waits for what is in flight.
@@ -189,6 +194,15 @@ pub enum Ordering {
     Key,
     /// No order at all.
     None,
+}
+
+/// When and for how long an event that failed leaves the memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parking {
+    /// It has been in memory, or would be, for longer than this.
+    pub after: Duration,
+    /// Each is a topic; shortest first. Without any nothing is parked.
+    pub delays: Vec<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

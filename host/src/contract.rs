@@ -57,9 +57,14 @@ pub enum Fault {
     Inconsistent(String),
     #[error("the plugin's answer makes no sense: {0}")]
     Nonsense(String),
+    #[error("the plugin has changed while the event was half delivered: {0}")]
+    Changed(String),
     /// Not the plugin's doing: all instances of the pool are taken.
     #[error("no plugin instance is free (runtime.instances)")]
     NoRoom,
+    /// Not the plugin's doing either: what it was answered cannot be kept, so nothing more may be done.
+    #[error("the journal cannot be written: {0}")]
+    Unwritten(String),
 }
 
 /// What a connector answers: ask these and call again, or the attempt is over.

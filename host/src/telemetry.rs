@@ -78,6 +78,11 @@ pub struct SubscriptionMetrics {
     pub dead_letters: ByLabel<DeadLetterReason, Counter>,
     pub deadlines_missed: Counter,
     pub commits: ByLabel<CommitResult, Counter>,
+    /// Attempts that went on from what was journalled.
+    pub journal_resumed: Counter,
+    pub journal_written: Counter,
+    pub journal_failed: Counter,
+    pub journal_bytes: Gauge,
     breaker_state: Gauge,
 }
 
@@ -85,6 +90,15 @@ impl SubscriptionMetrics {
     pub fn set_breaker_state(&self, state: BreakerState) {
         self.breaker_state.set(state.code());
     }
+}
+
+/// What one delay topic of a subscription counts on.
+#[derive(Debug, Clone)]
+pub struct ParkedMetrics {
+    /// Events that were parked there.
+    pub parked: Counter,
+    /// Events that wait there now, in the partitions that this host reads.
+    pub waiting: Gauge,
 }
 
 /// What the calls of one plugin count on.
@@ -144,7 +158,30 @@ impl Telemetry {
             dead_letters: each(&families.dead_letters, &names),
             deadlines_missed: one(&families.deadlines_missed, &names),
             commits: each(&families.commits, &names),
+            journal_resumed: one(&families.journal_resumed, &names),
+            journal_written: one(&families.journal_written, &names),
+            journal_failed: one(&families.journal_failed, &names),
+            journal_bytes: one(&families.journal_bytes, &names),
             breaker_state: one(&families.breaker_state, &names),
+        }
+    }
+
+    /// The handles of one delay topic of a subscription, named by its delay.
+    pub fn parked(
+        &self,
+        subscription: &SubscriptionName,
+        connector: &ConnectorName,
+        delay: &str,
+    ) -> ParkedMetrics {
+        let names = Names::new([
+            ("subscription", subscription.as_str()),
+            ("connector", connector.as_str()),
+            ("delay", delay),
+        ]);
+        let families = &self.shared.families;
+        ParkedMetrics {
+            parked: one(&families.parked, &names),
+            waiting: one(&families.parked_waiting, &names),
         }
     }
 
@@ -263,13 +300,15 @@ mod tests {
     fn every_metric_has_the_prefix_a_help_and_the_ending_of_its_kind() {
         let (telemetry, _subscription) = telemetry();
         telemetry.plugin(&PluginName::new("rest"));
-        telemetry.connector(&ConnectorName::new("training"));
+        let connector = ConnectorName::new("training");
+        telemetry.connector(&connector);
+        telemetry.parked(&SubscriptionName::new("calendar"), &connector, "1m");
         let encoded = telemetry.encode();
         let described = |word: &str| -> BTreeMap<&str, &str> {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 26);
+        assert_eq!(types.len(), 32);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

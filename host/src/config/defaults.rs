@@ -13,8 +13,8 @@ use url::Url;
 
 use super::{
     Alerts, Bounds, Breaker, Brokers, Config, ConflictPolicy, Connector, ConnectorName, Egress, Instances,
-    Kafka, Limits, Ordering, Plugin, PluginName, Runtime, Sla, SlaTable, Subscription, SubscriptionName,
-    Transformer,
+    Kafka, Limits, Ordering, Parking, Plugin, PluginName, Runtime, Sla, SlaTable, Subscription,
+    SubscriptionName, Transformer,
 };
 
 /// The prefix of consumer groups.
@@ -139,10 +139,19 @@ impl Subscription {
             conflict: ConflictPolicy::NewestWins { version: "/updatedAt".to_owned() },
             group: format!("{GROUP_PREFIX}.{name}"),
             dead_letter_topic: format!("liaison.dead-letters.{name}"),
+            journal: None,
+            parking: Parking::default(),
             sla: SlaTable::default(),
             bounds: Bounds::default(),
             grace: Duration::from_secs(10),
         }
+    }
+}
+
+impl Default for Parking {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self { after: minute, delays: vec![minute, 10 * minute, 60 * minute] }
     }
 }
 

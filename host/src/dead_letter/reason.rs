@@ -50,13 +50,14 @@ impl Fault {
     /// The kind that a plugin's fault is of.
     pub fn of(fault: &contract::Fault) -> Fault {
         match fault {
-            contract::Fault::Trap(_) | contract::Fault::NoRoom => Fault::Trap,
+            contract::Fault::Trap(_) | contract::Fault::NoRoom | contract::Fault::Unwritten(_) => Fault::Trap,
             contract::Fault::CpuTime(_) | contract::Fault::WallTime(_) => Fault::TimedOut,
             contract::Fault::Memory(_) => Fault::Memory,
             contract::Fault::ResultSize(_)
             | contract::Fault::WrongLength { .. }
             | contract::Fault::Inconsistent(_)
-            | contract::Fault::Nonsense(_) => Fault::Answer,
+            | contract::Fault::Nonsense(_)
+            | contract::Fault::Changed(_) => Fault::Answer,
         }
     }
 }

@@ -23,6 +23,16 @@ impl Deadline {
         self.at
     }
 
+    /// Whether it was told that it is missed.
+    pub fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    /// It was told before.
+    pub fn set_told(&mut self) {
+        self.is_told = true;
+    }
+
     /// By how much it is missed, the first time this is asked after it is; `None` before and ever after.
     pub fn newly_missed(&mut self, now: TimestampMs) -> Option<Duration> {
         let late_ms = now.checked_sub(self.at).filter(|late_ms| *late_ms > 0)?;

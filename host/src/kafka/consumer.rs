@@ -5,13 +5,14 @@
 //! poll, but for a moment each second to stay in the group and to hear of rebalances. It decides nothing: what to commit
 //! and when to pause is told it.
 
+mod delays;
 mod rebalance;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError as LibraryError, KafkaResult};
@@ -19,6 +20,7 @@ use rdkafka::message::Message as _;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use self::delays::{Delays, Read};
 use self::rebalance::{Context, commit_now};
 use super::client::{self, KafkaError};
 use super::commit::commit_async;
@@ -26,6 +28,7 @@ pub(crate) use super::partition::{Partition, Position};
 use super::partition::{list, offsets, partitions};
 use super::record::record_from;
 use crate::config;
+use crate::contract::TimestampMs;
 use crate::event::Record;
 
 /// How long a poll waits for a record, and so how late a command may be heard.
@@ -81,8 +84,8 @@ pub(crate) enum Control {
     Lost { epoch: u64, partitions: Vec<Partition> },
     /// A commit came back.
     Committed { positions: Vec<Position>, error: Option<String> },
-    /// How far the group is behind, in records over all its partitions.
-    Lag { records: i64 },
+    /// How far the group is behind in the partitions of each topic, in records.
+    Lag { topics: Vec<(String, i64)> },
     /// The consumer cannot go on. The thread has ended.
     Failed { error: String },
     /// The consumer has left its group. The thread has ended.
@@ -114,12 +117,14 @@ pub(crate) struct Consumer {
     pub(crate) commands: SyncSender<Command>,
 }
 
-/// Joins the group and starts to poll. `grace` bounds how long a revoked partition is waited for.
+/// Joins the group and starts to poll. A record of one of `delays` is given out so long after it was written. `grace`
+/// bounds how long a revoked partition is waited for.
 pub(crate) fn start(
     settings: &config::Kafka,
     bootstrap: &str,
     group: &str,
     topics: &[String],
+    delays: &BTreeMap<String, Duration>,
     grace: Duration,
 ) -> Result<Consumer, KafkaError> {
     let (batch_sender, batches) = mpsc::channel(BATCHES);
@@ -131,7 +136,7 @@ pub(crate) fn start(
     let context = Context { controls: control_sender, grace, state: Mutex::default() };
     let consumer: BaseConsumer<Context> =
         client.create_with_context(context).map_err(|error| KafkaError::Settings(error.into()))?;
-    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let names: Vec<&str> = topics.iter().chain(delays.keys()).map(String::as_str).collect();
     consumer.subscribe(&names).map_err(|error| KafkaError::Settings(error.into()))?;
     let poller = Poller {
         consumer,
@@ -141,6 +146,7 @@ pub(crate) fn start(
         held: Vec::new(),
         is_held_back: false,
         paused: HashSet::new(),
+        delays: Delays::new(delays.clone().into_iter().collect()),
     };
     thread::Builder::new()
         .name(format!("kafka {group}").chars().take(15).collect())
@@ -162,6 +168,8 @@ struct Poller {
     is_held_back: bool,
     /// What the subscription asked to pause.
     paused: HashSet<Partition>,
+    /// What is not due yet.
+    delays: Delays,
 }
 
 impl Poller {
@@ -175,6 +183,7 @@ impl Poller {
             if self.send() {
                 full_since = None;
                 self.hold_back(false);
+                self.give_out_due();
                 if let Err(error) = self.gather(POLL, BATCH) {
                     return self.fail(&error);
                 }
@@ -246,6 +255,7 @@ impl Poller {
                 // What was polled before a rebalance belongs to the epoch before; whoever lost the partition reads it.
                 let state = self.consumer.context().state();
                 drop_stale(&mut self.held, &state.changed);
+                self.delays.forget(&state.changed);
                 self.paused.retain(|partition| !state.changed.contains(partition));
             }
             match polled {
@@ -259,8 +269,12 @@ impl Poller {
                             topic
                         }
                     };
-                    let record = record_from(&message, topic);
-                    self.held.push(record);
+                    match self.delays.read(record_from(&message, topic), unix_ms()) {
+                        Read::HandOut(record) => self.held.push(record),
+                        Read::Pause(partition) => {
+                            log_failure("pause", self.consumer.pause(&list(&[partition])));
+                        }
+                    }
                 }
                 Some(Err(error)) if is_fatal(&error) => return Err(error),
                 // librdkafka goes on by itself; a person may have to, when a topic does not exist.
@@ -269,6 +283,16 @@ impl Poller {
             wait = Duration::ZERO;
         }
         Ok(())
+    }
+
+    /// Puts what is due now to what was polled, and lets its partitions go on.
+    fn give_out_due(&mut self) {
+        for (partition, record) in self.delays.take_due(unix_ms()) {
+            self.held.push(record);
+            if !self.paused.contains(&partition) {
+                log_failure("resume", self.consumer.resume(&list(&[partition])));
+            }
+        }
     }
 
     fn commit(&self, epoch: u64, positions: Vec<Position>) {
@@ -305,7 +329,7 @@ impl Poller {
             self.paused.remove(partition);
         }
         if !self.is_held_back {
-            log_failure("resume", self.consumer.resume(&list(&partitions)));
+            self.resume_due(partitions);
         }
     }
 
@@ -323,7 +347,13 @@ impl Poller {
             .into_iter()
             .filter(|partition| !self.paused.contains(partition))
             .collect();
-        log_failure("resume", self.consumer.resume(&list(&free)));
+        self.resume_due(free);
+    }
+
+    /// Resumes those whose next record is due.
+    fn resume_due(&self, mut partitions: Vec<Partition>) {
+        partitions.retain(|partition| !self.delays.is_waiting(partition));
+        log_failure("resume", self.consumer.resume(&list(&partitions)));
     }
 
     fn fail(self, error: &LibraryError) {
@@ -347,6 +377,12 @@ fn drop_stale(held: &mut Vec<Record>, changed: &HashSet<Partition>) {
         let partition = Partition { topic: record.origin.topic.clone(), number: record.origin.partition };
         !changed.contains(&partition)
     });
+}
+
+/// The clock that Kafka's timestamps are of.
+fn unix_ms() -> TimestampMs {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn is_fatal(error: &LibraryError) -> bool {

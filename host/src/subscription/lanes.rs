@@ -57,20 +57,27 @@ impl<T> Default for Lanes<T> {
 }
 
 impl<T> Lanes<T> {
-    /// Adds a delivery. `sequence` rises with each one. Without a `key` nothing is before or behind it.
-    pub(crate) fn push(&mut self, partition: PartitionIndex, key: Option<Bytes>, sequence: u64, delivery: T) {
+    /// Adds a delivery to its lane. `sequence` rises with each one. Without a `key` nothing is before or behind it.
+    pub(crate) fn push(
+        &mut self,
+        partition: PartitionIndex,
+        key: Option<Bytes>,
+        sequence: u64,
+        delivery: T,
+    ) -> LaneId {
         let id = LaneId(self.next_id);
         if let Some(key) = &key {
             let id = *self.by_key.entry((partition, key.clone())).or_insert(id);
             if let Some(lane) = self.lanes.get_mut(&id) {
                 lane.queue.push_back((sequence, delivery));
-                return;
+                return id;
             }
         }
         self.next_id += 1;
         let queue = VecDeque::from([(sequence, delivery)]);
         self.lanes.insert(id, Lane { partition, key, head: Head::Ready, queue });
         self.ready.push(Reverse((sequence, id)));
+        id
     }
 
     /// The oldest ready head, which stays where it is.

@@ -44,7 +44,7 @@ struct Assigned {
 
 impl Partitions {
     /// The partition is ours from this epoch on. `metadata` is that of its last commit.
-    pub(crate) fn assign(&mut self, partition: Partition, epoch: u64, metadata: String) {
+    pub(crate) fn assign(&mut self, partition: Partition, epoch: u64, metadata: String) -> PartitionIndex {
         self.forget(&partition);
         let number = self.next_number;
         self.next_number += 1;
@@ -61,6 +61,7 @@ impl Partitions {
             moved_at: Instant::now(),
         };
         self.assigned.insert(number, assigned);
+        number
     }
 
     /// The partition is ours no more.

@@ -4,8 +4,10 @@
 //! Lives on one worker thread. In comes a [`Job`], out goes a [`Done`]; what follows is decided elsewhere.
 
 mod once;
+mod scribe;
 
 pub use once::SyncEnd;
+pub(crate) use scribe::Writer;
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -16,11 +18,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::scribe::Scribe;
+use super::journal::{Journalled, Slot};
 use crate::config::{self, SubscriptionName};
-use crate::contract::{Delivery, Fault, HttpRequest, Reply, Reshaped, Step, TimestampMs, Transformed};
+use crate::contract::{
+    Delivery, Effect, Fault, HttpRequest, Reply, Reshaped, Step, TimestampMs, Transformed,
+};
 use crate::delivery::attempt::{self, Attempt, Place, attempt};
 use crate::egress::{Call, EgressError, Gateway};
 use crate::event::Event;
+use crate::journal::rounds::Arguments;
 use crate::native::NativeConnector;
 use crate::plugin::{Calls, Checks, Connectors, Plugin, PluginError, Transformers};
 use crate::telemetry::{ConnectorMetrics, StatusClass, Telemetry};
@@ -66,6 +73,8 @@ pub(crate) struct Stages {
     limits: attempt::Limits,
     metrics: ConnectorMetrics,
     next_rest: Cell<Instant>,
+    /// Where what its deliveries were answered is kept, if anywhere.
+    journal: Option<Writer>,
 }
 
 #[derive(Debug)]
@@ -83,6 +92,8 @@ pub(crate) struct Job {
     pub(crate) next: Option<Rc<Event>>,
     /// Which of several parts `next` is.
     pub(crate) part: Option<u32>,
+    /// Others come after it.
+    pub(crate) has_more_parts: bool,
     pub(crate) attempt: u32,
     pub(crate) now: TimestampMs,
     pub(crate) deadline: Option<TimestampMs>,
@@ -92,6 +103,8 @@ pub(crate) struct Job {
     /// Ask the connector's `check` first.
     pub(crate) check_first: bool,
     pub(crate) attempt_timeout: Duration,
+    /// Where it is journalled, if it is, with what it was answered.
+    pub(crate) journal: Option<Slot>,
 }
 
 /// What came of a turn.
@@ -103,21 +116,30 @@ pub(crate) enum Done {
     /// A transformer drops it, and why.
     Dropped(String),
     /// A transformer can never transform it, and why. `by` is its place among them, from 0.
-    TransformRejected {
-        by: usize,
-        why: String,
-    },
+    TransformRejected { by: usize, why: String },
     /// A transformer failed.
-    TransformFault {
-        by: usize,
-        fault: Fault,
-    },
+    TransformFault { by: usize, fault: Fault },
     /// The connector's check says that the external system is not usable, and why.
     NotUsable(String),
     Attempted {
         attempt: Attempt,
         idempotency_key: Rc<str>,
+        /// What is journalled of it now.
+        journalled: Option<Journalled>,
     },
+}
+
+impl Job {
+    /// What the connector is told where no journal says otherwise.
+    fn arguments(&self, idempotency_key: &str) -> Arguments {
+        Arguments {
+            attempt: self.attempt,
+            now: self.now,
+            seed: seed(idempotency_key, self.attempt),
+            deadline: self.deadline,
+            resolution: None,
+        }
+    }
 }
 
 impl Stages {
@@ -150,7 +172,13 @@ impl Stages {
             limits: attempt::Limits { steps: limits.steps, effects: limits.effects },
             metrics: plan.telemetry.connector(&plan.connector_name),
             next_rest: Cell::new(Instant::now()),
+            journal: None,
         })
+    }
+
+    /// Keeps what its deliveries are answered.
+    pub(crate) fn with_journal(self, journal: Writer) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     /// Drives the plugin calls that deliveries wait for. Ready when some of them were answered.
@@ -219,14 +247,19 @@ impl Stages {
             return Done::NotUsable(why);
         }
         let idempotency_key: Rc<str> = event.idempotency_key(&self.subscription, job.part).into();
+        let slot = self.journal.as_ref().zip(job.journal.as_ref());
+        let scribe = slot.map(|(writer, slot)| writer.scribe(slot, &idempotency_key));
+        let recorded = scribe.as_ref().and_then(Scribe::recorded);
+        let arguments =
+            recorded.map_or_else(|| job.arguments(&idempotency_key), |recorded| recorded.arguments.clone());
         let delivery = Delivery {
             event,
-            attempt: job.attempt,
-            now: job.now,
-            seed: seed(&idempotency_key, job.attempt),
-            deadline: job.deadline,
+            attempt: arguments.attempt,
+            now: arguments.now,
+            seed: arguments.seed,
+            deadline: arguments.deadline,
             idempotency_key: idempotency_key.clone(),
-            resolution: job.resolution,
+            resolution: job.resolution.or(arguments.resolution),
             rounds: Vec::new(),
         };
         let until = Instant::now() + job.attempt_timeout;
@@ -234,13 +267,21 @@ impl Stages {
         let perform = async |delivery: &Delivery, request: &HttpRequest, place: Place| {
             self.perform(delivery, request, place, until).await
         };
-        let attempt = attempt(delivery, self.limits, until, step, perform).await;
-        if let (Err(fault @ Fault::Nonsense(_)), Connector::Plugin { deliver, .. }) =
+        let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match &scribe {
+            Some(scribe) => scribe.keep(delivery, asked, until).await,
+            None => Ok(()),
+        };
+        let attempt = attempt(delivery, recorded, self.limits, until, step, perform, keep).await;
+        if let (Err(fault @ (Fault::Nonsense(_) | Fault::Changed(_))), Connector::Plugin { deliver, .. }) =
             (&attempt.result, &self.connector)
         {
             deliver.count(fault);
         }
-        Done::Attempted { attempt, idempotency_key }
+        let journalled = match scribe {
+            Some(scribe) => scribe.end(&attempt, job.has_more_parts).await,
+            None => None,
+        };
+        Done::Attempted { attempt, idempotency_key, journalled }
     }
 
     async fn step(&self, delivery: Delivery, is_suspect: bool) -> (Delivery, Result<Step, Fault>) {

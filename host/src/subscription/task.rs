@@ -1,19 +1,27 @@
 //! What the task of one subscription holds, and what it does with each thing that happens.
 //!
 //! The only place where lanes, offsets, breaker and timers meet; owned by one task, so without locks. It performs
-//! nothing itself: what it wants done it hands out as jobs, dead letters and commands. Here an event comes in and starts;
-//! `outcome` follows what came of it until it settles, `upkeep` has commits, rebalances and all that time asks for.
+//! nothing itself: what it wants done it hands out as jobs, dead letters and commands. `receive` takes events in, here
+//! they start, `outcome` follows what came of it until it settles; `parking` has what waits in a delay topic, `journal`
+//! what was read of the journal and may go from it, `upkeep` commits, rebalances and all that time asks for.
 
+mod journal;
 mod outcome;
+mod parking;
+mod receive;
 mod upkeep;
 
+pub(super) use parking::{Parcel, Sent};
+
+use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::carried::{Carried, record_bytes, unix_ms};
-use super::filter::{Filter, Verdict};
+use super::carried::{Carried, Place, unix_ms};
+use super::filter::Filter;
+use super::journal::Journal;
 use super::lanes::{LaneId, Lanes, PartitionIndex};
 use super::partitions::Partitions;
 use super::stages::Job;
@@ -21,10 +29,8 @@ use super::witness::Witness;
 use crate::config;
 use crate::dead_letter::DeadLetter;
 use crate::delivery::breaker::{Breaker, Permit};
-use crate::delivery::deadline::Deadline;
-use crate::event::{DecodeRules, Event, Record};
-use crate::kafka::consumer::{Batch, Command, Partition, Position};
-use crate::telemetry::Settlement;
+use crate::event::DecodeRules;
+use crate::kafka::consumer::{Command, Partition, Position};
 
 /// How often what waits is looked over for missed deadlines.
 const OVERSIGHT: Duration = Duration::from_secs(1);
@@ -44,7 +50,7 @@ pub(super) enum Settles {
     /// The head of this lane.
     Lane(LaneId),
     /// A record that never became a delivery.
-    Record { partition: PartitionIndex, offset: i64, bytes: usize },
+    Record(Place),
 }
 
 pub(super) struct Task {
@@ -59,6 +65,7 @@ pub(super) struct Task {
     partitions: Partitions,
     lanes: Lanes<Box<Carried>>,
     breaker: Breaker,
+    journal: Option<Journal>,
     commands: SyncSender<Command>,
     next_sequence: u64,
     in_flight: usize,
@@ -66,6 +73,12 @@ pub(super) struct Task {
     unacknowledged: usize,
     /// Dead letters to be sent.
     letters: Vec<Letter>,
+    /// Where events without an order wait for long, shortest delay first.
+    delay_topics: Vec<(String, Duration)>,
+    /// All topics whose records are parked events, those of an earlier configuration too.
+    delays: BTreeMap<String, Duration>,
+    /// Events to be parked.
+    parcels: Vec<Parcel>,
     /// The latest rebalance that is known here.
     epoch: u64,
     revoking: Option<Revoking>,
@@ -94,6 +107,7 @@ impl Task {
         kafka: &config::Kafka,
         filter: Filter,
         witness: Witness,
+        delays: BTreeMap<String, Duration>,
         commands: SyncSender<Command>,
     ) -> Self {
         let now = Instant::now();
@@ -108,11 +122,15 @@ impl Task {
             partitions: Partitions::default(),
             lanes: Lanes::default(),
             breaker: Breaker::new(connector.breaker),
+            journal: settings.journal.is_some().then(Journal::default),
             commands,
             next_sequence: 0,
             in_flight: 0,
             unacknowledged: 0,
             letters: Vec::new(),
+            delay_topics: settings.delay_topics(),
+            delays,
+            parcels: Vec::new(),
             epoch: 0,
             revoking: None,
             is_stopping: false,
@@ -128,58 +146,11 @@ impl Task {
     /// May more records come?
     pub(super) fn has_room(&self) -> bool {
         let bounds = &self.settings.bounds;
+        let journalled = self.journal.as_ref().map_or(0, Journal::bytes);
         !self.is_stopping
             && self.partitions.unsettled() < bounds.events
-            && self.partitions.unsettled_bytes() < bounds.bytes
-    }
-
-    pub(super) fn receive(&mut self, batch: Batch) {
-        self.witness.metrics.received.inc_by(batch.records.len() as u64);
-        for record in batch.records {
-            self.receive_record(record, batch.epoch);
-        }
-    }
-
-    fn receive_record(&mut self, record: Record, epoch: u64) {
-        let partition = Partition { topic: record.origin.topic.clone(), number: record.origin.partition };
-        let (offset, bytes) = (record.origin.offset, record_bytes(&record));
-        let Some(number) = self.partitions.receive(&partition, epoch, offset, bytes) else { return };
-        let settles = Settles::Record { partition: number, offset, bytes };
-        let event = match Event::decode(&record, &self.rules) {
-            Ok(event) => event,
-            Err(error) => {
-                let letter = self.witness.undecodable(record, &error);
-                return self.dead_letter(letter, settles);
-            }
-        };
-        match self.filter.verdict(&event) {
-            Verdict::Wanted => self.accept(number, record, event),
-            Verdict::Unwanted(_) => {
-                self.partitions.settle(number, offset, bytes);
-                self.witness.metrics.settled[Settlement::Filtered].inc();
-            }
-            Verdict::Failed(why) => {
-                let letter = self.witness.filter_failed(record, &event, why);
-                self.dead_letter(letter, settles);
-            }
-        }
-    }
-
-    fn accept(&mut self, partition: PartitionIndex, record: Record, event: Event) {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        let key = match self.settings.ordering {
-            config::Ordering::Key => record.key.clone(),
-            config::Ordering::None => None,
-        };
-        let sla = self.settings.sla.of(&event.kind);
-        let deadline = record.timestamp.and_then(|written| Deadline::of(written, sla));
-        let mut carried = Carried::new(sequence, partition, record, event, deadline);
-        if !self.has_transformers {
-            let event = carried.event.clone();
-            carried.transformed([event]);
-        }
-        self.lanes.push(partition, key, sequence, Box::new(carried));
+            && self.partitions.unsettled_bytes() + journalled < bounds.bytes
+            && !self.journal.as_ref().is_some_and(Journal::is_reading)
     }
 
     /// The next job to start now, if any may.
@@ -213,12 +184,16 @@ impl Task {
         let job = Job {
             attempt: carried.spent() + 1,
             part: (carried.part_count > 1).then_some(carried.part),
+            has_more_parts: carried.has_more_parts(),
             now: unix_ms() / 100 * 100,
             deadline: carried.deadline.map(|deadline| deadline.at()),
             resolution: carried.resolution.clone(),
             is_suspect: carried.has_faulted(),
             check_first: is_probe,
             attempt_timeout: self.settings.sla.of(kind).attempt_timeout,
+            journal: self.journal.as_ref().and_then(|journal| {
+                journal.slot(carried.place.partition, carried.place.offset, carried.part)
+            }),
             event: carried.event.clone(),
             next,
         };

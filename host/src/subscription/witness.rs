@@ -2,6 +2,7 @@
 //!
 //! It decides nothing: the task says what happened.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::carried::{Carried, unix_ms};
@@ -13,9 +14,10 @@ use crate::contract::TimestampMs;
 use crate::dead_letter::{Attempts, Blamed, DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::{self, Change, State};
-use crate::event::{DecodeError, Event, Record};
+use crate::event::{Event, Record};
 use crate::telemetry::{
-    AttemptOutcome, BreakerState, CommitResult, DeadLetterReason, Settlement, SubscriptionMetrics,
+    AttemptOutcome, BreakerState, CommitResult, DeadLetterReason, ParkedMetrics, Settlement,
+    SubscriptionMetrics,
 };
 
 #[derive(Debug, Clone)]
@@ -29,11 +31,13 @@ pub(crate) struct Witness {
     pub(crate) transformers: Vec<Blamed>,
     pub(crate) sla: config::SlaTable,
     pub(crate) metrics: SubscriptionMetrics,
+    /// By delay topic.
+    pub(crate) parked: BTreeMap<String, ParkedMetrics>,
     pub(crate) alerts: AlertSender,
 }
 
 impl Witness {
-    pub(crate) fn undecodable(&self, record: Record, error: &DecodeError) -> DeadLetter {
+    pub(crate) fn undecodable(&self, record: Record, error: &impl std::error::Error) -> DeadLetter {
         let letter = self.letter(record, Stage::Decode, Reason::Undecodable, error.to_string());
         self.dead_lettered(&letter, true);
         letter
@@ -149,6 +153,27 @@ impl Witness {
             self.metrics.delivery_latency.observe(Duration::from_millis(now.saturating_sub(written)));
         }
         self.watch_deadline(carried, now);
+    }
+
+    /// An event is in this delay topic now.
+    pub(crate) fn parked(&self, topic: &str) {
+        if let Some(metrics) = self.parked.get(topic) {
+            metrics.parked.inc();
+        }
+    }
+
+    /// How far the group is behind, by topic: parked events are not among what comes anew.
+    pub(crate) fn lag(&self, topics: &[(String, i64)]) {
+        let mut records = 0;
+        for (topic, lag) in topics {
+            match self.parked.get(topic) {
+                Some(metrics) => {
+                    metrics.waiting.set(*lag);
+                }
+                None => records += lag,
+            }
+        }
+        self.metrics.consumer_lag.set(records);
     }
 
     /// Says once of each event that its deadline is missed.

@@ -107,6 +107,8 @@ labels! {
         Inconsistent = "inconsistent",
         /// An answer that breaks the contract in another way.
         Nonsense = "nonsense",
+        /// It asks for something else than what is journalled.
+        Changed = "changed",
     }
 
     /// What an HTTP request was answered with.
@@ -133,7 +135,8 @@ impl FaultKind {
             Fault::WrongLength { .. } => Some(FaultKind::WrongLength),
             Fault::Inconsistent(_) => Some(FaultKind::Inconsistent),
             Fault::Nonsense(_) => Some(FaultKind::Nonsense),
-            Fault::NoRoom => None,
+            Fault::Changed(_) => Some(FaultKind::Changed),
+            Fault::NoRoom | Fault::Unwritten(_) => None,
         }
     }
 }

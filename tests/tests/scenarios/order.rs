@@ -86,7 +86,8 @@ fn a_key_that_always_fails_holds_up_no_other() -> anyhow::Result<()> {
 #[test]
 fn without_order_others_of_the_key_pass_one_that_waits() -> anyhow::Result<()> {
     let behaviour = Behaviour::ok().when(|request| request.path == "/events/first", Behaviour::status(503));
-    let config = Config { subscription: "ordering = \"none\"", tables: QUICK, ..Config::default() };
+    let subscription = "ordering = \"none\"\nparking.delays = []";
+    let config = Config { subscription, tables: QUICK, ..Config::default() };
     let config = Config { connector: PATIENT, ..config };
     let fixture = Fixture::start(&config, behaviour)?;
     let others: Vec<_> = (0..20).map(|number| format!("e-{number}")).collect();

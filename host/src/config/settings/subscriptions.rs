@@ -33,6 +33,13 @@ pub(in crate::config) struct SubscriptionSettings {
     pub(in crate::config) group: Option<String>,
     /// Where events go that were given up. Default: `liaison.dead-letters.` and the subscription's name.
     pub(in crate::config) dead_letter_topic: Option<String>,
+    /// With `ordering = "none"`: when an event that fails leaves the memory, and for how long.
+    #[serde(default)]
+    pub(in crate::config) parking: ParkingSettings,
+    /// Keep what deliveries were answered, so that one that is interrupted does nothing twice.
+    pub(in crate::config) journal: Option<bool>,
+    /// With `journal`: the compacted topic it is kept in. Default: the group and `.journal`.
+    pub(in crate::config) journal_topic: Option<String>,
     /// What this subscription promises otherwise than `[sla]`, for every event type.
     #[serde(default)]
     pub(in crate::config) sla: SlaSettings,
@@ -51,6 +58,16 @@ pub(in crate::config) enum OrderingSetting {
     Key,
     /// No other event.
     None,
+}
+
+/// When an event that fails leaves the memory to wait in a topic, and for how long.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct ParkingSettings {
+    /// It has been in memory, or would be, for longer than this.
+    pub(in crate::config) after: Option<DurationText>,
+    /// Each is a topic named after the group, such as `liaison.calendar.delay.10m`: shortest first. Empty parks nothing.
+    pub(in crate::config) delays: Option<Vec<DurationText>>,
 }
 
 /// Who wins when the external system holds something newer or different.

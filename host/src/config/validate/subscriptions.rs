@@ -1,6 +1,7 @@
 //! Checks `[subscriptions]`: that each names what exists, selects by rules that can be read, and is in no other's way.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -8,11 +9,14 @@ use super::sla::Tables;
 use super::{Checker, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    BoundsSettings, ConflictSettings, OrderingSetting, PolicySetting, SubscriptionSettings,
+    BoundsSettings, ConflictSettings, OrderingSetting, ParkingSettings, PolicySetting, SubscriptionSettings,
 };
 use crate::config::{
     Bounds, ConflictPolicy, ConnectorName, Ordering, Subscription, SubscriptionName, TransformerName,
 };
+
+/// Delay topics of one subscription.
+const MAX_DELAYS: usize = 8;
 
 pub(super) fn subscriptions(
     settings: BTreeMap<String, SubscriptionSettings>,
@@ -29,7 +33,7 @@ pub(super) fn subscriptions(
         subscriptions.insert(name, subscription);
     }
     check_groups(&subscriptions, checker);
-    check_dead_letter_topics(&subscriptions, checker);
+    check_own_topics(&subscriptions, checker);
     subscriptions
 }
 
@@ -65,6 +69,8 @@ fn subscription(
         check_topic(&path.key("dead-letter-topic"), topic, checker);
     }
     set(&mut subscription.dead_letter_topic, settings.dead_letter_topic);
+    journal(path, settings.journal, settings.journal_topic, &mut subscription, checker);
+    parking(&path.key("parking"), settings.parking, &mut subscription, checker);
     subscription.sla = tables.of(&path.key("sla"), &settings.sla, checker);
     bounds(&settings.bounds, &mut subscription.bounds);
     set(&mut subscription.grace, settings.grace);
@@ -188,6 +194,56 @@ fn is_json_pointer(text: &str) -> bool {
     (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(is_escaped)
 }
 
+fn journal(
+    path: &KeyPath,
+    is_wanted: Option<bool>,
+    topic: Option<String>,
+    subscription: &mut Subscription,
+    checker: &mut Checker<'_>,
+) {
+    let topic_path = path.key("journal-topic");
+    if is_wanted != Some(true) {
+        if topic.is_some() {
+            checker.mistake(&topic_path, "names a journal that is not kept; write `journal = true` too");
+        }
+        return;
+    }
+    let is_written = topic.is_some();
+    let topic = topic.unwrap_or_else(|| format!("{}.journal", subscription.group));
+    // Where the name follows from the group, the group is what to mend.
+    check_topic(&if is_written { topic_path } else { path.key("group") }, &topic, checker);
+    subscription.journal = Some(topic);
+}
+
+fn parking(
+    path: &KeyPath,
+    settings: ParkingSettings,
+    subscription: &mut Subscription,
+    checker: &mut Checker<'_>,
+) {
+    if subscription.ordering == Ordering::Key {
+        if settings.after.is_some() || settings.delays.is_some() {
+            checker.mistake(path, "only events without an order are parked; write `ordering = \"none\"` too");
+        }
+        return;
+    }
+    checker.not_zero(&path.key("after"), settings.after);
+    set(&mut subscription.parking.after, settings.after);
+    if let Some(delays) = settings.delays {
+        subscription.parking.delays = delays.into_iter().map(Duration::from).collect();
+    }
+    let delays = &subscription.parking.delays;
+    let is_rising = delays.is_sorted_by(|one, next| one < next);
+    if !is_rising || delays.iter().any(|delay| *delay < Duration::from_secs(1)) || delays.len() > MAX_DELAYS {
+        let text =
+            format!("wants at most {MAX_DELAYS} delays of 1s and more, each longer than the one before");
+        checker.mistake(&path.key("delays"), text);
+    }
+    for (topic, _) in subscription.delay_topics() {
+        check_topic(&path.key("delays"), &topic, checker);
+    }
+}
+
 fn bounds(settings: &BoundsSettings, bounds: &mut Bounds) {
     set(&mut bounds.events, settings.events);
     set(&mut bounds.bytes, settings.bytes);
@@ -208,19 +264,28 @@ fn check_groups(subscriptions: &BTreeMap<SubscriptionName, Subscription>, checke
     }
 }
 
-/// A dead letter that is read as an event goes round for ever.
-fn check_dead_letter_topics(
-    subscriptions: &BTreeMap<SubscriptionName, Subscription>,
-    checker: &mut Checker<'_>,
-) {
+/// A dead letter that is read as an event goes round for ever, and what else the host writes is no event at all.
+fn check_own_topics(subscriptions: &BTreeMap<SubscriptionName, Subscription>, checker: &mut Checker<'_>) {
     for (name, subscription) in subscriptions {
-        let topic = &subscription.dead_letter_topic;
-        if let Some((reader, _)) = subscriptions.iter().find(|(_, other)| other.topics.contains(topic)) {
-            let path = KeyPath::of(&["subscriptions", name.as_str(), "dead-letter-topic"]);
-            let text = format!(
-                "`{topic}` is read as events by `{reader}`; choose a topic that nobody subscribes to"
-            );
-            checker.mistake(&path, text);
+        let path = KeyPath::of(&["subscriptions", name.as_str()]);
+        let delays = subscription.delay_topics().into_iter().map(|(topic, _)| ("parking", topic));
+        let own = [("dead-letter-topic", subscription.dead_letter_topic.clone())];
+        let journal = subscription.journal.iter().map(|topic| ("journal-topic", topic.clone()));
+        for (key, topic) in own.into_iter().chain(journal).chain(delays) {
+            if let Some((reader, _)) = subscriptions.iter().find(|(_, other)| other.topics.contains(&topic)) {
+                let text = format!(
+                    "`{topic}` is read as events by `{reader}`; choose a topic that nobody subscribes to"
+                );
+                checker.mistake(&path.key(key), text);
+            }
+        }
+        let mut others = subscriptions.iter().filter(|(other, _)| *other != name);
+        if let Some(journal) = &subscription.journal
+            && let Some((other, _)) =
+                others.find(|(_, other)| other.own_topics().any(|topic| topic == *journal))
+        {
+            let text = format!("`{journal}` is a topic of `{other}` too; a journal has one for itself");
+            checker.mistake(&path.key("journal-topic"), text);
         }
     }
 }

@@ -11,7 +11,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError as LibraryError, KafkaResult};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{Statistics, Topic};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::sync::mpsc;
 
@@ -73,9 +73,10 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let lags = statistics.topics.values().flat_map(|topic| topic.partitions.values());
-        let records = lags.map(|partition| partition.consumer_lag.max(0)).sum();
-        drop(self.controls.try_send(Control::Lag { records }));
+        let lag =
+            |topic: &Topic| topic.partitions.values().map(|partition| partition.consumer_lag.max(0)).sum();
+        let topics = statistics.topics.iter().map(|(name, topic)| (name.clone(), lag(topic))).collect();
+        drop(self.controls.try_send(Control::Lag { topics }));
     }
 }
 

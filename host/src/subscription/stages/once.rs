@@ -47,7 +47,7 @@ impl Stages {
                 deadline: until,
             };
             let perform = async |request: &HttpRequest, _| self.gateway.perform(request, &call).await;
-            let replies = perform_round(&effects, until, perform).await;
+            let replies = perform_round(&effects, &[], until, perform).await;
             rounds.push(replies);
         }
         Err(format!("the connector's check has no answer after {CHECK_STEPS} steps"))
@@ -82,6 +82,7 @@ impl Stages {
                 event: event.clone(),
                 next: Some(next),
                 part: (count > 1).then_some(part),
+                has_more_parts: false,
                 attempt: 1,
                 now,
                 deadline: None,
@@ -89,6 +90,7 @@ impl Stages {
                 is_suspect: false,
                 check_first: false,
                 attempt_timeout: sla.attempt_timeout,
+                journal: None,
             };
             let Done::Attempted { attempt, .. } = self.carry(job).await else { continue };
             match end(attempt.result) {

@@ -45,8 +45,11 @@ impl Task {
                 self.breaker.probe_check_failed(now, jitter);
                 self.go_on(lane);
             }
-            Done::Attempted { attempt, idempotency_key } => {
+            Done::Attempted { attempt, idempotency_key, journalled } => {
                 carried.idempotency_key = Some(idempotency_key);
+                if let Some((journal, journalled)) = self.journal.as_mut().zip(journalled) {
+                    journal.keep(carried.place.partition, carried.place.offset, carried.part, journalled);
+                }
                 let began = carried.began;
                 self.witness.attempted(&attempt, now.saturating_duration_since(began));
                 let retry_after = match &attempt.result {
@@ -145,7 +148,7 @@ impl Task {
                 tracing::info!(event = event.id, why, "superseded by what the external system holds");
                 self.part_done(lane, Settlement::Superseded);
             }
-            Next::Retry { at } => self.wait(lane, at),
+            Next::Retry { at } => self.wait_for_attempt(lane, at, now),
             Next::Throttle { until } => {
                 self.breaker.throttled(sequence, until, now);
                 self.wait(lane, until);
@@ -183,7 +186,7 @@ impl Task {
         }
     }
 
-    fn wait(&mut self, lane: LaneId, until: Instant) {
+    pub(super) fn wait(&mut self, lane: LaneId, until: Instant) {
         if self.may_go_on(lane) {
             self.lanes.wait(lane, until);
         }
@@ -196,9 +199,9 @@ impl Task {
     }
 
     /// A delivery that is not settled when its partition leaves is left to whoever reads the partition next.
-    fn may_go_on(&mut self, lane: LaneId) -> bool {
+    pub(super) fn may_go_on(&mut self, lane: LaneId) -> bool {
         let Some(carried) = self.lanes.head(lane) else { return false };
-        let may = !self.is_stopping && self.partitions.is_staying(carried.partition);
+        let may = !self.is_stopping && self.partitions.is_staying(carried.place.partition);
         if !may {
             self.lanes.abandon(lane);
         }
@@ -226,8 +229,8 @@ impl Task {
         self.unacknowledged -= 1;
         match settles {
             Settles::Lane(lane) => self.settle(lane, Settlement::DeadLettered),
-            Settles::Record { partition, offset, bytes } => {
-                self.partitions.settle(partition, offset, bytes);
+            Settles::Record(place) => {
+                self.partitions.settle(place.partition, place.offset, place.bytes);
                 self.witness.metrics.settled[Settlement::DeadLettered].inc();
             }
         }
@@ -235,7 +238,8 @@ impl Task {
 
     fn settle(&mut self, lane: LaneId, settlement: Settlement) {
         let Some(mut carried) = self.lanes.finish(lane) else { return };
-        self.partitions.settle(carried.partition, carried.record.origin.offset, carried.bytes());
+        let place = carried.place;
+        self.partitions.settle(place.partition, place.offset, place.bytes);
         self.witness.settled(&mut carried, settlement);
     }
 }

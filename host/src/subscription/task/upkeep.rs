@@ -18,9 +18,14 @@ impl Task {
                     "partitions assigned"
                 );
                 self.epoch = epoch;
+                let mut assigned = Vec::with_capacity(partitions.len());
                 for (partition, metadata) in partitions {
                     self.drop_partition(&partition);
-                    self.partitions.assign(partition, epoch, metadata);
+                    let number = self.partitions.assign(partition.clone(), epoch, metadata);
+                    assigned.push((partition, number));
+                }
+                if let Some(journal) = &mut self.journal {
+                    journal.assigned(assigned, unix_ms());
                 }
             }
             Control::Revoked { epoch, partitions, positions } => {
@@ -40,6 +45,7 @@ impl Task {
             Control::Committed { positions, error: None } => {
                 self.commit_asked_at = None;
                 self.partitions.committed(&positions);
+                self.journal_committed(&positions);
                 self.witness.committed(true);
             }
             Control::Committed { error: Some(error), .. } => {
@@ -48,9 +54,7 @@ impl Task {
                 tracing::debug!(error, "a commit failed");
                 self.witness.committed(false);
             }
-            Control::Lag { records } => {
-                self.witness.metrics.consumer_lag.set(records);
-            }
+            Control::Lag { topics } => self.witness.lag(&topics),
             // The loop ends with these.
             Control::Failed { .. } | Control::Stopped => {}
         }
@@ -100,6 +104,9 @@ impl Task {
 
     fn drop_partition(&mut self, partition: &Partition) {
         let Some(number) = self.partitions.forget(partition) else { return };
+        if let Some(journal) = &mut self.journal {
+            journal.forget(number);
+        }
         for carried in self.lanes.drop_partition(number) {
             if carried.is_probe {
                 self.breaker.probe_abandoned(carried.sequence, Instant::now());
