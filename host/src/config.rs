@@ -4,6 +4,7 @@
 //! mistake. `defaults` holds what stands in for what is not written, and makes configurations in code.
 //! Nothing here reads Kafka, a plugin or the network.
 
+mod alerts;
 mod defaults;
 mod document;
 mod errors;
@@ -12,6 +13,7 @@ mod read;
 mod schema;
 pub mod secret;
 mod settings;
+mod sla;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -23,10 +25,12 @@ use globset::GlobSet;
 use ipnet::IpNet;
 use url::Url;
 
+pub use alerts::{Alerts, Email, MailSecurity, Webhook};
 pub use document::Position;
 pub use errors::{ConfigErrors, Mistake};
 pub use read::Checked;
 pub use schema::schema;
+pub use sla::{Burn, Objective, Sla, SlaTable};
 
 /// A checked configuration, from a file or made in code.
 #[derive(Debug, Clone)]
@@ -53,6 +57,8 @@ pub struct Kafka {
     pub type_header: String,
     /// How often offsets are committed.
     pub commit_interval: Duration,
+    /// No answer of any broker for that long, and the host says that it is not ready.
+    pub away_after: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,49 +216,6 @@ pub struct Bounds {
     pub bytes: usize,
     /// A partition with more than this, of which none settles for 5 s, is paused.
     pub events_per_partition: usize,
-}
-
-/// The SLA of each event type.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SlaTable {
-    pub by_type: BTreeMap<String, Sla>,
-    pub default: Sla,
-}
-
-impl SlaTable {
-    /// The SLA of events of this type.
-    pub fn of(&self, kind: &str) -> &Sla {
-        self.by_type.get(kind).unwrap_or(&self.default)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sla {
-    pub max_attempts: u32,
-    pub initial_interval: Duration,
-    pub multiplier: f64,
-    pub max_interval: Duration,
-    /// One attempt, start to close.
-    pub attempt_timeout: Duration,
-    /// From the record's timestamp to the settlement: an objective.
-    pub deadline: Option<Duration>,
-    /// From the first attempt: a dead letter after that.
-    pub give_up_after: Duration,
-    /// Alert on a dead letter and on a missed deadline.
-    pub alert: bool,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct Alerts {
-    pub webhook: Option<Webhook>,
-}
-
-/// A Standard Webhooks 1.0.0 endpoint.
-#[derive(Debug, Clone)]
-pub struct Webhook {
-    pub url: Url,
-    /// `whsec_…`
-    pub secret: SecretRef,
 }
 
 #[derive(Debug, Clone)]

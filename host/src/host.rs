@@ -46,6 +46,7 @@
 
 mod once;
 mod plans;
+mod retention;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,7 +202,8 @@ impl Host {
             producer = self.prepare_kafka(&bootstrap) => producer?,
             () = &mut shutdown => return Ok(()),
         };
-        let plans = self.plans(&bootstrap, &producer, &alerts)?;
+        let (_watch, retentions) = self.watch_retention(&bootstrap);
+        let plans = self.plans(&bootstrap, &producer, &alerts, &retentions)?;
         drop(alerts);
         let mut workers =
             Workers::start(plans, self.config.runtime.workers, &stopped).map_err(HostError::Worker)?;
@@ -276,7 +278,7 @@ impl Host {
     }
 }
 
-/// The admin server's task, which ends with the host.
+/// A task that ends with the host.
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {

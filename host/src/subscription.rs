@@ -14,6 +14,7 @@ mod lanes;
 mod letters;
 mod metadata;
 mod offsets;
+mod oversight;
 mod partitions;
 pub mod stages;
 mod task;
@@ -33,6 +34,7 @@ use tokio::time::Instant;
 
 use self::filter::{Filter, FilterError};
 use self::lanes::LaneId;
+use self::oversight::Oversight;
 use self::stages::{Done, Stages, StagesError, StagesPlan};
 use self::task::{Settles, Task};
 use crate::admin::Health;
@@ -40,6 +42,7 @@ use crate::config;
 use crate::kafka::client::KafkaError;
 use crate::kafka::consumer::{self, Batch, Consumer, Control};
 use crate::kafka::producer::Producer;
+use crate::kafka::retention::Retentions;
 
 pub(crate) use self::carried::unix_ms;
 pub(crate) use self::witness::Witness;
@@ -57,6 +60,10 @@ pub(crate) struct SubscriptionPlan {
     pub(crate) witness: Witness,
     pub(crate) producer: Arc<Producer>,
     pub(crate) health: Health,
+    /// How long topics keep their records, as far as Kafka says.
+    pub(crate) retentions: watch::Receiver<Retentions>,
+    /// Warn when an event has reached this share of it.
+    pub(crate) retention_share: f64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +103,8 @@ pub(crate) async fn run(
         consumer::start(&plan.kafka, &plan.bootstrap, &settings.group, &settings.topics, settings.grace)?;
     let connector = &plan.stages.connector;
     let commands = consumer.commands.clone();
-    let mut task =
-        Task::new(settings.clone(), connector, &plan.kafka, filter, plan.witness.clone(), commands);
+    let (witness, oversight) = (plan.witness.clone(), Oversight::new(&plan));
+    let mut task = Task::new(settings.clone(), connector, &plan.kafka, filter, witness, oversight, commands);
 
     let result = deliver(&plan, &stages, &mut task, &mut consumer, shutdown).await;
     if result.is_ok() {

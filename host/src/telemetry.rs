@@ -22,8 +22,8 @@ use prometheus_client::registry::Registry;
 use crate::config::{ConnectorName, PluginName, SubscriptionName};
 use family::{Counters, Families};
 pub use label::{
-    AttemptOutcome, BreakerState, ByLabel, CommitResult, DeadLetterReason, FaultKind, Label, PluginFunction,
-    Settlement, StatusClass,
+    AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, DeadLetterReason,
+    FaultKind, Label, PluginFunction, Settlement, SlaResult, StatusClass,
 };
 use label::{Labels, Names};
 
@@ -77,6 +77,9 @@ pub struct SubscriptionMetrics {
     pub consumer_lag: Gauge,
     pub dead_letters: ByLabel<DeadLetterReason, Counter>,
     pub deadlines_missed: Counter,
+    /// Age of the oldest undelivered event as a share of what its topic keeps.
+    pub retention_used: Fraction,
+    pub retention_lost: Counter,
     pub commits: ByLabel<CommitResult, Counter>,
     breaker_state: Gauge,
 }
@@ -102,11 +105,22 @@ pub struct ConnectorMetrics {
     pub request_duration: ByLabel<StatusClass, Timing>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AlertMetrics {
     pub raised: Counter,
-    /// Could not be told to anyone.
-    pub failed: Counter,
+    pub told: ByLabel<AlertReceiver, Counter>,
+    /// Given up or dropped, so that the log alone has them.
+    pub failed: ByLabel<AlertReceiver, Counter>,
+}
+
+/// What the SLA of one event type is watched by in one subscription.
+#[derive(Debug, Clone)]
+pub struct SlaMetrics {
+    pub events: ByLabel<SlaResult, Counter>,
+    /// A share of 1; NaN before the first event.
+    pub attainment: Fraction,
+    pub burn_rate: ByLabel<BurnWindow, Fraction>,
+    pub at_risk: Gauge,
 }
 
 impl Telemetry {
@@ -143,8 +157,23 @@ impl Telemetry {
             consumer_lag: one(&families.consumer_lag, &names),
             dead_letters: each(&families.dead_letters, &names),
             deadlines_missed: one(&families.deadlines_missed, &names),
+            retention_used: one(&families.retention_used, &names),
+            retention_lost: one(&families.retention_lost, &names),
             commits: each(&families.commits, &names),
             breaker_state: one(&families.breaker_state, &names),
+        }
+    }
+
+    /// The handles of one event type of one subscription. `kind` is a name of `[sla]`, never what an event says.
+    pub fn sla(&self, subscription: &SubscriptionName, connector: &ConnectorName, kind: &str) -> SlaMetrics {
+        let families = &self.shared.families;
+        let (subscription, connector) = (subscription.as_str(), connector.as_str());
+        let names = Names::new([("subscription", subscription), ("connector", connector), ("type", kind)]);
+        SlaMetrics {
+            events: each(&families.sla_events, &names),
+            attainment: one(&families.sla_attainment, &names),
+            burn_rate: ByLabel::new(|window| families.burn_rate.get_or_create_owned(&names.with(window))),
+            at_risk: one(&families.events_at_risk, &names),
         }
     }
 
@@ -228,6 +257,10 @@ mod tests {
         let connector = telemetry.connector(&ConnectorName::new("training"));
         connector.request_duration[StatusClass::of(503)].observe(Duration::from_secs(2));
         telemetry.alerts().raised.inc();
+        telemetry.alerts().failed[AlertReceiver::Email].inc();
+        let sla = telemetry.sla(&SubscriptionName::new("calendar"), &ConnectorName::new("training"), "a.b");
+        sla.events[SlaResult::Missed].inc();
+        sla.burn_rate[BurnWindow::FastShort].set(14.5);
         let encoded = telemetry.encode();
         let of = r#"subscription="calendar",connector="training""#;
         for line in [
@@ -244,6 +277,9 @@ mod tests {
             "liaison_plugin_faults_total{plugin=\"rest\",kind=\"cpu-time\"} 1".to_owned(),
             "liaison_http_request_duration_seconds_sum{connector=\"training\",status=\"5xx\"} 2.0".to_owned(),
             "liaison_alerts_raised_total 1".to_owned(),
+            "liaison_alerts_failed_total{receiver=\"email\"} 1".to_owned(),
+            format!("liaison_sla_events_total{{{of},type=\"a.b\",result=\"missed\"}} 1"),
+            format!("liaison_sla_burn_rate{{{of},type=\"a.b\",window=\"fast-short\"}} 14.5"),
         ] {
             assert!(encoded.lines().any(|found| found == line), "{line}\n{encoded}");
         }
@@ -262,6 +298,7 @@ mod tests {
     #[test]
     fn every_metric_has_the_prefix_a_help_and_the_ending_of_its_kind() {
         let (telemetry, _subscription) = telemetry();
+        telemetry.sla(&SubscriptionName::new("calendar"), &ConnectorName::new("training"), "default");
         telemetry.plugin(&PluginName::new("rest"));
         telemetry.connector(&ConnectorName::new("training"));
         let encoded = telemetry.encode();
@@ -269,7 +306,7 @@ mod tests {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 26);
+        assert_eq!(types.len(), 33);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

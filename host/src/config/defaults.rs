@@ -12,9 +12,9 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use url::Url;
 
 use super::{
-    Alerts, Bounds, Breaker, Brokers, Config, ConflictPolicy, Connector, ConnectorName, Egress, Instances,
-    Kafka, Limits, Ordering, Plugin, PluginName, Runtime, Sla, SlaTable, Subscription, SubscriptionName,
-    Transformer,
+    Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName, Egress,
+    Instances, Kafka, Limits, Objective, Ordering, Plugin, PluginName, Runtime, Sla, SlaTable, Subscription,
+    SubscriptionName, Transformer,
 };
 
 /// The prefix of consumer groups.
@@ -45,6 +45,7 @@ impl Kafka {
             start_timeout: Duration::from_secs(30),
             type_header: "type".to_owned(),
             commit_interval: Duration::from_millis(100),
+            away_after: Duration::from_secs(30),
         }
     }
 }
@@ -168,8 +169,35 @@ impl Default for Sla {
             max_interval: Duration::from_secs(60),
             attempt_timeout: Duration::from_secs(10),
             deadline: None,
+            objective: Objective::default(),
             give_up_after: Duration::from_secs(24 * 60 * 60),
             alert: true,
+        }
+    }
+}
+
+impl Default for Objective {
+    /// The windows and rates are those that the Site Reliability Workbook recommends (chapter 5, table 5-8).
+    fn default() -> Self {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        Self {
+            share: 0.99,
+            window: minutes(30 * 24 * 60),
+            fast: Burn { window: minutes(60), short_window: minutes(5), rate: 14.4 },
+            slow: Burn { window: minutes(6 * 60), short_window: minutes(30), rate: 6.0 },
+        }
+    }
+}
+
+impl Default for Alerts {
+    /// Tells nobody but the log.
+    fn default() -> Self {
+        Self {
+            webhook: None,
+            email: None,
+            reminder: Duration::from_secs(60 * 60),
+            quiet: Duration::from_secs(10 * 60),
+            retention_share: 0.8,
         }
     }
 }

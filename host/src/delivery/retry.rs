@@ -78,7 +78,7 @@ mod tests {
             attempt_timeout: 10 * SECOND,
             deadline: None,
             give_up_after: 3600 * SECOND,
-            alert: true,
+            ..Sla::default()
         }
     }
 

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::{Host, HostError, INSTANCES_A_USER};
 use crate::alert::AlertSender;
 use crate::config::{Config, PluginName, SubscriptionName};
 use crate::dead_letter::Blamed;
 use crate::kafka::producer::Producer;
+use crate::kafka::retention::Retentions;
 use crate::plugin::{Plugin, PoolSize};
 use crate::subscription::stages::{Loaded, StagesPlan};
 use crate::subscription::{SubscriptionPlan, Witness};
@@ -17,6 +20,7 @@ impl Host {
         bootstrap: &str,
         producer: &Arc<Producer>,
         alerts: &AlertSender,
+        retentions: &watch::Receiver<Retentions>,
     ) -> Result<Vec<(SubscriptionName, SubscriptionPlan)>, HostError> {
         let mut plans = Vec::new();
         for (name, settings) in &self.config.subscriptions {
@@ -45,6 +49,8 @@ impl Host {
                 witness,
                 producer: producer.clone(),
                 health: self.health.clone(),
+                retentions: retentions.clone(),
+                retention_share: self.config.alerts.retention_share,
             };
             plans.push((name.clone(), plan));
         }

@@ -5,9 +5,12 @@
 //! poll, but for a moment each second to stay in the group and to hear of rebalances. It decides nothing: what to commit
 //! and when to pause is told it.
 
+mod heard;
 mod rebalance;
+mod trouble;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -20,11 +23,13 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use self::rebalance::{Context, commit_now};
-use super::client::{self, KafkaError};
+use self::trouble::Trouble;
+use super::client::{self, ClientKind, KafkaError};
 use super::commit::commit_async;
 pub(crate) use super::partition::{Partition, Position};
 use super::partition::{list, offsets, partitions};
 use super::record::record_from;
+use super::watermark::known_low;
 use crate::config;
 use crate::event::Record;
 
@@ -34,6 +39,8 @@ const POLL: Duration = Duration::from_millis(50);
 const FULL: Duration = Duration::from_millis(2);
 /// How often a thread whose channel is full polls all the same.
 const STAY: Duration = Duration::from_secs(1);
+/// How often librdkafka tells its statistics: how late it may be noticed that Kafka is away.
+const STATISTICS_MS: &str = "5000";
 /// The most records in a batch.
 const BATCH: usize = 256;
 /// Batches on their way to the subscription.
@@ -47,7 +54,7 @@ const COMMANDS: usize = 256;
 /// How long Kafka may take to say what is committed. Polls, and so all else on the thread, wait for it.
 const COMMITTED: Duration = Duration::from_secs(5);
 /// Our own defaults; `[kafka] properties` wins over them. Each has been measured or has lost someone's data.
-const DEFAULTS: [(&str, &str); 12] = [
+const DEFAULTS: [(&str, &str); 11] = [
     ("auto.offset.reset", "earliest"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("session.timeout.ms", "15000"),
@@ -58,7 +65,6 @@ const DEFAULTS: [(&str, &str); 12] = [
     ("queued.min.messages", "1000"),
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.queue.backoff.ms", "20"),
-    ("statistics.interval.ms", "5000"),
     ("topic.metadata.refresh.interval.ms", "30000"),
 ];
 
@@ -81,8 +87,11 @@ pub(crate) enum Control {
     Lost { epoch: u64, partitions: Vec<Partition> },
     /// A commit came back.
     Committed { positions: Vec<Position>, error: Option<String> },
-    /// How far the group is behind, in records over all its partitions.
-    Lag { records: i64 },
+    /// How far the group is behind, in records over all its partitions, and for how long no broker has answered; `None`
+    /// if no connection is up. Every few seconds, whatever happens.
+    Statistics { lag: i64, silence: Option<Duration> },
+    /// Retention deleted these offsets of the partition before they were read.
+    Overtaken { partition: Partition, lost: Range<i64> },
     /// The consumer cannot go on. The thread has ended.
     Failed { error: String },
     /// The consumer has left its group. The thread has ended.
@@ -125,9 +134,10 @@ pub(crate) fn start(
     let (batch_sender, batches) = mpsc::channel(BATCHES);
     let (control_sender, controls) = mpsc::channel(CONTROLS);
     let (commands, command_receiver) = sync_channel(COMMANDS);
-    let mut client = client::client_config(settings, bootstrap);
+    let mut client = client::client_config(settings, bootstrap, ClientKind::Consumer);
     client::set_defaults(&mut client, &DEFAULTS);
     client.set("group.id", group).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
+    client.set("statistics.interval.ms", STATISTICS_MS);
     let context = Context { controls: control_sender, grace, state: Mutex::default() };
     let consumer: BaseConsumer<Context> =
         client.create_with_context(context).map_err(|error| KafkaError::Settings(error.into()))?;
@@ -141,6 +151,7 @@ pub(crate) fn start(
         held: Vec::new(),
         is_held_back: false,
         paused: HashSet::new(),
+        trouble: Trouble::default(),
     };
     thread::Builder::new()
         .name(format!("kafka {group}").chars().take(15).collect())
@@ -162,6 +173,7 @@ struct Poller {
     is_held_back: bool,
     /// What the subscription asked to pause.
     paused: HashSet<Partition>,
+    trouble: Trouble,
 }
 
 impl Poller {
@@ -172,6 +184,7 @@ impl Poller {
             if let Some(last) = self.obey(wait) {
                 return self.stop(&last);
             }
+            self.end_trouble();
             if self.send() {
                 full_since = None;
                 self.hold_back(false);
@@ -260,15 +273,42 @@ impl Poller {
                         }
                     };
                     let record = record_from(&message, topic);
+                    self.watch_for_loss(&record);
                     self.held.push(record);
                 }
                 Some(Err(error)) if is_fatal(&error) => return Err(error),
-                // librdkafka goes on by itself; a person may have to, when a topic does not exist.
-                Some(Err(error)) => tracing::warn!(%error, "Kafka does not give all records now"),
+                Some(Err(error)) => self.begin_trouble(&error),
             }
             wait = Duration::ZERO;
         }
         Ok(())
+    }
+
+    /// librdkafka goes on by itself; a person may have to do something, when a topic does not exist.
+    fn begin_trouble(&mut self, error: &LibraryError) {
+        if self.trouble.reported(Instant::now()) {
+            tracing::warn!(%error, "Kafka does not give all records now");
+        } else {
+            tracing::debug!(%error, "Kafka still does not give all records");
+        }
+    }
+
+    fn end_trouble(&mut self) {
+        if let Some(over) = self.trouble.over(Instant::now()) {
+            tracing::info!(errors = over.errors, lasted = ?over.lasted, "Kafka reports no more trouble in reading");
+        }
+    }
+
+    /// Tells of what retention deleted between the record before and this one.
+    fn watch_for_loss(&self, record: &Record) {
+        let origin = &record.origin;
+        let partition = Partition { topic: origin.topic.clone(), number: origin.partition };
+        let context = self.consumer.context();
+        let low = || known_low(&self.consumer, &partition.topic, partition.number);
+        let lost = context.state().overtaken.received(&partition, origin.offset, low);
+        if let Some(lost) = lost {
+            context.tell(Control::Overtaken { partition, lost });
+        }
     }
 
     fn commit(&self, epoch: u64, positions: Vec<Position>) {

@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::{Notify, oneshot};
 
-use super::client::{KafkaError, LibraryError, client_config, log_error, log_line, set_defaults};
+use super::client::{ClientKind, KafkaError, LibraryError, client_config, log_error, log_line, set_defaults};
 use crate::config;
 use crate::contract::TimestampMs;
 
@@ -94,7 +94,7 @@ type Inner = ThreadedProducer<Acknowledgements>;
 impl Producer {
     /// Sets up the producer and its thread. Does not wait for a broker.
     pub fn new(settings: &config::Kafka, bootstrap: &str) -> Result<Producer, KafkaError> {
-        let mut config = client_config(settings, bootstrap);
+        let mut config = client_config(settings, bootstrap, ClientKind::Producer);
         set_defaults(&mut config, &DEFAULTS);
         // Over `properties` too: offsets are committed on the strength of these acknowledgements.
         config.set("acks", "all").set("enable.idempotence", "true");

@@ -13,7 +13,7 @@ use rdkafka::error::KafkaError as Failure;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{KafkaError, LibraryError, LogContext, client_config};
+use super::client::{ClientKind, KafkaError, LibraryError, LogContext, client_config};
 use super::record::record_from;
 use super::topics::partitions;
 use crate::config;
@@ -119,7 +119,7 @@ fn drain(
 }
 
 fn connect(settings: &config::Kafka, bootstrap: &str) -> Result<BaseConsumer<LogContext>, KafkaError> {
-    let mut config = client_config(settings, bootstrap);
+    let mut config = client_config(settings, bootstrap, ClientKind::Consumer);
     config
         // librdkafka wants a name, though partitions are assigned by hand and nothing is committed.
         .set("group.id", "liaison-reader")

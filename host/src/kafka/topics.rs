@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError as Failure;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
-use super::client::{KafkaError, LibraryError, LogContext, client_config, log_error};
+use super::client::{ClientKind, KafkaError, LibraryError, LogContext, client_config, log_error};
 use crate::config;
 
 /// For one look-up, and for a topic that was created to appear.
@@ -30,7 +30,7 @@ pub struct Topics {
 impl Topics {
     /// Sets the connection up. Does not wait for a broker.
     pub fn new(settings: &config::Kafka, bootstrap: &str) -> Result<Topics, KafkaError> {
-        let config = client_config(settings, bootstrap);
+        let config = client_config(settings, bootstrap, ClientKind::Admin);
         // A client of the consumer kind does not create the topics that it asks for.
         let lookups = config
             .create_with_context(LastReason::default())

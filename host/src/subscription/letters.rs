@@ -40,6 +40,7 @@ pub(super) async fn send(plan: &SubscriptionPlan, letter: Letter) -> Settles {
     }
     if failed {
         plan.health.set_ready(&subject);
+        plan.witness.over(AlertKind::ProduceFailing, None, format!("{subject} are written again"));
     }
     letter.settles
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::carried::{Carried, record_bytes, unix_ms};
 use super::filter::{Filter, Verdict};
 use super::lanes::{LaneId, Lanes, PartitionIndex};
+use super::oversight::Oversight;
 use super::partitions::Partitions;
 use super::stages::Job;
 use super::witness::Witness;
@@ -26,7 +27,7 @@ use crate::event::{DecodeRules, Event, Record};
 use crate::kafka::consumer::{Batch, Command, Partition, Position};
 use crate::telemetry::Settlement;
 
-/// How often what waits is looked over for missed deadlines.
+/// How often what waits is looked over.
 const OVERSIGHT: Duration = Duration::from_secs(1);
 /// A commit without an answer for that long is asked for again.
 const COMMIT_LIMIT: Duration = Duration::from_secs(30);
@@ -75,6 +76,7 @@ pub(super) struct Task {
     held_until: Option<Instant>,
     next_commit: Instant,
     commit_asked_at: Option<Instant>,
+    oversight: Oversight,
     next_oversight: Instant,
     random: fastrand::Rng,
 }
@@ -94,6 +96,7 @@ impl Task {
         kafka: &config::Kafka,
         filter: Filter,
         witness: Witness,
+        oversight: Oversight,
         commands: SyncSender<Command>,
     ) -> Self {
         let now = Instant::now();
@@ -119,6 +122,7 @@ impl Task {
             held_until: None,
             next_commit: now,
             commit_asked_at: None,
+            oversight,
             next_oversight: now,
             random: fastrand::Rng::new(),
             settings,

@@ -9,13 +9,12 @@ use super::lanes::Lanes;
 use super::partitions::Partitions;
 use crate::alert::{Alert, AlertKind, AlertSender};
 use crate::config::{self, ConnectorName, SubscriptionName};
-use crate::contract::TimestampMs;
 use crate::dead_letter::{Attempts, Blamed, DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::{self, Change, State};
 use crate::event::{DecodeError, Event, Record};
 use crate::telemetry::{
-    AttemptOutcome, BreakerState, CommitResult, DeadLetterReason, Settlement, SubscriptionMetrics,
+    AttemptOutcome, BreakerState, CommitResult, DeadLetterReason, Label as _, Settlement, SubscriptionMetrics,
 };
 
 #[derive(Debug, Clone)]
@@ -96,10 +95,10 @@ impl Witness {
         self.metrics.dead_letters[label(letter.reason)].inc();
         let id = letter.event_id.as_deref().unwrap_or_default();
         let message = format!("event {id} ({}) is a dead letter: {}", letter.record.origin, letter.message);
+        tracing::warn!(subscription = %self.subscription, "{message}");
         if is_alert {
-            self.raise(AlertKind::DeadLetter, message, letter.event_id.clone());
-        } else {
-            tracing::warn!(subscription = %self.subscription, "{message}");
+            let about = Some(label(letter.reason).value().to_owned());
+            self.raise_about(AlertKind::DeadLetter, about, message, letter.event_id.clone());
         }
     }
 
@@ -136,32 +135,29 @@ impl Witness {
                 self.raise(kind, format!("connector {} {what}: {waits} ({why})", self.connector), None);
             }
             Change::Closed => {
-                let message = format!("connector {} is up again", self.connector);
-                self.raise(AlertKind::BreakerClosed, message, None);
+                for kind in [AlertKind::BreakerOpened, AlertKind::Denied] {
+                    self.over(kind, None, format!("connector {} is up again", self.connector));
+                }
             }
         }
     }
 
-    pub(crate) fn settled(&self, carried: &mut Carried, settlement: Settlement) {
+    pub(crate) fn settled(&self, carried: &Carried, settlement: Settlement) {
         let now = unix_ms();
         self.metrics.settled[settlement].inc();
         if let Some(written) = carried.record.timestamp {
             self.metrics.delivery_latency.observe(Duration::from_millis(now.saturating_sub(written)));
         }
-        self.watch_deadline(carried, now);
     }
 
-    /// Says once of each event that its deadline is missed.
-    pub(crate) fn watch_deadline(&self, carried: &mut Carried, now: TimestampMs) {
-        let Some(late) = carried.deadline.as_mut().and_then(|deadline| deadline.newly_missed(now)) else {
-            return;
-        };
+    /// Once for each event.
+    pub(crate) fn deadline_missed(&self, event: &Event, late: Duration) {
         self.metrics.deadlines_missed.inc();
-        let event = &carried.event;
         if self.sla.of(&event.kind).alert {
+            let about = Some(self.sla.name_of(&event.kind).to_owned());
             let message =
                 format!("event {} of type {} missed its deadline by {late:?}", event.id, event.kind);
-            self.raise(AlertKind::DeadlineMissed, message, Some(event.id.clone()));
+            self.raise_about(AlertKind::DeadlineMissed, about, message, Some(event.id.clone()));
         }
     }
 
@@ -194,14 +190,41 @@ impl Witness {
     }
 
     pub(crate) fn raise(&self, kind: AlertKind, message: String, event_id: Option<String>) {
-        self.alerts.raise(Alert {
+        self.raise_about(kind, None, message, event_id);
+    }
+
+    /// `about` tells causes of one kind apart, each with its own beginning and end.
+    pub(crate) fn raise_about(
+        &self,
+        kind: AlertKind,
+        about: Option<String>,
+        message: String,
+        event_id: Option<String>,
+    ) {
+        self.alerts.raise(self.alert(kind, about, message, event_id));
+    }
+
+    /// What was raised is over.
+    pub(crate) fn over(&self, kind: AlertKind, about: Option<String>, message: String) {
+        self.alerts.over(self.alert(kind, about, message, None));
+    }
+
+    fn alert(
+        &self,
+        kind: AlertKind,
+        about: Option<String>,
+        message: String,
+        event_id: Option<String>,
+    ) -> Alert {
+        Alert {
             kind,
             subscription: Some(self.subscription.clone()),
             connector: Some(self.connector.clone()),
+            about,
             message,
             event_id,
             at_ms: unix_ms(),
-        });
+        }
     }
 }
 

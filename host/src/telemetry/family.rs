@@ -9,8 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-use super::label::Labels;
-use super::{AlertMetrics, Fraction};
+use super::label::{Labels, Names};
+use super::{AlertMetrics, Fraction, each};
 
 /// Calls of a plugin: 10 µs to 10 s.
 const CALL_BUCKETS: [f64; 13] =
@@ -24,6 +24,7 @@ const LATENCY_BUCKETS: [f64; 15] =
 
 pub(super) type Counters = Family<Labels, Counter>;
 pub(super) type Gauges = Family<Labels, Gauge>;
+pub(super) type Fractions = Family<Labels, Fraction>;
 pub(super) type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
 
 pub(super) struct Families {
@@ -36,7 +37,7 @@ pub(super) struct Families {
     pub(super) in_flight: Gauges,
     pub(super) unsettled: Gauges,
     pub(super) unsettled_bytes: Gauges,
-    pub(super) oldest_unsettled_age: Family<Labels, Fraction>,
+    pub(super) oldest_unsettled_age: Fractions,
     pub(super) lanes: Gauges,
     pub(super) breaker_state: Gauges,
     pub(super) breaker_opened: Counters,
@@ -45,6 +46,12 @@ pub(super) struct Families {
     pub(super) consumer_lag: Gauges,
     pub(super) dead_letters: Counters,
     pub(super) deadlines_missed: Counters,
+    pub(super) sla_events: Counters,
+    pub(super) sla_attainment: Fractions,
+    pub(super) burn_rate: Fractions,
+    pub(super) events_at_risk: Gauges,
+    pub(super) retention_used: Fractions,
+    pub(super) retention_lost: Counters,
     pub(super) commits: Counters,
     pub(super) plugin_calls: Counters,
     pub(super) plugin_call_duration: Histograms,
@@ -115,6 +122,36 @@ impl Families {
                 "deadlines_missed",
                 "Events that missed the deadline of their SLA",
             ),
+            sla_events: counters(
+                registry,
+                "sla_events",
+                "Events with a deadline, by whether they met it; given up is missed",
+            ),
+            sla_attainment: registered(
+                registry,
+                "sla_attainment",
+                "Share of the events that met their deadline within the objective's window, since the start",
+            ),
+            burn_rate: registered(
+                registry,
+                "sla_burn_rate",
+                "How fast missed deadlines use up what the objective allows: 1 uses it up within its window",
+            ),
+            events_at_risk: gauges(
+                registry,
+                "events_at_risk",
+                "Events that will miss their deadline at the rate at which events settle now",
+            ),
+            retention_used: registered(
+                registry,
+                "retention_used",
+                "Age of the oldest event read and not settled, as a share of its topic's retention",
+            ),
+            retention_lost: counters(
+                registry,
+                "retention_lost_offsets",
+                "Offsets that Kafka deleted before they were read",
+            ),
             commits: counters(registry, "commits", "Offset commits, by result"),
             plugin_calls: counters(registry, "plugin_calls", "Calls of a plugin, by function"),
             plugin_call_duration: seconds(
@@ -144,9 +181,13 @@ impl Families {
 }
 
 pub(super) fn register_alerts(registry: &mut Registry) -> AlertMetrics {
+    let told = counters(registry, "alerts_told", "Notices of alerts that a receiver took");
+    let failed = counters(registry, "alerts_failed", "Notices of alerts that were given up or dropped");
+    let nobody = Names::new([]);
     AlertMetrics {
-        raised: registered(registry, "alerts_raised", "Alerts that were raised"),
-        failed: registered(registry, "alerts_failed", "Alerts that could not be sent"),
+        raised: registered(registry, "alerts_raised", "Alerts that were raised, told or not"),
+        told: each(&told, &nobody),
+        failed: each(&failed, &nobody),
     }
 }
 

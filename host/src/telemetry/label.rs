@@ -109,6 +109,27 @@ labels! {
         Nonsense = "nonsense",
     }
 
+    /// Did an event meet the deadline of its SLA?
+    SlaResult("result") {
+        Met = "met",
+        Missed = "missed",
+    }
+
+    /// A window over which the error budget's burning is measured.
+    BurnWindow("window") {
+        Fast = "fast",
+        FastShort = "fast-short",
+        Slow = "slow",
+        SlowShort = "slow-short",
+    }
+
+    /// Who is told of alerts.
+    AlertReceiver("receiver") {
+        Log = "log",
+        Webhook = "webhook",
+        Email = "email",
+    }
+
     /// What an HTTP request was answered with.
     StatusClass("status") {
         Informational = "1xx",
@@ -265,6 +286,8 @@ mod tests {
         check::<AttemptOutcome>();
         check::<DeadLetterReason>();
         check::<FaultKind>();
+        check::<BurnWindow>();
+        check::<AlertReceiver>();
         check::<StatusClass>();
     }
 

@@ -127,13 +127,16 @@ fn happened(played: &Played, accounts: &[Account], alerts: &[Heard]) -> Vec<(&'s
         let answered = ledger.iter().filter(|entry| entry.status == Some(status));
         answered.filter(|entry| is_probe(entry) == of_probes).count()
     };
-    let alert_at = |kind: &str| alerts.iter().find(|alert| alert.kind == kind).map(|alert| alert.at);
+    let breaker_at = |state: &str| {
+        let mut breaker = alerts.iter().filter(|alert| alert.kind == "breaker-opened");
+        breaker.find(|alert| alert.state == state).map(|alert| alert.at)
+    };
     let seconds = |from: Option<Instant>, to: Option<Instant>| {
         let length = from.zip(to).map(|(from, to)| to.saturating_duration_since(from));
         length.map_or("?".to_owned(), |length| format!("{:.1}", length.as_secs_f64()))
     };
-    let (opened, closed) = (alert_at("breaker-opened"), alert_at("breaker-closed"));
-    let kinds: Vec<&str> = alerts.iter().map(|alert| alert.kind.as_str()).collect();
+    let (opened, closed) = (breaker_at("raised"), breaker_at("recovered"));
+    let kinds: Vec<_> = alerts.iter().map(|alert| format!("{} {}", alert.kind, alert.state)).collect();
     let unwanted = played.emitted.iter().filter(|emitted| is_unwanted(emitted)).count();
     vec![
         (

@@ -94,10 +94,34 @@ pub(in crate::config) struct SlaSettings {
     pub(in crate::config) attempt_timeout: Option<DurationText>,
     /// From the record's timestamp until it is settled: an objective that is watched. Default: none.
     pub(in crate::config) deadline: Option<DurationText>,
+    /// The share of events that should meet their deadline, between 0 and 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(in crate::config) objective: Option<f64>,
+    /// Over which that is promised. In memory: it begins anew with the host.
+    pub(in crate::config) objective_window: Option<DurationText>,
+    /// Alert when so many deadlines are missed at once that the objective would soon be missed.
+    #[serde(default)]
+    pub(in crate::config) fast_burn: BurnSettings,
+    /// Alert when so many are missed over a longer time.
+    #[serde(default)]
+    pub(in crate::config) slow_burn: BurnSettings,
     /// From the first attempt until it becomes a dead letter.
     pub(in crate::config) give_up_after: Option<DurationText>,
-    /// Alert on a dead letter and on a missed deadline.
+    /// Alert on dead letters and on deadlines that are missed, or will be.
     pub(in crate::config) alert: Option<bool>,
+}
+
+/// When missed deadlines use up what the objective allows too fast: in both windows faster than `rate`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct BurnSettings {
+    /// The window that says that it matters.
+    pub(in crate::config) window: Option<DurationText>,
+    /// The window that says that it still goes on.
+    pub(in crate::config) short_window: Option<DurationText>,
+    /// Times what would use up just what is allowed, within the objective's window.
+    #[schemars(range(min = 1.0))]
+    pub(in crate::config) rate: Option<f64>,
 }
 
 /// What one subscription may hold in memory: events that are read and not settled.

@@ -236,6 +236,7 @@ impl Task {
     fn settle(&mut self, lane: LaneId, settlement: Settlement) {
         let Some(mut carried) = self.lanes.finish(lane) else { return };
         self.partitions.settle(carried.partition, carried.record.origin.offset, carried.bytes());
-        self.witness.settled(&mut carried, settlement);
+        self.witness.settled(&carried, settlement);
+        self.oversight.settled(&mut carried, settlement, Instant::now());
     }
 }

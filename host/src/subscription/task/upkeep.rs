@@ -1,13 +1,11 @@
 //! Commit, rebalance, pause and the passing of time: what keeps a subscription in step with Kafka and with its SLA.
 
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{COMMIT_LIMIT, OVERSIGHT, Revoking, Task};
 use crate::kafka::consumer::{Command, Control, Partition, Position};
-use crate::subscription::carried::unix_ms;
 
 impl Task {
     pub(in crate::subscription) fn control(&mut self, control: Control, now: Instant) {
@@ -48,9 +46,8 @@ impl Task {
                 tracing::debug!(error, "a commit failed");
                 self.witness.committed(false);
             }
-            Control::Lag { records } => {
-                self.witness.metrics.consumer_lag.set(records);
-            }
+            Control::Statistics { lag, silence } => self.oversight.statistics(lag, silence, now),
+            Control::Overtaken { partition, lost } => self.oversight.overtaken(&partition, &lost),
             // The loop ends with these.
             Control::Failed { .. } | Control::Stopped => {}
         }
@@ -119,7 +116,7 @@ impl Task {
         }
         if now >= self.next_oversight {
             self.next_oversight = now + OVERSIGHT;
-            self.oversee();
+            self.oversight.look(&mut self.lanes, self.partitions.unsettled(), now);
         }
     }
 
@@ -154,16 +151,6 @@ impl Task {
                 drop(self.commands.try_send(command(partitions)));
             }
         }
-    }
-
-    fn oversee(&mut self) {
-        let now = unix_ms();
-        let mut oldest = None;
-        for carried in self.lanes.iter_mut() {
-            oldest = oldest.max(carried.record.timestamp.map(|written| now.saturating_sub(written)));
-            self.witness.watch_deadline(carried, now);
-        }
-        self.witness.oldest(Duration::from_millis(oldest.unwrap_or_default()));
     }
 }
 
