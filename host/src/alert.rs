@@ -45,6 +45,10 @@ pub enum AlertKind {
     BreakerClosed,
     /// Kafka does not take a dead letter: offsets are held.
     ProduceFailing,
+    /// Most deliveries of a subscription would be dead letters: it waits.
+    FloodBegan,
+    /// They go on.
+    FloodEnded,
 }
 
 /// Why alerts cannot be set up.
@@ -134,17 +138,20 @@ impl AlertKind {
             AlertKind::BreakerOpened => "breaker-opened",
             AlertKind::BreakerClosed => "breaker-closed",
             AlertKind::ProduceFailing => "produce-failing",
+            AlertKind::FloodBegan => "flood-began",
+            AlertKind::FloodEnded => "flood-ended",
         }
     }
 
     /// Does nothing go on before a person acts?
     fn needs_a_person(self) -> bool {
         match self {
-            AlertKind::Denied | AlertKind::ProduceFailing => true,
+            AlertKind::Denied | AlertKind::ProduceFailing | AlertKind::FloodBegan => true,
             AlertKind::DeadLetter
             | AlertKind::DeadlineMissed
             | AlertKind::BreakerOpened
-            | AlertKind::BreakerClosed => false,
+            | AlertKind::BreakerClosed
+            | AlertKind::FloodEnded => false,
         }
     }
 }

@@ -8,6 +8,7 @@ mod defaults;
 mod document;
 mod errors;
 mod explain;
+pub mod mask;
 mod read;
 mod schema;
 pub mod secret;
@@ -40,6 +41,24 @@ pub struct Config {
     /// Where health and metrics are served; `None` serves nothing.
     pub admin: Option<SocketAddr>,
     pub runtime: Runtime,
+}
+
+impl Config {
+    /// What this subscription alone needs; nobody is alerted, and nothing is served.
+    pub fn only(mut self, subscription: &SubscriptionName) -> Self {
+        self.subscriptions.retain(|name, _| name == subscription);
+        let kept: Vec<&Subscription> = self.subscriptions.values().collect();
+        self.connectors.retain(|name, _| kept.iter().any(|subscription| subscription.connector == *name));
+        self.transformers
+            .retain(|name, _| kept.iter().any(|subscription| subscription.transformers.contains(name)));
+        let in_connectors = self.connectors.values().map(|connector| &connector.plugin);
+        let in_transformers = self.transformers.values().map(|transformer| &transformer.plugin);
+        let in_use: std::collections::BTreeSet<_> = in_connectors.chain(in_transformers).collect();
+        self.plugins.retain(|name, _| in_use.contains(name));
+        self.alerts = Alerts::default();
+        self.admin = None;
+        self
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -179,6 +198,7 @@ pub struct Subscription {
     pub dead_letter_topic: String,
     pub sla: SlaTable,
     pub bounds: Bounds,
+    pub flood_guard: FloodGuard,
     /// How long a revoked partition or a shutdown waits for what is in flight.
     pub grace: Duration,
 }
@@ -210,6 +230,18 @@ pub struct Bounds {
     pub bytes: usize,
     /// A partition with more than this, of which none settles for 5 s, is paused.
     pub events_per_partition: usize,
+}
+
+/// When a subscription stops giving events up: when it would give up most of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FloodGuard {
+    pub is_on: bool,
+    /// What has ended in so long counts.
+    pub window: Duration,
+    /// Dead letters in the window before it shuts.
+    pub minimum: u32,
+    /// Their share of all deliveries of the window, from 0 to 1.
+    pub share: f64,
 }
 
 /// The SLA of each event type.

@@ -46,6 +46,8 @@
 
 mod once;
 mod plans;
+mod redrive;
+mod replay;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +72,10 @@ use crate::plugin::{PluginError, Runtime};
 use crate::subscription::stages::{Loaded, Stages};
 use crate::telemetry::Telemetry;
 
+pub use self::redrive::{Candidate, DeadLetters, DiscardError};
+pub use self::replay::{ReplayError, replay};
 pub use crate::subscription::SubscriptionError;
+pub use crate::subscription::redrive::{RedriveError, Report as RedriveReport, Request as RedriveRequest};
 pub use crate::subscription::stages::{StagesError, SyncEnd};
 
 /// The subject of `/readyz` that is not ready until the brokers answered.
@@ -102,6 +107,8 @@ pub enum HostError {
     Subscription { subscription: SubscriptionName, source: Box<SubscriptionError> },
     #[error("cannot start a worker thread: {0}")]
     Worker(#[source] std::io::Error),
+    #[error("subscription {subscription}: {source}")]
+    Redrive { subscription: SubscriptionName, source: Box<RedriveError> },
     #[error("subscription {subscription} needs {what}, which the configuration does not have")]
     Missing { subscription: SubscriptionName, what: String },
 }
@@ -118,7 +125,9 @@ impl HostError {
             HostError::Subscription { source, .. } => {
                 matches!(**source, SubscriptionError::Stages(_) | SubscriptionError::Filter(_))
             }
-            HostError::Kafka(_) | HostError::Admin(_) | HostError::Worker(_) => false,
+            HostError::Kafka(_) | HostError::Admin(_) | HostError::Worker(_) | HostError::Redrive { .. } => {
+                false
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! All that touches librdkafka. None of its types leaves this module.
 //!
-//! `consumer` is the thread a subscription has; `producer`, `topics` and `reader` are for dead letters and for setting up;
-//! `embedded` is a broker in this process, for trying out and for tests.
+//! `consumer` is the thread a subscription has; `producer`, `topics`, `reader` and `hold` are for dead letters and for
+//! setting up; `embedded` is a broker in this process, for trying out and for tests.
 
 pub mod client;
 mod commit;
 pub(crate) mod consumer;
 pub mod embedded;
+pub mod hold;
 mod partition;
 pub mod producer;
 pub mod reader;

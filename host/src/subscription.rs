@@ -7,6 +7,7 @@
 //! ```
 //!
 //! Joins the stages; none of them knows another. It lives on one worker thread, so nothing in it is shared or locked.
+//! `redrive` and `replay` do the same for dead letters, on a person's word.
 
 mod carried;
 pub mod filter;
@@ -15,6 +16,8 @@ mod letters;
 mod metadata;
 mod offsets;
 mod partitions;
+pub(crate) mod redrive;
+pub(crate) mod replay;
 pub mod stages;
 mod task;
 mod witness;

@@ -76,6 +76,8 @@ pub struct SubscriptionMetrics {
     pub partitions_paused: Gauge,
     pub consumer_lag: Gauge,
     pub dead_letters: ByLabel<DeadLetterReason, Counter>,
+    /// 1 while the flood guard holds the deliveries back, else 0.
+    pub flood_guard_shut: Gauge,
     pub deadlines_missed: Counter,
     pub commits: ByLabel<CommitResult, Counter>,
     breaker_state: Gauge,
@@ -142,6 +144,7 @@ impl Telemetry {
             partitions_paused: one(&families.partitions_paused, &names),
             consumer_lag: one(&families.consumer_lag, &names),
             dead_letters: each(&families.dead_letters, &names),
+            flood_guard_shut: one(&families.flood_guard_shut, &names),
             deadlines_missed: one(&families.deadlines_missed, &names),
             commits: each(&families.commits, &names),
             breaker_state: one(&families.breaker_state, &names),
@@ -269,7 +272,7 @@ mod tests {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 26);
+        assert_eq!(types.len(), 27);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

@@ -12,9 +12,9 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use url::Url;
 
 use super::{
-    Alerts, Bounds, Breaker, Brokers, Config, ConflictPolicy, Connector, ConnectorName, Egress, Instances,
-    Kafka, Limits, Ordering, Plugin, PluginName, Runtime, Sla, SlaTable, Subscription, SubscriptionName,
-    Transformer,
+    Alerts, Bounds, Breaker, Brokers, Config, ConflictPolicy, Connector, ConnectorName, Egress, FloodGuard,
+    Instances, Kafka, Limits, Ordering, Plugin, PluginName, Runtime, Sla, SlaTable, Subscription,
+    SubscriptionName, Transformer,
 };
 
 /// The prefix of consumer groups.
@@ -141,6 +141,7 @@ impl Subscription {
             dead_letter_topic: format!("liaison.dead-letters.{name}"),
             sla: SlaTable::default(),
             bounds: Bounds::default(),
+            flood_guard: FloodGuard::default(),
             grace: Duration::from_secs(10),
         }
     }
@@ -149,6 +150,12 @@ impl Subscription {
 impl Default for Bounds {
     fn default() -> Self {
         Self { events: 5_000, bytes: 32 << 20, events_per_partition: 2_500 }
+    }
+}
+
+impl Default for FloodGuard {
+    fn default() -> Self {
+        Self { is_on: true, window: Duration::from_secs(60), minimum: 100, share: 0.5 }
     }
 }
 

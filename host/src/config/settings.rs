@@ -15,7 +15,8 @@ use serde::Deserialize;
 
 pub(super) use connectors::{BreakerSettings, ConnectorSettings, CredentialSettings, SecretSettings};
 pub(super) use subscriptions::{
-    BoundsSettings, ConflictSettings, OrderingSetting, PolicySetting, SlaSettings, SubscriptionSettings,
+    BoundsSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, PolicySetting, SlaSettings,
+    SubscriptionSettings,
 };
 pub(super) use values::{BrokersSetting, ByteSize, Count, DurationText, PropertyText, TextOrFalse};
 

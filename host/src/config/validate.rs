@@ -31,6 +31,8 @@ pub(super) struct Checker<'a> {
     pub(super) base: &'a Path,
     /// The environment, which tests replace.
     pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Else nobody looks whether they are there.
+    pub(super) are_secrets_needed: bool,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Mistake>,
 }

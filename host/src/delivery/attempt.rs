@@ -25,6 +25,8 @@ pub(crate) struct Attempt {
     pub(crate) trouble: Option<FailureKind>,
     /// The delivery as it was after its last round.
     pub(crate) delivery: Delivery,
+    /// What was performed, a list a round: what `delivery.rounds` are the replies to.
+    pub(crate) asked: Vec<Vec<Effect>>,
 }
 
 /// Which effect of an attempt one is: both from 0.
@@ -42,22 +44,23 @@ pub(crate) async fn attempt(
     step: impl AsyncFn(Delivery) -> (Delivery, Result<Step, Fault>),
     perform: impl AsyncFn(&Delivery, &HttpRequest, Place) -> Reply,
 ) -> Attempt {
+    let mut asked = Vec::new();
     for _ in 0..limits.steps {
         let result;
         (delivery, result) = step(delivery).await;
         let effects = match result {
             Ok(Step::Perform(effects)) if effects.is_empty() => {
-                return end(delivery, Err(Fault::Nonsense("a step that performs nothing".into())));
+                return end(delivery, asked, Err(Fault::Nonsense("a step that performs nothing".into())));
             }
             Ok(Step::Perform(effects)) if effects.len() > limits.effects => {
-                let (asked, limit) = (effects.len(), limits.effects);
+                let (count, limit) = (effects.len(), limits.effects);
                 let text =
-                    format!("a step that performs {asked} effects, more than {limit} (limits.effects)");
-                return end(delivery, Err(Fault::Nonsense(text)));
+                    format!("a step that performs {count} effects, more than {limit} (limits.effects)");
+                return end(delivery, asked, Err(Fault::Nonsense(text)));
             }
             Ok(Step::Perform(effects)) => effects,
-            Ok(Step::Settle(outcome)) => return end(delivery, Ok(outcome)),
-            Err(fault) => return end(delivery, Err(fault)),
+            Ok(Step::Settle(outcome)) => return end(delivery, asked, Ok(outcome)),
+            Err(fault) => return end(delivery, asked, Err(fault)),
         };
         let round = delivery.rounds.len();
         let one = async |request: &HttpRequest, position| {
@@ -65,9 +68,10 @@ pub(crate) async fn attempt(
         };
         let replies = perform_round(&effects, until, one).await;
         delivery.rounds.push(replies);
+        asked.push(effects);
     }
     let text = format!("no outcome after {} steps (limits.steps)", limits.steps);
-    end(delivery, Err(Fault::Nonsense(text)))
+    end(delivery, asked, Err(Fault::Nonsense(text)))
 }
 
 /// All effects of a step at the same time; replies in their order. `perform` is given each request's place in the step.
@@ -90,9 +94,9 @@ pub(crate) async fn perform_round(
     }
 }
 
-fn end(delivery: Delivery, result: Result<Outcome, Fault>) -> Attempt {
+fn end(delivery: Delivery, asked: Vec<Vec<Effect>>, result: Result<Outcome, Fault>) -> Attempt {
     let trouble = delivery.rounds.last().and_then(|round| round.iter().filter_map(trouble).next());
-    Attempt { result, trouble, delivery }
+    Attempt { result, trouble, delivery, asked }
 }
 
 /// What a reply says of the external system's health. 429 is here too: it is not well, only politer.
@@ -199,6 +203,7 @@ mod tests {
         assert_eq!(attempt.result, Ok(done));
         assert_eq!(asked, ["0.0 /a", "0.1 /b", "1.0 /c"]);
         assert_eq!(attempt.delivery.rounds.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(attempt.asked, [vec![get("/a"), get("/b")], vec![get("/c")]]);
         assert_eq!(attempt.trouble, None);
     }
 

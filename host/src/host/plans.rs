@@ -36,6 +36,8 @@ impl Host {
                 sla: settings.sla.clone(),
                 metrics: self.telemetry.subscription(name, &settings.connector),
                 alerts: alerts.clone(),
+                health: self.health.clone(),
+                mask: stages.mask()?,
             };
             let plan = SubscriptionPlan {
                 settings: settings.clone(),

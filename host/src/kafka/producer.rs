@@ -87,6 +87,8 @@ pub struct Producer {
     /// Replaced after a fatal error. Locked for as long as it takes to clone the pointer.
     inner: Mutex<Arc<Inner>>,
     room: Arc<Notify>,
+    /// Held by what is sent alone.
+    alone: tokio::sync::Mutex<()>,
 }
 
 type Inner = ThreadedProducer<Acknowledgements>;
@@ -101,7 +103,12 @@ impl Producer {
         let room = Arc::new(Notify::new());
         let inner =
             create(&config, &room).map_err(|error| KafkaError::Settings(LibraryError::from(error)))?;
-        Ok(Producer { config, inner: Mutex::new(Arc::new(inner)), room })
+        Ok(Producer {
+            config,
+            inner: Mutex::new(Arc::new(inner)),
+            room,
+            alone: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Writes a record, and resolves to its partition and offset when Kafka has acknowledged it.
@@ -114,6 +121,13 @@ impl Producer {
             self.replace(&inner);
         }
         result
+    }
+
+    /// As [`Producer::send`], one at a time. Kafka refuses a batch as a whole, so what was sent with something too large
+    /// was called too large too: sent like this, it is judged by itself.
+    pub async fn send_alone(&self, record: Outgoing) -> Result<(i32, i64), ProduceError> {
+        let _alone = self.alone.lock().await;
+        self.send(record).await
     }
 
     async fn send_by(&self, inner: &Inner, record: Outgoing) -> Result<(i32, i64), ProduceError> {

@@ -190,7 +190,7 @@ pub(crate) fn record_bytes(record: &Record) -> usize {
     text(&record.key) + text(&record.value) + headers
 }
 
-fn reason_of(outcome: &Outcome) -> Option<String> {
+pub(crate) fn reason_of(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Delivered(_) => None,
         Outcome::Skipped(why) | Outcome::Denied(why) | Outcome::Rejected(why) => Some(why.clone()),

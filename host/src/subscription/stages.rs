@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::mask::Mask;
 use crate::config::{self, SubscriptionName};
 use crate::contract::{Delivery, Fault, HttpRequest, Reply, Reshaped, Step, TimestampMs, Transformed};
 use crate::delivery::attempt::{self, Attempt, Place, attempt};
@@ -47,6 +48,16 @@ pub(crate) struct StagesPlan {
     /// Settings and plugin of each transformer, in order.
     pub(crate) transformers: Vec<(config::TransformerName, config::Transformer, Arc<Plugin>)>,
     pub(crate) telemetry: Telemetry,
+}
+
+impl StagesPlan {
+    /// What strikes the connector's secrets out of texts.
+    pub(crate) fn mask(&self) -> Result<Mask, StagesError> {
+        Mask::of(self.connector.egress.credential.as_ref()).map_err(|error| StagesError::Egress {
+            connector: self.connector_name.clone(),
+            source: error.into(),
+        })
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -190,21 +201,10 @@ impl Stages {
 
     /// Runs what waits for plugin calls to its end, by itself.
     pub(crate) async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        std::future::poll_fn(|context| {
-            loop {
-                if let Poll::Ready(done) = work.as_mut().poll(context) {
-                    return Poll::Ready(done);
-                }
-                if self.poll_calls(context).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await
+        drive(work, |context| self.poll_calls(context)).await
     }
 
-    fn has_transformers(&self) -> bool {
+    pub(crate) fn has_transformers(&self) -> bool {
         !self.transformers.is_empty()
     }
 
@@ -317,6 +317,25 @@ impl Stages {
         }
         Done::Transformed(events.into_iter().map(Rc::unwrap_or_clone).collect())
     }
+}
+
+/// Runs `work` to its end; `poll_calls` drives the plugin calls that it waits for.
+pub(crate) async fn drive<T>(
+    work: impl Future<Output = T>,
+    poll_calls: impl Fn(&mut Context<'_>) -> Poll<()>,
+) -> T {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| {
+        loop {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(done);
+            }
+            if poll_calls(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
 }
 
 fn either(one: Poll<()>, other: Poll<()>) -> Poll<()> {

@@ -22,6 +22,7 @@ use crate::config;
 use crate::dead_letter::DeadLetter;
 use crate::delivery::breaker::{Breaker, Permit};
 use crate::delivery::deadline::Deadline;
+use crate::delivery::flood::FloodGuard;
 use crate::event::{DecodeRules, Event, Record};
 use crate::kafka::consumer::{Batch, Command, Partition, Position};
 use crate::telemetry::Settlement;
@@ -59,6 +60,7 @@ pub(super) struct Task {
     partitions: Partitions,
     lanes: Lanes<Box<Carried>>,
     breaker: Breaker,
+    flood: FloodGuard,
     commands: SyncSender<Command>,
     next_sequence: u64,
     in_flight: usize,
@@ -108,6 +110,7 @@ impl Task {
             partitions: Partitions::default(),
             lanes: Lanes::default(),
             breaker: Breaker::new(connector.breaker),
+            flood: FloodGuard::new(settings.flood_guard),
             commands,
             next_sequence: 0,
             in_flight: 0,
@@ -188,11 +191,17 @@ impl Task {
         if self.is_stopping || self.in_flight >= self.concurrency {
             return None;
         }
-        let (lane, sequence) = if self.breaker.open_for(now).is_some() {
-            self.lanes.next_but(|sequence| self.breaker.has_failed_as_probe(sequence))?
+        let is_held = self.breaker.open_for(now).is_some() || self.flood.shut_for(now).is_some();
+        let (lane, sequence) = if is_held {
+            let (breaker, flood) = (&self.breaker, &self.flood);
+            self.lanes.next_but(|sequence| breaker.has_failed_as_probe(sequence) || flood.avoids(sequence))?
         } else {
             self.lanes.next()?
         };
+        if let Some(until) = self.flood.waits_until(sequence, now) {
+            self.held_until = Some(until);
+            return None;
+        }
         let is_probe = match self.breaker.may_start(sequence, now) {
             Permit::Yes => false,
             Permit::Probe => true,

@@ -7,9 +7,12 @@ use std::time::Duration;
 use super::carried::{Carried, unix_ms};
 use super::lanes::Lanes;
 use super::partitions::Partitions;
+use crate::admin::Health;
 use crate::alert::{Alert, AlertKind, AlertSender};
+use crate::config::mask::Mask;
 use crate::config::{self, ConnectorName, SubscriptionName};
-use crate::contract::TimestampMs;
+use crate::contract::{Fault, Outcome, TimestampMs};
+use crate::dead_letter::recording::{Recorded, Recording, strike_result};
 use crate::dead_letter::{Attempts, Blamed, DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::{self, Change, State};
@@ -30,6 +33,9 @@ pub(crate) struct Witness {
     pub(crate) sla: config::SlaTable,
     pub(crate) metrics: SubscriptionMetrics,
     pub(crate) alerts: AlertSender,
+    pub(crate) health: Health,
+    /// The connector's secrets, which nothing that is written down may hold.
+    pub(crate) mask: Mask,
 }
 
 impl Witness {
@@ -46,13 +52,14 @@ impl Witness {
         letter
     }
 
-    /// A delivery that is given up, with all that happened to it.
+    /// A delivery that is given up, with all that happened to it. `last` is the connector's last attempt.
     pub(crate) fn dead_letter(
         &self,
         carried: &Carried,
         stage: Stage,
         reason: Reason,
         message: String,
+        last: Option<&Attempt>,
     ) -> DeadLetter {
         let mut letter = self.letter(carried.record.clone(), stage, reason, message);
         identify(&mut letter, &carried.event);
@@ -64,11 +71,23 @@ impl Witness {
         letter.attempts = carried.evidence.clone();
         letter.first_seen_at = carried.first_seen_at;
         letter.deadline = carried.deadline.map(|deadline| deadline.at());
+        letter.recording = last.map(|attempt| self.recorded(attempt, &carried.event));
         self.dead_lettered(&letter, self.sla.of(&carried.event.kind).alert);
         letter
     }
 
-    fn letter(&self, record: Record, stage: Stage, reason: Reason, message: String) -> DeadLetter {
+    /// Strikes the connector's secrets out of what its plugin said: a reply may have echoed them.
+    pub(crate) fn strike(&self, result: &mut Result<Outcome, Fault>) {
+        strike_result(result, &self.mask);
+    }
+
+    /// An attempt as JSON. `original` is the event before the transformers.
+    pub(crate) fn recorded(&self, attempt: &Attempt, original: &Event) -> bytes::Bytes {
+        let Attempt { delivery, asked, result, .. } = attempt;
+        Recorded::of(Recording::of(delivery, asked, result, original, &self.mask))
+    }
+
+    pub(crate) fn letter(&self, record: Record, stage: Stage, reason: Reason, message: String) -> DeadLetter {
         let now = unix_ms();
         DeadLetter {
             record,
@@ -89,6 +108,9 @@ impl Witness {
             dead_lettered_at: now,
             deadline: None,
             traceparent: None,
+            redrives: 0,
+            recording: None,
+            is_pointer: false,
         }
     }
 
@@ -140,6 +162,29 @@ impl Witness {
                 self.raise(AlertKind::BreakerClosed, message, None);
             }
         }
+    }
+
+    /// The flood guard has shut: so many of so many deliveries would have been given up, the last with this message.
+    pub(crate) fn flood_began(&self, (given_up, all): (u32, u32), message: &str) {
+        self.metrics.flood_guard_shut.set(1);
+        let text = format!(
+            "{given_up} of the last {all} deliveries of {} would be dead letters, so it waits: none is given up, and one \
+             event is tried now and then; mend what is wrong, or set `flood-guard.enabled = false` to let them go (the \
+             last: {message})",
+            self.subscription
+        );
+        self.health.set_not_ready(&self.flood_subject(), text.clone());
+        self.raise(AlertKind::FloodBegan, text, None);
+    }
+
+    pub(crate) fn flood_ended(&self) {
+        self.metrics.flood_guard_shut.set(0);
+        self.health.set_ready(&self.flood_subject());
+        self.raise(AlertKind::FloodEnded, format!("deliveries of {} go on", self.subscription), None);
+    }
+
+    fn flood_subject(&self) -> String {
+        format!("deliveries of {}", self.subscription)
     }
 
     pub(crate) fn settled(&self, carried: &mut Carried, settlement: Settlement) {
@@ -218,7 +263,7 @@ fn label(reason: Reason) -> DeadLetterReason {
     }
 }
 
-fn identify(letter: &mut DeadLetter, event: &Event) {
+pub(crate) fn identify(letter: &mut DeadLetter, event: &Event) {
     letter.event_id = Some(event.id.clone());
     letter.event_type = Some(event.kind.clone());
     letter.traceparent = event.traceparent().map(str::to_owned);

@@ -44,6 +44,7 @@ pub(super) struct Families {
     pub(super) partitions_paused: Gauges,
     pub(super) consumer_lag: Gauges,
     pub(super) dead_letters: Counters,
+    pub(super) flood_guard_shut: Gauges,
     pub(super) deadlines_missed: Counters,
     pub(super) commits: Counters,
     pub(super) plugin_calls: Counters,
@@ -110,6 +111,11 @@ impl Families {
                 "Records between the committed offsets and the ends of the partitions",
             ),
             dead_letters: counters(registry, "dead_letters", "Events that were given up on, by why"),
+            flood_guard_shut: gauges(
+                registry,
+                "flood_guard_shut",
+                "1 while deliveries wait because most of them would be given up on, else 0",
+            ),
             deadlines_missed: counters(
                 registry,
                 "deadlines_missed",

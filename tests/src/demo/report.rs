@@ -10,7 +10,9 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, LineStyle, Table};
 use hdrhistogram::Histogram;
 use liaison::config::SubscriptionName;
-use liaison::dead_letter::store::{self, Listing, Summary};
+use liaison::dead_letter::listing::{self, Listing, Summary};
+use liaison::dead_letter::selection::Selection;
+use liaison::dead_letter::store::Store;
 
 use super::alerts::Heard;
 use super::check::{Became, arrivals, differences};
@@ -46,7 +48,11 @@ pub(super) async fn accounts(stage: &Stage) -> anyhow::Result<Vec<Account>> {
         let topic = stage.config.subscriptions.get(&name).map(|settings| settings.dead_letter_topic.clone());
         let topic = topic.context("the demo's configuration has all its subscriptions")?;
         let (kafka, bootstrap) = (stage.config.kafka.clone(), stage.broker.bootstrap().to_owned());
-        let read = move || store::list(&kafka, &bootstrap, &name, &topic, READ);
+        let read = move || {
+            let (settings, bootstrap, subscription) = (&kafka, bootstrap.as_str(), &name);
+            let store = Store { settings, bootstrap, subscription, topic: &topic, limit: READ };
+            listing::list(&store, &Selection::default())
+        };
         let letters = tokio::task::spawn_blocking(read).await??;
         let ledger = stage.systems.of(subscriber).ledger();
         accounts.push(Account { subscriber, ledger, letters, levels });

@@ -24,9 +24,17 @@ pub struct GroupOffset {
 impl Kafka {
     /// Creates a topic. Fails if it exists.
     pub fn create_topic(&self, name: &str, partitions: u32) -> anyhow::Result<()> {
+        self.create_topic_with(name, partitions, &[])
+    }
+
+    /// The same with settings of its own, such as `max.message.bytes=10000`.
+    pub fn create_topic_with(&self, name: &str, partitions: u32, settings: &[&str]) -> anyhow::Result<()> {
         let (bootstrap, partitions) = (self.bootstrap(), partitions.to_string());
-        let arguments =
-            ["--create", "--topic", name, "--partitions", &partitions, "--bootstrap-server", &bootstrap];
+        let mut arguments =
+            vec!["--create", "--topic", name, "--partitions", &partitions, "--bootstrap-server", &bootstrap];
+        for setting in settings {
+            arguments.extend(["--config", setting]);
+        }
         self.run(TOPICS, &arguments).map(drop)
     }
 

@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use sha2::Digest as _;
 
-use super::{Checked, Config, ConfigErrors, read};
-use crate::config::{Brokers, ConflictPolicy, Credential, Instances, Ordering, SecretRef};
+use super::{Checked, Config, ConfigErrors, read, read_with};
+use crate::config::{
+    Brokers, ConflictPolicy, ConnectorName, Credential, Instances, Ordering, SecretRef, SubscriptionName,
+};
 
 /// This crate's folder: its `Cargo.toml` serves as a plugin, a secret and a certificate that hold something.
 fn base() -> &'static Path {
@@ -218,6 +220,10 @@ fn each_mistake_of_a_subscription_is_named() {
         ("sla = { deadline = \"1s\" }", "line 14, column 9: subscriptions.s.sla.deadline: `deadline` is 1s and one attempt may take 10s"),
         ("sla = { max-atempts = 3 }", "line 14, column 9: subscriptions.s.sla.max-atempts: unknown key; did you mean `max-attempts`?"),
         ("bounds = { events = 0 }", "line 14, column 21: subscriptions.s.bounds.events: invalid value: integer `0`"),
+        ("flood-guard = { share = 0.0 }", "line 14, column 17: subscriptions.s.flood-guard.share: `0` is no share; write more than 0 and at most 1"),
+        ("flood-guard = { share = 1.5 }", "subscriptions.s.flood-guard.share: `1.5` is no share"),
+        ("flood-guard = { window = \"0s\" }", "subscriptions.s.flood-guard.window: must be longer than nothing"),
+        ("flood-guard = { minimum = 0 }", "subscriptions.s.flood-guard.minimum: invalid value: integer `0`"),
         ("grace = \"10\"", "subscriptions.s.grace: invalid value: string \"10\", expected a duration"),
     ];
     for (line, said) in added {
@@ -226,6 +232,24 @@ fn each_mistake_of_a_subscription_is_named() {
         let mistake = only_mistake(&text);
         assert_says(&mistake, said);
     }
+}
+
+#[test]
+fn who_needs_no_secret_is_not_asked_for_one() {
+    let secrets = "[connectors.c]\nplugin = \"rest\"\nendpoint = \"https://c\"\ncredential = { bearer = { env = \"UNSET\" } }\n\
+                   [alerts.webhook]\nurl = \"https://a\"\nsecret = { file = \"none\" }\n";
+    let text = format!("{GOOD}{secrets}");
+    assert_eq!(check(&text).expect_err("both are missing").len(), 2);
+    let config = read_with(&text, base(), &|_| None, false).unwrap().config;
+    let credential = &config.connectors[&ConnectorName::new("c")].egress.credential;
+    assert_eq!(*credential, Some(Credential::Bearer(SecretRef::Env("UNSET".to_owned()))));
+    assert!(config.alerts.webhook.is_some());
+    let only = config.only(&SubscriptionName::new("calendar"));
+    assert_eq!(only.connectors.len(), 1, "what the subscription does not use is gone, with its secrets");
+    assert!(only.alerts.webhook.is_none());
+    // Other mistakes are still named.
+    let wrong = text.replacen("kafka-1:9092", "kafka-1", 1);
+    assert_eq!(read_with(&wrong, base(), &|_| None, false).expect_err("a broker without a port").len(), 1);
 }
 
 #[test]

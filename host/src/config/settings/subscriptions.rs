@@ -39,6 +39,9 @@ pub(in crate::config) struct SubscriptionSettings {
     /// What may be held in memory: events that are read and not settled.
     #[serde(default)]
     pub(in crate::config) bounds: BoundsSettings,
+    /// When it pauses and alerts instead of making more dead letters.
+    #[serde(default)]
+    pub(in crate::config) flood_guard: FloodGuardSettings,
     /// How long a revoked partition or a shutdown waits for what is in flight.
     pub(in crate::config) grace: Option<DurationText>,
 }
@@ -110,4 +113,19 @@ pub(in crate::config) struct BoundsSettings {
     pub(in crate::config) bytes: Option<ByteSize>,
     /// A partition with more than this, of which none settles for 5 s, is paused.
     pub(in crate::config) events_per_partition: Option<Count<1>>,
+}
+
+/// When a subscription pauses and alerts instead of making more dead letters: when most of its deliveries would be ones.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct FloodGuardSettings {
+    /// Whether it is there at all.
+    pub(in crate::config) enabled: Option<bool>,
+    /// Deliveries that ended in so long count. It is also the wait before it is probed with one event.
+    pub(in crate::config) window: Option<DurationText>,
+    /// Dead letters in the window, at least.
+    pub(in crate::config) minimum: Option<Count<1>>,
+    /// Their share of all deliveries in the window, at least: more than 0, at most 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(in crate::config) share: Option<f64>,
 }

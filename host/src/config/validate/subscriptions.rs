@@ -8,10 +8,12 @@ use super::sla::Tables;
 use super::{Checker, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    BoundsSettings, ConflictSettings, OrderingSetting, PolicySetting, SubscriptionSettings,
+    BoundsSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, PolicySetting,
+    SubscriptionSettings,
 };
 use crate::config::{
-    Bounds, ConflictPolicy, ConnectorName, Ordering, Subscription, SubscriptionName, TransformerName,
+    Bounds, ConflictPolicy, ConnectorName, FloodGuard, Ordering, Subscription, SubscriptionName,
+    TransformerName,
 };
 
 pub(super) fn subscriptions(
@@ -67,6 +69,7 @@ fn subscription(
     set(&mut subscription.dead_letter_topic, settings.dead_letter_topic);
     subscription.sla = tables.of(&path.key("sla"), &settings.sla, checker);
     bounds(&settings.bounds, &mut subscription.bounds);
+    flood_guard(&path.key("flood-guard"), &settings.flood_guard, &mut subscription.flood_guard, checker);
     set(&mut subscription.grace, settings.grace);
     subscription
 }
@@ -192,6 +195,23 @@ fn bounds(settings: &BoundsSettings, bounds: &mut Bounds) {
     set(&mut bounds.events, settings.events);
     set(&mut bounds.bytes, settings.bytes);
     set(&mut bounds.events_per_partition, settings.events_per_partition);
+}
+
+fn flood_guard(
+    path: &KeyPath,
+    settings: &FloodGuardSettings,
+    guard: &mut FloodGuard,
+    checker: &mut Checker<'_>,
+) {
+    checker.not_zero(&path.key("window"), settings.window);
+    if let Some(share) = settings.share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
+        checker
+            .mistake(&path.key("share"), format!("`{share}` is no share; write more than 0 and at most 1"));
+    }
+    set(&mut guard.is_on, settings.enabled);
+    set(&mut guard.window, settings.window);
+    set(&mut guard.minimum, settings.minimum);
+    set(&mut guard.share, settings.share);
 }
 
 /// Two subscriptions in one group would each get half of the events.

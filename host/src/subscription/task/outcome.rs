@@ -7,7 +7,9 @@ use tokio::time::Instant;
 use super::{Letter, Settles, Task};
 use crate::contract::{Fault, Outcome};
 use crate::dead_letter::{DeadLetter, Reason, Stage};
+use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::{Change, Failure, FailureKind};
+use crate::delivery::flood::Verdict;
 use crate::delivery::next::{self, Next};
 use crate::subscription::lanes::LaneId;
 use crate::subscription::stages::Done;
@@ -33,11 +35,11 @@ impl Task {
             }
             Done::TransformRejected { by, why } => {
                 carried.stopped_by = Some(by);
-                self.give_up(lane, Stage::Transform, Reason::TransformRejected, why)
+                self.give_up(lane, Stage::Transform, Reason::TransformRejected, why, None)
             }
             Done::TransformFault { by, fault } => {
                 carried.stopped_by = Some(by);
-                self.after(lane, Err(fault), Stage::Transform, now)
+                self.after(lane, &Err(fault), None, now)
             }
             Done::NotUsable(why) => {
                 tracing::debug!(why, "the check says that the external system is not usable");
@@ -45,7 +47,8 @@ impl Task {
                 self.breaker.probe_check_failed(now, jitter);
                 self.go_on(lane);
             }
-            Done::Attempted { attempt, idempotency_key } => {
+            Done::Attempted { mut attempt, idempotency_key } => {
+                self.witness.strike(&mut attempt.result);
                 carried.idempotency_key = Some(idempotency_key);
                 let began = carried.began;
                 self.witness.attempted(&attempt, now.saturating_duration_since(began));
@@ -58,7 +61,7 @@ impl Task {
                 let failure = failure.map(|kind| Failure { event: sequence, kind, retry_after, began });
                 carried.attempted(&attempt.result, failure.is_some(), now);
                 self.tell_breaker(sequence, &attempt.result, failure.as_ref(), was_probe, now);
-                self.after(lane, attempt.result, Stage::Deliver, now);
+                self.after(lane, &attempt.result, Some(&attempt), now);
             }
         }
     }
@@ -121,12 +124,19 @@ impl Task {
         }
     }
 
-    /// Does what the rules say follows.
-    fn after(&mut self, lane: LaneId, result: Result<Outcome, Fault>, stage: Stage, now: Instant) {
+    /// Does what the rules say follows; without an attempt, it is a transformer that failed.
+    fn after(
+        &mut self,
+        lane: LaneId,
+        result: &Result<Outcome, Fault>,
+        attempt: Option<&Attempt>,
+        now: Instant,
+    ) {
         let jitter = self.random.f64();
         let Some(carried) = self.lanes.head(lane) else { return };
+        let stage = if attempt.is_some() { Stage::Deliver } else { Stage::Transform };
         if stage == Stage::Transform {
-            carried.attempted(&result, false, now);
+            carried.attempted(result, false, now);
         }
         if matches!(result, Ok(Outcome::Denied(_))) {
             carried.denied(self.breaker.last_success(), now);
@@ -139,7 +149,7 @@ impl Task {
         let history = carried.history(is_conflict);
         let policy = &self.settings.conflict;
         let (sequence, first_failure_at) = (carried.sequence, carried.first_failure_at());
-        match next::next(&result, event.data.as_deref(), &history, sla, policy, now, jitter) {
+        match next::next(result, event.data.as_deref(), &history, sla, policy, now, jitter) {
             Next::Delivered => self.part_done(lane, Settlement::Delivered),
             Next::Superseded(why) => {
                 tracing::info!(event = event.id, why, "superseded by what the external system holds");
@@ -169,7 +179,7 @@ impl Task {
             Next::DeadLetter { reason: Reason::GaveUp, .. } if self.breaker.open_for(now).is_some() => {
                 self.wait(lane, now);
             }
-            Next::DeadLetter { reason, message } => self.give_up(lane, stage, reason, message),
+            Next::DeadLetter { reason, message } => self.give_up(lane, stage, reason, message, attempt),
         }
     }
 
@@ -205,10 +215,28 @@ impl Task {
         may
     }
 
-    fn give_up(&mut self, lane: LaneId, stage: Stage, reason: Reason, message: String) {
+    /// Makes a dead letter of it, unless most would be ones: then it waits with the others.
+    fn give_up(
+        &mut self,
+        lane: LaneId,
+        stage: Stage,
+        reason: Reason,
+        message: String,
+        last: Option<&Attempt>,
+    ) {
         let Some(carried) = self.lanes.head(lane) else { return };
-        let letter = self.witness.dead_letter(carried, stage, reason, message);
-        self.dead_letter(letter, Settles::Lane(lane));
+        match self.flood.would_give_up(carried.sequence, Instant::now()) {
+            Verdict::GiveUp => {
+                let letter = self.witness.dead_letter(carried, stage, reason, message, last);
+                self.dead_letter(letter, Settles::Lane(lane));
+            }
+            Verdict::Hold { is_new } => {
+                if is_new {
+                    self.witness.flood_began(self.flood.counts(), &message);
+                }
+                self.go_on(lane);
+            }
+        }
     }
 
     pub(super) fn dead_letter(&mut self, letter: DeadLetter, settles: Settles) {
@@ -236,6 +264,10 @@ impl Task {
     fn settle(&mut self, lane: LaneId, settlement: Settlement) {
         let Some(mut carried) = self.lanes.finish(lane) else { return };
         self.partitions.settle(carried.partition, carried.record.origin.offset, carried.bytes());
+        let is_delivered = matches!(settlement, Settlement::Delivered | Settlement::Superseded);
+        if is_delivered && self.flood.delivered(carried.sequence, Instant::now()) {
+            self.witness.flood_ended();
+        }
         self.witness.settled(&mut carried, settlement);
     }
 }

@@ -145,7 +145,8 @@ impl Task {
 
     /// Pauses what is stuck for long: all while the breaker is open, and a partition that is full by itself.
     fn pause(&mut self, now: Instant) {
-        let is_down = self.breaker.open_for(now).is_some_and(|time| time >= self.pause_after);
+        let held_for = self.breaker.open_for(now).max(self.flood.shut_for(now));
+        let is_down = held_for.is_some_and(|time| time >= self.pause_after);
         // With nothing left to probe with, records must come.
         let all = is_down && self.lanes.len() > 0;
         let (pause, resume) = self.partitions.pauses(all, self.settings.bounds.events_per_partition, now);
