@@ -1,22 +1,39 @@
-//! Tells people: every alert is logged, and posted to a webhook if one is configured.
+//! Tells people: every cause once while it lasts, in the log, to a webhook and by e-mail.
 //!
-//! In come alerts from anywhere in the host, through a sender that never waits; out go log lines at once and signed
-//! requests from a task behind a bounded queue. An alert that cannot be posted is lost but for its log line: nothing in
-//! the host depends on one. What is worth an alert is decided elsewhere.
+//! In come alerts from anywhere in the host, through a sender that never waits. One task finds out what is news
+//! (`causes`) and logs it; each receiver has a task and a bounded outbox of its own, so that one that fails delays
+//! nobody else. What a receiver does not take in the end is lost but for the log: nothing in the host depends on an
+//! alert. What is worth one is decided elsewhere.
+//!
+//! ```text
+//! raise, over ─▶ causes ─▶ log
+//!                       ├▶ outbox ─▶ webhook
+//!                       └▶ outbox ─▶ e-mail, one for each address
+//! ```
 
+mod causes;
+mod email;
+mod outbox;
+mod receiver;
 mod webhook;
+mod words;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::future::{join, join_all};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use self::causes::{Causes, News, Notice, Now, State};
+use self::receiver::Receiver;
 use crate::config::secret::SecretError;
 use crate::config::{self, ConnectorName, SubscriptionName};
 use crate::contract::TimestampMs;
-use crate::telemetry::AlertMetrics;
+use crate::telemetry::{AlertMetrics, AlertReceiver};
 
-/// Alerts that wait for the webhook at most.
+pub use self::words::AlertKind;
+
+/// Signals on their way to the task, and notices on their way to one receiver.
 const QUEUE: usize = 1000;
 
 /// One thing that people should know.
@@ -25,32 +42,19 @@ pub struct Alert {
     pub kind: AlertKind,
     pub subscription: Option<SubscriptionName>,
     pub connector: Option<ConnectorName>,
-    /// What happened and what to do, for a person.
+    /// Which of several causes of this kind that the subscription can have at the same time, such as an event type of
+    /// the SLA. Few values: never what comes from an event.
+    pub about: Option<String>,
+    /// What happened, for a person.
     pub message: String,
     pub event_id: Option<String>,
     pub at_ms: TimestampMs,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AlertKind {
-    /// An event was given up.
-    DeadLetter,
-    /// An event missed its deadline.
-    DeadlineMissed,
-    /// An external system refuses our credentials: the subscription is paused.
-    Denied,
-    /// A connector counts as down.
-    BreakerOpened,
-    /// It is up again.
-    BreakerClosed,
-    /// Kafka does not take a dead letter: offsets are held.
-    ProduceFailing,
-}
-
 /// Why alerts cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum AlertError {
-    #[error("the secret of the alert webhook: {0}")]
+    #[error("a secret of [alerts]: {0}")]
     Secret(#[from] SecretError),
     #[error("the secret of the alert webhook is not `whsec_` and base64, as Standard Webhooks wants it")]
     NotASecret,
@@ -60,180 +64,155 @@ pub enum AlertError {
     Tls(#[from] rustls::Error),
     #[error("the client of the alert webhook cannot be set up: {0}")]
     Client(#[from] reqwest::Error),
+    #[error("`{address}` in [alerts.email] is no e-mail address: {source}")]
+    Address { address: String, source: lettre::address::AddressError },
+    #[error("TLS for the mail server of [alerts.email] cannot be set up: {0}")]
+    MailTls(#[source] lettre::transport::smtp::Error),
 }
 
 /// Raises alerts. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AlertSender {
-    /// `None` without a webhook.
-    queue: Option<mpsc::Sender<Alert>>,
-    lost: Arc<AtomicU64>,
+    signals: mpsc::Sender<Signal>,
     metrics: AlertMetrics,
-    /// Held by every sender, so that the task knows when the last is gone.
-    _open: mpsc::Sender<std::convert::Infallible>,
 }
 
-/// Sets up alerts: the sender, and the task that posts what it raises.
+#[derive(Debug)]
+enum Signal {
+    Raised(Alert),
+    Over(Alert),
+}
+
+/// Sets up alerts: the sender, and the task that tells what it raises.
 ///
-/// The task ends when all senders are gone and what they raised is posted or given up, at worst about a minute an
-/// alert: who shuts down drops it when there is no more time.
+/// The task ends when all senders are gone and what they raised is told or given up, at worst after an hour: who shuts
+/// down drops it when there is no more time.
 pub fn alerts(
     settings: &config::Alerts,
     metrics: AlertMetrics,
 ) -> Result<(AlertSender, impl Future<Output = ()> + Send + use<>), AlertError> {
-    let poster = settings.webhook.as_ref().map(webhook::Poster::new).transpose()?;
-    let (queue, mut raised) = mpsc::channel(QUEUE);
-    let (open, mut closed) = mpsc::channel(1);
-    let queue = poster.is_some().then_some(queue);
-    let sender = AlertSender { queue, lost: Arc::default(), metrics: metrics.clone(), _open: open };
+    let (mut outlets, mut tasks) = (Vec::new(), Vec::new());
+    for receiver in Receiver::all(settings)? {
+        let (outlet, notices) = mpsc::channel(QUEUE);
+        outlets.push((receiver.kind(), outlet));
+        tasks.push(receiver::run(receiver, notices, metrics.clone()));
+    }
+    let (signals, raised) = mpsc::channel(QUEUE);
+    let causes = Causes::new(settings.reminder, settings.quiet);
+    let teller = Teller { causes, outlets, metrics: metrics.clone() };
     let task = async move {
-        if let Some(poster) = poster {
-            while let Some(alert) = raised.recv().await {
-                if poster.post(&alert).await.is_err() {
-                    metrics.failed.inc();
-                }
-            }
-        }
-        // Nothing ever comes: this waits for the last sender to go.
-        closed.recv().await;
+        join(teller.run(raised), join_all(tasks)).await;
     };
-    Ok((sender, task))
+    Ok((AlertSender { signals, metrics }, task))
 }
 
 impl AlertSender {
-    /// Logs the alert, and hands it to the webhook's task if there is room. Never waits.
+    /// Something happened, or holds. Told at once if it is news, else with the next reminder. Never waits.
     pub fn raise(&self, alert: Alert) {
-        alert.log();
         self.metrics.raised.inc();
-        let Some(queue) = &self.queue else { return };
-        match queue.try_send(alert) {
+        self.send(Signal::Raised(alert));
+    }
+
+    /// What was raised with this kind, subscription and `about` is over; nothing happens if it was not, or is already.
+    /// Never waits.
+    pub fn over(&self, alert: Alert) {
+        self.send(Signal::Over(alert));
+    }
+
+    fn send(&self, signal: Signal) {
+        match self.signals.try_send(signal) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.metrics.failed.inc();
-                if self.lost.fetch_add(1, Ordering::Relaxed) == 0 {
-                    tracing::error!(queue = QUEUE, "the alert webhook is too slow: alerts are only logged");
+            Err(mpsc::error::TrySendError::Full(Signal::Raised(alert) | Signal::Over(alert))) => {
+                self.metrics.failed[AlertReceiver::Log].inc();
+                tracing::error!(queue = QUEUE, "alerts come too fast, one was dropped: {}", alert.message);
+            }
+            Err(mpsc::error::TrySendError::Closed(Signal::Raised(alert) | Signal::Over(alert))) => {
+                tracing::warn!("an alert while the host shuts down: {}", alert.message);
+            }
+        }
+    }
+}
+
+/// Finds out what is news, and hands it to everyone who is told.
+struct Teller {
+    causes: Causes,
+    outlets: Vec<(AlertReceiver, mpsc::Sender<Arc<Notice>>)>,
+    metrics: AlertMetrics,
+}
+
+impl Teller {
+    async fn run(mut self, mut signals: mpsc::Receiver<Signal>) {
+        loop {
+            let due = self.causes.next_due();
+            let is_due = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                signal = signals.recv() => match signal {
+                    Some(signal) => self.hear(signal),
+                    None => return,
+                },
+                () = is_due => {
+                    let due = self.causes.due(now());
+                    due.into_iter().for_each(|notice| self.tell(notice));
                 }
             }
-            // The host is shutting down: the log has it.
-            Err(mpsc::error::TrySendError::Closed(_)) => {}
         }
     }
 
-    /// Alerts that did not fit the queue and were only logged.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-}
-
-impl AlertKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            AlertKind::DeadLetter => "dead-letter",
-            AlertKind::DeadlineMissed => "deadline-missed",
-            AlertKind::Denied => "denied",
-            AlertKind::BreakerOpened => "breaker-opened",
-            AlertKind::BreakerClosed => "breaker-closed",
-            AlertKind::ProduceFailing => "produce-failing",
+    fn hear(&mut self, signal: Signal) {
+        let news = match signal {
+            Signal::Raised(alert) => self.causes.raised(alert, now()),
+            Signal::Over(alert) => self.causes.over(alert, now()),
+        };
+        match news {
+            News::Tell(notice) => self.tell(*notice),
+            News::Known => {}
+            News::NoRoom(alert) => {
+                self.metrics.failed[AlertReceiver::Log].inc();
+                tracing::error!("too many causes of alerts at once, one is only logged: {}", alert.message);
+            }
         }
     }
 
-    /// Does nothing go on before a person acts?
-    fn needs_a_person(self) -> bool {
-        match self {
-            AlertKind::Denied | AlertKind::ProduceFailing => true,
-            AlertKind::DeadLetter
-            | AlertKind::DeadlineMissed
-            | AlertKind::BreakerOpened
-            | AlertKind::BreakerClosed => false,
+    fn tell(&self, notice: Notice) {
+        notice.log();
+        let notice = Arc::new(notice);
+        for (kind, outlet) in &self.outlets {
+            // Its task takes what comes at once, so this is full only when the process is starved.
+            if outlet.try_send(notice.clone()).is_err() {
+                receiver::dropped(*kind, &notice, &self.metrics);
+            }
         }
     }
 }
 
-impl Alert {
+fn now() -> Now {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Now { at: Instant::now(), ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX) }
+}
+
+impl Notice {
     fn log(&self) {
-        let alert = self.kind.name();
-        let subscription = self.subscription.as_ref().map(SubscriptionName::as_str);
-        let connector = self.connector.as_ref().map(ConnectorName::as_str);
-        let event_id = self.event_id.as_deref();
-        if self.kind.needs_a_person() {
-            tracing::error!(alert, subscription, connector, event_id, "{}", self.message);
-        } else {
-            tracing::warn!(alert, subscription, connector, event_id, "{}", self.message);
+        let Notice { state, alert, count, .. } = self;
+        let (state, kind) = (state.name(), alert.kind.name());
+        let subscription = alert.subscription.as_ref().map(SubscriptionName::as_str);
+        let connector = alert.connector.as_ref().map(ConnectorName::as_str);
+        let event_id = alert.event_id.as_deref();
+        let message = &alert.message;
+        match self.state {
+            State::Raised | State::Reminder if alert.kind.needs_a_person() => {
+                tracing::error!(alert = kind, state, count, subscription, connector, event_id, "{message}");
+            }
+            State::Raised | State::Reminder | State::Recovered => {
+                tracing::warn!(alert = kind, state, count, subscription, connector, event_id, "{message}");
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    pub(super) fn alert(message: &str) -> Alert {
-        Alert {
-            kind: AlertKind::DeadLetter,
-            subscription: Some(SubscriptionName::new("calendar")),
-            connector: Some(ConnectorName::new("training-calendar")),
-            message: message.to_owned(),
-            event_id: Some("e-1".to_owned()),
-            at_ms: 1_700_000_000_123,
-        }
-    }
-
-    pub(super) fn webhook(
-        address: std::net::SocketAddr,
-        secret: &str,
-    ) -> (config::Alerts, std::path::PathBuf) {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("liaison-alert-{}-{number}", std::process::id()));
-        std::fs::write(&path, secret).unwrap();
-        let url = format!("http://{address}/alerts").parse().unwrap();
-        let secret = config::SecretRef::File(path.clone());
-        (config::Alerts { webhook: Some(config::Webhook { url, secret }) }, path)
-    }
-
-    #[tokio::test]
-    async fn without_a_webhook_the_task_ends_with_the_last_sender() {
-        let (sender, task) = alerts(&config::Alerts::default(), AlertMetrics::default()).unwrap();
-        let mut task = std::pin::pin!(task);
-        for _ in 0..2 * QUEUE {
-            sender.raise(alert("x"));
-        }
-        let other = sender.clone();
-        drop(sender);
-        let pending =
-            std::future::poll_fn(|context| std::task::Poll::Ready(task.as_mut().poll(context))).await;
-        assert!(pending.is_pending());
-        assert_eq!(other.lost(), 0);
-        drop(other);
-        task.await;
-    }
-
-    #[tokio::test]
-    async fn raising_never_waits_and_what_does_not_fit_is_counted() {
-        let unused = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-        let (settings, path) = webhook(unused, "whsec_c2VjcmV0");
-        let metrics = AlertMetrics::default();
-        let (sender, task) = alerts(&settings, metrics.clone()).unwrap();
-        std::fs::remove_file(path).unwrap();
-        for _ in 0..QUEUE + 3 {
-            sender.raise(alert("x"));
-        }
-        assert_eq!(sender.lost(), 3);
-        drop(task);
-        sender.raise(alert("after the end"));
-        assert_eq!(sender.lost(), 3);
-        assert_eq!((metrics.raised.get(), metrics.failed.get()), (QUEUE as u64 + 4, 3));
-    }
-
-    #[test]
-    fn a_secret_that_cannot_sign_is_refused_at_the_start() {
-        let unused = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-        for wrong in ["c2VjcmV0", "whsec_", "whsec_not base64"] {
-            let (settings, path) = webhook(unused, wrong);
-            let error = alerts(&settings, AlertMetrics::default()).map(|_| ()).unwrap_err();
-            std::fs::remove_file(path).unwrap();
-            assert!(matches!(error, AlertError::NotASecret), "{wrong}: {error}");
-            assert!(!error.to_string().contains("c2VjcmV0"), "{error}");
-        }
-    }
-}
+mod tests;

@@ -63,7 +63,7 @@ enum Command {
     Sync(sync::Sync),
     /// Write events to a Kafka topic
     Emit(emit::Emit),
-    /// Show events that were given up
+    /// Show events that were given up, replay them, send them again or discard them
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
     /// Print the JSON Schema of the configuration file
@@ -167,6 +167,12 @@ mod tests {
             ("liaison dead-letters list --reason boredom", ErrorKind::InvalidValue),
             ("liaison dead-letters list --type [", ErrorKind::ValueValidation),
             ("liaison dead-letters show 7", ErrorKind::ValueValidation),
+            ("liaison dead-letters list --state gone", ErrorKind::InvalidValue),
+            ("liaison dead-letters list --since yesterday", ErrorKind::ValueValidation),
+            ("liaison dead-letters replay", ErrorKind::MissingRequiredArgument),
+            ("liaison dead-letters replay c/0/1 --file f", ErrorKind::ArgumentConflict),
+            ("liaison dead-letters redrive c/0/1 --rate 0", ErrorKind::ValueValidation),
+            ("liaison dead-letters discard c/0/1", ErrorKind::MissingRequiredArgument),
         ] {
             assert_eq!(parse(line).unwrap_err().kind(), expected, "{line}");
         }

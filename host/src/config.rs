@@ -4,18 +4,23 @@
 //! mistake. `defaults` holds what stands in for what is not written, and makes configurations in code.
 //! Nothing here reads Kafka, a plugin or the network.
 
+mod alerts;
 mod defaults;
 mod document;
 mod errors;
 mod explain;
+pub mod mask;
 mod read;
 mod schema;
 pub mod secret;
 mod settings;
+mod sla;
+mod topics;
 mod validate;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,10 +28,12 @@ use globset::GlobSet;
 use ipnet::IpNet;
 use url::Url;
 
+pub use alerts::{Alerts, Email, MailSecurity, Webhook};
 pub use document::Position;
 pub use errors::{ConfigErrors, Mistake};
 pub use read::Checked;
 pub use schema::schema;
+pub use sla::{Burn, Objective, Sla, SlaTable};
 
 /// A checked configuration, from a file or made in code.
 #[derive(Debug, Clone)]
@@ -42,6 +49,24 @@ pub struct Config {
     pub runtime: Runtime,
 }
 
+impl Config {
+    /// What this subscription alone needs; nobody is alerted, and nothing is served.
+    pub fn only(mut self, subscription: &SubscriptionName) -> Self {
+        self.subscriptions.retain(|name, _| name == subscription);
+        let kept: Vec<&Subscription> = self.subscriptions.values().collect();
+        self.connectors.retain(|name, _| kept.iter().any(|subscription| subscription.connector == *name));
+        self.transformers
+            .retain(|name, _| kept.iter().any(|subscription| subscription.transformers.contains(name)));
+        let in_connectors = self.connectors.values().map(|connector| &connector.plugin);
+        let in_transformers = self.transformers.values().map(|transformer| &transformer.plugin);
+        let in_use: std::collections::BTreeSet<_> = in_connectors.chain(in_transformers).collect();
+        self.plugins.retain(|name, _| in_use.contains(name));
+        self.alerts = Alerts::default();
+        self.admin = None;
+        self
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Kafka {
     pub brokers: Brokers,
@@ -53,6 +78,8 @@ pub struct Kafka {
     pub type_header: String,
     /// How often offsets are committed.
     pub commit_interval: Duration,
+    /// No answer of any broker for that long, and the host says that it is not ready.
+    pub away_after: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,9 +138,21 @@ pub struct Connector {
     pub plugin: PluginName,
     pub settings: serde_json::Map<String, serde_json::Value>,
     pub egress: Egress,
-    /// Deliveries of one subscription at work at the same time.
+    /// The most deliveries at work at the same time, of all its subscriptions together.
     pub concurrency: usize,
+    /// The fewest, while the external system fails or slows down. The same as `concurrency`: it never adapts.
+    pub concurrency_floor: usize,
+    pub rate_limit: Option<RateLimit>,
     pub breaker: Breaker,
+}
+
+/// How often a connector may ask its external system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// One request each, on average.
+    pub interval: Duration,
+    /// Requests that may come at once after a pause.
+    pub burst: NonZeroU32,
 }
 
 /// What a connector may reach, and how.
@@ -177,8 +216,13 @@ pub struct Subscription {
     /// The consumer group.
     pub group: String,
     pub dead_letter_topic: String,
+    /// The topic that keeps what deliveries were answered, so that nothing is done twice; `None` keeps nothing.
+    pub journal: Option<String>,
+    /// Where events wait for long, if they have no order.
+    pub parking: Parking,
     pub sla: SlaTable,
     pub bounds: Bounds,
+    pub flood_guard: FloodGuard,
     /// How long a revoked partition or a shutdown waits for what is in flight.
     pub grace: Duration,
 }
@@ -189,6 +233,15 @@ pub enum Ordering {
     Key,
     /// No order at all.
     None,
+}
+
+/// When and for how long an event that failed leaves the memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parking {
+    /// It has been in memory, or would be, for longer than this.
+    pub after: Duration,
+    /// Each is a topic; shortest first. Without any nothing is parked.
+    pub delays: Vec<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,56 +261,25 @@ pub enum ConflictPolicy {
 pub struct Bounds {
     pub events: usize,
     pub bytes: usize,
-    /// A partition with more than this, of which none settles for 5 s, is paused.
+    /// A partition with more than this, that would need 5 s and more for half of it, is paused.
     pub events_per_partition: usize,
 }
 
-/// The SLA of each event type.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SlaTable {
-    pub by_type: BTreeMap<String, Sla>,
-    pub default: Sla,
-}
-
-impl SlaTable {
-    /// The SLA of events of this type.
-    pub fn of(&self, kind: &str) -> &Sla {
-        self.by_type.get(kind).unwrap_or(&self.default)
-    }
-}
-
+/// When a subscription stops giving events up: when it would give up most of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sla {
-    pub max_attempts: u32,
-    pub initial_interval: Duration,
-    pub multiplier: f64,
-    pub max_interval: Duration,
-    /// One attempt, start to close.
-    pub attempt_timeout: Duration,
-    /// From the record's timestamp to the settlement: an objective.
-    pub deadline: Option<Duration>,
-    /// From the first attempt: a dead letter after that.
-    pub give_up_after: Duration,
-    /// Alert on a dead letter and on a missed deadline.
-    pub alert: bool,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct Alerts {
-    pub webhook: Option<Webhook>,
-}
-
-/// A Standard Webhooks 1.0.0 endpoint.
-#[derive(Debug, Clone)]
-pub struct Webhook {
-    pub url: Url,
-    /// `whsec_…`
-    pub secret: SecretRef,
+pub struct FloodGuard {
+    pub is_on: bool,
+    /// What has ended in so long counts.
+    pub window: Duration,
+    /// Dead letters in the window before it shuts.
+    pub minimum: u32,
+    /// Their share of all deliveries of the window, from 0 to 1.
+    pub share: f64,
 }
 
 #[derive(Debug, Clone)]
 pub struct Runtime {
-    /// Threads that run subscriptions.
+    /// Threads that run subscriptions, those of one connector on one.
     pub workers: usize,
     /// Where compiled plugins are kept.
     pub cache: PathBuf,

@@ -1,13 +1,17 @@
 //! What a connector may ask, what it is answered and what it says: the words of `wit/` as the host uses them.
 //!
 //! Shared by the stages, so that none of them imports another: `plugin` translates them to and from a guest, `egress`
-//! performs effects, `delivery` decides on outcomes. Values only; nothing here acts.
+//! performs effects, `delivery` decides on outcomes. Values only; nothing here acts. What an attempt asked for and came
+//! to can be written as JSON and read back (`written`), which is how it is recorded.
+
+pub(crate) mod written;
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 
@@ -53,9 +57,14 @@ pub enum Fault {
     Inconsistent(String),
     #[error("the plugin's answer makes no sense: {0}")]
     Nonsense(String),
+    #[error("the plugin has changed while the event was half delivered: {0}")]
+    Changed(String),
     /// Not the plugin's doing: all instances of the pool are taken.
     #[error("no plugin instance is free (runtime.instances)")]
     NoRoom,
+    /// Not the plugin's doing either: what it was answered cannot be kept, so nothing more may be done.
+    #[error("the journal cannot be written: {0}")]
+    Unwritten(String),
 }
 
 /// What a connector answers: ask these and call again, or the attempt is over.
@@ -74,7 +83,8 @@ pub enum CheckStep {
 }
 
 /// One request to the external system, as data.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Effect {
     Http(HttpRequest),
     /// A unary gRPC call: this host answers [`Failure::Unsupported`].
@@ -84,7 +94,7 @@ pub enum Effect {
 }
 
 /// An HTTP request as a connector wrote it: unchecked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpRequest {
     pub method: String,
     /// Absolute, or a path that is appended to the connector's endpoint.
@@ -92,15 +102,17 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     pub body: Body,
     /// At most what is left of the attempt.
+    #[serde(with = "written::milliseconds", default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// The guest is given only length and sha256 of the reply's body.
     pub keep_body: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Body {
     None,
-    Bytes(Bytes),
+    Bytes(#[serde(with = "written::bytes")] Bytes),
     /// The data of the event that is being delivered.
     EventData,
     /// The body of an earlier HTTP reply of the same attempt.
@@ -127,7 +139,8 @@ pub struct HttpResponse {
 }
 
 /// Why an effect has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Failure {
     #[error("not allowed: {0}")]
     NotAllowed(String),
@@ -146,7 +159,8 @@ pub enum Failure {
 }
 
 /// What a connector says of one attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Delivered(Receipt),
     Skipped(String),
@@ -172,33 +186,40 @@ impl Outcome {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub external_id: Option<String>,
     pub version: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     /// How long to wait at least.
+    #[serde(with = "written::milliseconds", default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Duration>,
     pub reason: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     pub version: Option<String>,
+    #[serde(with = "written::optional_bytes", default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Bytes>,
     pub reason: String,
 }
 
 /// How the conflict policy decided; the connector is called again with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Resolution {
     /// Write the event over this version.
     Overwrite(Option<String>),
     /// Write this instead of the event's data, over this version.
-    Merged { data: Bytes, version: Option<String> },
+    Merged {
+        #[serde(with = "written::bytes")]
+        data: Bytes,
+        version: Option<String>,
+    },
 }
 
 /// What a transformer makes of one event.
@@ -210,11 +231,12 @@ pub enum Transformed {
 }
 
 /// What an event becomes; everything else of it stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reshaped {
     pub kind: String,
     pub subject: Option<String>,
     pub content_type: Option<String>,
+    #[serde(with = "written::optional_bytes", default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Bytes>,
     pub attributes: Vec<(String, String)>,
 }

@@ -46,6 +46,10 @@
 
 mod once;
 mod plans;
+mod prepare;
+mod redrive;
+mod replay;
+mod retention;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,25 +64,21 @@ use self::workers::Workers;
 use crate::admin::{AdminError, AdminServer, Health};
 use crate::alert::AlertError;
 use crate::config::{Brokers, Config, ConnectorName, PluginName, SubscriptionName};
-use crate::dead_letter::store::TOPIC_CONFIG;
 use crate::kafka::client::KafkaError;
 use crate::kafka::embedded::Embedded;
-use crate::kafka::producer::Producer;
-use crate::kafka::topics::Topics;
 use crate::native::NativeConnector;
 use crate::plugin::{PluginError, Runtime};
 use crate::subscription::stages::{Loaded, Stages};
 use crate::telemetry::Telemetry;
 
+pub use self::redrive::{Candidate, DeadLetters, DiscardError};
+pub use self::replay::{ReplayError, replay};
 pub use crate::subscription::SubscriptionError;
+pub use crate::subscription::redrive::{RedriveError, Report as RedriveReport, Request as RedriveRequest};
 pub use crate::subscription::stages::{StagesError, SyncEnd};
 
-/// The subject of `/readyz` that is not ready until the brokers answered.
-const KAFKA: &str = "kafka";
 /// Partitions of each topic of the embedded broker.
 const EMBEDDED_PARTITIONS: i32 = 4;
-/// Partitions of a dead-letter topic that the host makes.
-const DEAD_LETTER_PARTITIONS: i32 = 1;
 /// How long the producer may take to send what is left at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// How long alerts may take to be posted at the end.
@@ -102,6 +102,8 @@ pub enum HostError {
     Subscription { subscription: SubscriptionName, source: Box<SubscriptionError> },
     #[error("cannot start a worker thread: {0}")]
     Worker(#[source] std::io::Error),
+    #[error("subscription {subscription}: {source}")]
+    Redrive { subscription: SubscriptionName, source: Box<RedriveError> },
     #[error("subscription {subscription} needs {what}, which the configuration does not have")]
     Missing { subscription: SubscriptionName, what: String },
 }
@@ -118,7 +120,9 @@ impl HostError {
             HostError::Subscription { source, .. } => {
                 matches!(**source, SubscriptionError::Stages(_) | SubscriptionError::Filter(_))
             }
-            HostError::Kafka(_) | HostError::Admin(_) | HostError::Worker(_) => false,
+            HostError::Kafka(_) | HostError::Admin(_) | HostError::Worker(_) | HostError::Redrive { .. } => {
+                false
+            }
         }
     }
 }
@@ -157,7 +161,7 @@ impl Host {
         let host = Self { config, plugins, telemetry: Telemetry::new(), health: Health::new() };
         for name in host.config.subscriptions.keys() {
             // Settings, secrets and kinds of plugins are found wrong here rather than on a worker.
-            drop(Stages::new(&host.stages_plan(name)?)?);
+            drop(Stages::alone(&host.stages_plan(name)?)?);
         }
         Ok(host)
     }
@@ -197,11 +201,12 @@ impl Host {
         let post_alerts = tokio::spawn(post_alerts);
 
         let mut shutdown = pin!(shutdown);
-        let producer = tokio::select! {
-            producer = self.prepare_kafka(&bootstrap) => producer?,
+        let prepared = tokio::select! {
+            prepared = self.prepare_kafka(&bootstrap) => prepared?,
             () = &mut shutdown => return Ok(()),
         };
-        let plans = self.plans(&bootstrap, &producer, &alerts)?;
+        let (_watch, retentions) = self.watch_retention(&bootstrap);
+        let plans = self.plans(&bootstrap, &prepared, &alerts, &retentions)?;
         drop(alerts);
         let mut workers =
             Workers::start(plans, self.config.runtime.workers, &stopped).map_err(HostError::Worker)?;
@@ -214,7 +219,7 @@ impl Host {
         }
         stop.send_replace(true);
         let failure = workers.all(first).await;
-        if !producer.flush(FLUSH_LIMIT) {
+        if !prepared.producer.flush(FLUSH_LIMIT) {
             tracing::warn!("some dead letters were not acknowledged: their events come again");
         }
         drop(tokio::time::timeout(ALERTS_LIMIT, post_alerts).await);
@@ -230,14 +235,11 @@ impl Host {
         if self.config.kafka.brokers != Brokers::Embedded {
             return Ok(None);
         }
-        let topics: BTreeSet<&str> = self
-            .config
-            .subscriptions
-            .values()
-            .flat_map(|subscription| subscription.topics.iter().chain([&subscription.dead_letter_topic]))
-            .map(String::as_str)
+        let subscriptions = self.config.subscriptions.values();
+        let topics: BTreeSet<String> = subscriptions
+            .flat_map(|subscription| subscription.topics.iter().cloned().chain(subscription.own_topics()))
             .collect();
-        let topics: Vec<_> = topics.into_iter().map(|topic| (topic, EMBEDDED_PARTITIONS)).collect();
+        let topics: Vec<_> = topics.iter().map(|topic| (topic.as_str(), EMBEDDED_PARTITIONS)).collect();
         let embedded = Embedded::start(&topics)?;
         let bootstrap = embedded.bootstrap();
         tracing::warn!(
@@ -259,24 +261,9 @@ impl Host {
             }
         }))))
     }
-
-    /// Waits for the brokers, and makes the dead-letter topics that are missing.
-    async fn prepare_kafka(&self, bootstrap: &str) -> Result<Arc<Producer>, HostError> {
-        let settings = &self.config.kafka;
-        let topics = Topics::new(settings, bootstrap)?;
-        self.health.set_not_ready(KAFKA, format!("waiting for the brokers at {bootstrap}"));
-        tracing::info!(bootstrap, "waiting for Kafka");
-        topics.wait_for_brokers(settings.start_timeout).await?;
-        for subscription in self.config.subscriptions.values() {
-            topics.ensure(&subscription.dead_letter_topic, DEAD_LETTER_PARTITIONS, &TOPIC_CONFIG).await?;
-        }
-        let producer = Producer::new(settings, bootstrap)?;
-        self.health.set_ready(KAFKA);
-        Ok(Arc::new(producer))
-    }
 }
 
-/// The admin server's task, which ends with the host.
+/// A task that ends with the host.
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {

@@ -1,14 +1,20 @@
 //! All that touches librdkafka. None of its types leaves this module.
 //!
-//! `consumer` is the thread a subscription has; `producer`, `topics` and `reader` are for dead letters and for setting up;
-//! `embedded` is a broker in this process, for trying out and for tests.
+//! `consumer` is the thread a subscription has; `producer`, `topics`, `reader` and `hold` are for dead letters and for
+//! setting up; `retention` and `overtaken` watch what Kafka deletes; `embedded` is a broker in this process, for trying out
+//! and for tests.
 
 pub mod client;
 mod commit;
 pub(crate) mod consumer;
 pub mod embedded;
+pub mod hold;
+mod overtaken;
 mod partition;
 pub mod producer;
+mod properties;
 pub mod reader;
 pub(crate) mod record;
+pub mod retention;
 pub mod topics;
+mod watermark;

@@ -26,9 +26,10 @@
 //! | `plugin` | all that touches wasmtime: engine, cache, sandbox, instances, calls in batches |
 //! | [`native`] | connectors without a sandbox, for those who embed the host |
 //! | [`egress`] | all that touches the network for a plugin: grants, addresses, credentials, HTTP |
-//! | [`delivery`] | attempt, and what follows it: retry, breaker, deadline, conflict; pure but for attempt |
+//! | `journal` | what a delivery was answered, kept so that nothing is done twice |
+//! | [`delivery`] | attempt, and what follows it: retry, breaker, deadline, conflict, objective; pure but for attempt |
 //! | [`dead_letter`] | events that were given up, with the evidence |
-//! | [`alert`] | who is told |
+//! | [`alert`] | who is told: of each cause once while it lasts, and when it is over |
 //! | [`admin`] | health and metrics over HTTP |
 //! | [`telemetry`] | every metric, its help and its labels |
 //!
@@ -45,6 +46,7 @@ pub mod delivery;
 pub mod egress;
 pub mod event;
 pub mod host;
+mod journal;
 pub mod kafka;
 pub mod native;
 mod plugin;

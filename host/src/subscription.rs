@@ -6,19 +6,28 @@
 //!                         first)                  dead letter: acknowledged by Kafka first
 //! ```
 //!
-//! Joins the stages; none of them knows another. It lives on one worker thread, so nothing in it is shared or locked.
+//! Joins the stages; none of them knows another. It lives on one worker thread, as all subscriptions of its connector
+//! do, so nothing in it is locked. `redrive` and `replay` do the same for dead letters, on a person's word.
 
 mod carried;
+mod chores;
 pub mod filter;
+mod journal;
 mod lanes;
 mod letters;
 mod metadata;
 mod offsets;
+mod oversight;
+mod parked;
 mod partitions;
+pub(crate) mod redrive;
+pub(crate) mod replay;
+mod share;
 pub mod stages;
 mod task;
 mod witness;
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,17 +40,20 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::chores::Chore;
 use self::filter::{Filter, FilterError};
 use self::lanes::LaneId;
-use self::stages::{Done, Stages, StagesError, StagesPlan};
+use self::stages::{Done, Stages, StagesError, StagesPlan, Writer};
 use self::task::{Settles, Task};
 use crate::admin::Health;
 use crate::config;
 use crate::kafka::client::KafkaError;
 use crate::kafka::consumer::{self, Batch, Consumer, Control};
 use crate::kafka::producer::Producer;
+use crate::kafka::retention::Retentions;
 
 pub(crate) use self::carried::unix_ms;
+pub(crate) use self::share::Share;
 pub(crate) use self::witness::Witness;
 
 /// How long leaving the group may take before it is left to itself.
@@ -53,10 +65,16 @@ pub(crate) struct SubscriptionPlan {
     pub(crate) settings: config::Subscription,
     pub(crate) kafka: config::Kafka,
     pub(crate) bootstrap: String,
+    /// Topics that hold parked events of this subscription.
+    pub(crate) delays: BTreeMap<String, Duration>,
     pub(crate) stages: StagesPlan,
     pub(crate) witness: Witness,
     pub(crate) producer: Arc<Producer>,
     pub(crate) health: Health,
+    /// How long topics keep their records, as far as Kafka says.
+    pub(crate) retentions: watch::Receiver<Retentions>,
+    /// Warn when an event has reached this share of it.
+    pub(crate) retention_share: f64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +95,7 @@ pub enum SubscriptionError {
 enum Happened {
     Turns(Vec<(LaneId, Done)>),
     Acknowledged(Settles),
+    Chore(Chore),
     Control(Control),
     Records(Batch),
     Tick,
@@ -87,17 +106,22 @@ enum Happened {
 /// Runs the subscription until `shutdown` says so, then finishes what is in flight, commits and leaves.
 pub(crate) async fn run(
     plan: SubscriptionPlan,
+    share: Share,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(), SubscriptionError> {
     let settings = &plan.settings;
-    let stages = Rc::new(Stages::new(&plan.stages)?);
+    let mut stages = Stages::new(&plan.stages, share.clone())?;
+    if let Some(topic) = &settings.journal {
+        let (producer, witness, health) = (plan.producer.clone(), plan.witness.clone(), plan.health.clone());
+        stages = stages.with_journal(Writer::new(producer, topic.clone(), witness, health));
+    }
+    let stages = Rc::new(stages);
     let filter = Filter::new(settings.types.clone(), settings.filter.as_deref())?;
+    let (group, topics, grace) = (&settings.group, &settings.topics, settings.grace);
+    let batch = task::part_of(settings.bounds.events);
     let mut consumer =
-        consumer::start(&plan.kafka, &plan.bootstrap, &settings.group, &settings.topics, settings.grace)?;
-    let connector = &plan.stages.connector;
-    let commands = consumer.commands.clone();
-    let mut task =
-        Task::new(settings.clone(), connector, &plan.kafka, filter, plan.witness.clone(), commands);
+        consumer::start(&plan.kafka, &plan.bootstrap, group, topics, &plan.delays, grace, batch)?;
+    let mut task = Task::new(&plan, filter, share, consumer.commands.clone());
 
     let result = deliver(&plan, &stages, &mut task, &mut consumer, shutdown).await;
     if result.is_ok() {
@@ -116,6 +140,7 @@ async fn deliver(
     let mut turns = FuturesUnordered::new();
     let mut patience = Patience::default();
     let mut letters = FuturesUnordered::new();
+    let mut chores = FuturesUnordered::new();
     let mut shutdown = pin!(async move { shutdown.wait_for(|stop| *stop).await.is_ok() });
     let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
     let mut stop_by: Option<Instant> = None;
@@ -128,6 +153,7 @@ async fn deliver(
         for letter in task.take_letters() {
             letters.push(letters::send(plan, letter));
         }
+        chores.extend(chores::of(plan, task));
         if stop_by.is_some_and(|stop_by| task.is_idle() || now >= stop_by) {
             return Ok(());
         }
@@ -137,6 +163,7 @@ async fn deliver(
         }
 
         let happened = std::future::poll_fn(|context| {
+            task.listen(context.waker());
             // First, because a backlog may never let the others be idle.
             if stop_by.is_none() && shutdown.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Happened::Shutdown);
@@ -146,6 +173,9 @@ async fn deliver(
             }
             if let Poll::Ready(Some(settles)) = letters.poll_next_unpin(context) {
                 return Poll::Ready(Happened::Acknowledged(settles));
+            }
+            if let Poll::Ready(Some(chore)) = chores.poll_next_unpin(context) {
+                return Poll::Ready(Happened::Chore(chore));
             }
             if let Poll::Ready(control) = consumer.controls.poll_recv(context) {
                 return Poll::Ready(control.map_or(Happened::ConsumerGone, Happened::Control));
@@ -164,6 +194,9 @@ async fn deliver(
                 ended.into_iter().for_each(|(lane, done)| task.finish(lane, done, now));
             }
             Happened::Acknowledged(settles) => task.acknowledged(settles),
+            Happened::Chore(Chore::Parked(sent)) => task.parked(sent),
+            Happened::Chore(Chore::JournalRead(read, found)) => task.journal_read(read, found),
+            Happened::Chore(Chore::JournalTidied) => {}
             Happened::Control(control) => obey(plan, task, control)?,
             Happened::Records(batch) => {
                 // Its partitions were assigned before it was sent, which must be heard first.

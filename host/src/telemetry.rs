@@ -22,8 +22,8 @@ use prometheus_client::registry::Registry;
 use crate::config::{ConnectorName, PluginName, SubscriptionName};
 use family::{Counters, Families};
 pub use label::{
-    AttemptOutcome, BreakerState, ByLabel, CommitResult, DeadLetterReason, FaultKind, Label, PluginFunction,
-    Settlement, StatusClass,
+    AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, DeadLetterReason,
+    FaultKind, Label, PluginFunction, Settlement, SlaResult, StatusClass,
 };
 use label::{Labels, Names};
 
@@ -71,20 +71,31 @@ pub struct SubscriptionMetrics {
     /// In seconds.
     pub oldest_unsettled_age: Fraction,
     pub lanes: Gauge,
-    pub breaker_opened: Counter,
     pub partitions_assigned: Gauge,
     pub partitions_paused: Gauge,
     pub consumer_lag: Gauge,
     pub dead_letters: ByLabel<DeadLetterReason, Counter>,
+    /// 1 while the flood guard holds the deliveries back, else 0.
+    pub flood_guard_shut: Gauge,
     pub deadlines_missed: Counter,
+    /// Age of the oldest undelivered event as a share of what its topic keeps.
+    pub retention_used: Fraction,
+    pub retention_lost: Counter,
     pub commits: ByLabel<CommitResult, Counter>,
-    breaker_state: Gauge,
+    /// Attempts that went on from what was journalled.
+    pub journal_resumed: Counter,
+    pub journal_written: Counter,
+    pub journal_failed: Counter,
+    pub journal_bytes: Gauge,
 }
 
-impl SubscriptionMetrics {
-    pub fn set_breaker_state(&self, state: BreakerState) {
-        self.breaker_state.set(state.code());
-    }
+/// What one delay topic of a subscription counts on.
+#[derive(Debug, Clone)]
+pub struct ParkedMetrics {
+    /// Events that were parked there.
+    pub parked: Counter,
+    /// Events that wait there now, in the partitions that this host reads.
+    pub waiting: Gauge,
 }
 
 /// What the calls of one plugin count on.
@@ -96,17 +107,38 @@ pub struct PluginMetrics {
     pub log_lines_dropped: Counter,
 }
 
-/// What the requests of one connector count on.
+/// What one connector counts on.
 #[derive(Debug, Clone)]
 pub struct ConnectorMetrics {
     pub request_duration: ByLabel<StatusClass, Timing>,
+    pub breaker_opened: Counter,
+    pub concurrency_limit: Gauge,
+    pub rate_limit_waits: Counter,
+    breaker_state: Gauge,
 }
 
-#[derive(Debug, Clone, Default)]
+impl ConnectorMetrics {
+    pub fn set_breaker_state(&self, state: BreakerState) {
+        self.breaker_state.set(state.code());
+    }
+}
+
+#[derive(Debug, Clone)]
 pub struct AlertMetrics {
     pub raised: Counter,
-    /// Could not be told to anyone.
-    pub failed: Counter,
+    pub told: ByLabel<AlertReceiver, Counter>,
+    /// Given up or dropped, so that the log alone has them.
+    pub failed: ByLabel<AlertReceiver, Counter>,
+}
+
+/// What the SLA of one event type is watched by in one subscription.
+#[derive(Debug, Clone)]
+pub struct SlaMetrics {
+    pub events: ByLabel<SlaResult, Counter>,
+    /// A share of 1; NaN before the first event.
+    pub attainment: Fraction,
+    pub burn_rate: ByLabel<BurnWindow, Fraction>,
+    pub at_risk: Gauge,
 }
 
 impl Telemetry {
@@ -137,14 +169,51 @@ impl Telemetry {
             unsettled_bytes: one(&families.unsettled_bytes, &names),
             oldest_unsettled_age: one(&families.oldest_unsettled_age, &names),
             lanes: one(&families.lanes, &names),
-            breaker_opened: one(&families.breaker_opened, &names),
             partitions_assigned: one(&families.partitions_assigned, &names),
             partitions_paused: one(&families.partitions_paused, &names),
             consumer_lag: one(&families.consumer_lag, &names),
             dead_letters: each(&families.dead_letters, &names),
+            flood_guard_shut: one(&families.flood_guard_shut, &names),
             deadlines_missed: one(&families.deadlines_missed, &names),
+            retention_used: one(&families.retention_used, &names),
+            retention_lost: one(&families.retention_lost, &names),
             commits: each(&families.commits, &names),
-            breaker_state: one(&families.breaker_state, &names),
+            journal_resumed: one(&families.journal_resumed, &names),
+            journal_written: one(&families.journal_written, &names),
+            journal_failed: one(&families.journal_failed, &names),
+            journal_bytes: one(&families.journal_bytes, &names),
+        }
+    }
+
+    /// The handles of one delay topic of a subscription, named by its delay.
+    pub fn parked(
+        &self,
+        subscription: &SubscriptionName,
+        connector: &ConnectorName,
+        delay: &str,
+    ) -> ParkedMetrics {
+        let names = Names::new([
+            ("subscription", subscription.as_str()),
+            ("connector", connector.as_str()),
+            ("delay", delay),
+        ]);
+        let families = &self.shared.families;
+        ParkedMetrics {
+            parked: one(&families.parked, &names),
+            waiting: one(&families.parked_waiting, &names),
+        }
+    }
+
+    /// The handles of one event type of one subscription. `kind` is a name of `[sla]`, never what an event says.
+    pub fn sla(&self, subscription: &SubscriptionName, connector: &ConnectorName, kind: &str) -> SlaMetrics {
+        let families = &self.shared.families;
+        let (subscription, connector) = (subscription.as_str(), connector.as_str());
+        let names = Names::new([("subscription", subscription), ("connector", connector), ("type", kind)]);
+        SlaMetrics {
+            events: each(&families.sla_events, &names),
+            attainment: one(&families.sla_attainment, &names),
+            burn_rate: ByLabel::new(|window| families.burn_rate.get_or_create_owned(&names.with(window))),
+            at_risk: one(&families.events_at_risk, &names),
         }
     }
 
@@ -161,11 +230,15 @@ impl Telemetry {
 
     pub fn connector(&self, connector: &ConnectorName) -> ConnectorMetrics {
         let names = Names::new([("connector", connector.as_str())]);
-        let requests = &self.shared.families.request_duration;
+        let families = &self.shared.families;
         ConnectorMetrics {
             request_duration: ByLabel::new(|status| {
-                Timing(requests.get_or_create_owned(&names.with(status)))
+                Timing(families.request_duration.get_or_create_owned(&names.with(status)))
             }),
+            breaker_opened: one(&families.breaker_opened, &names),
+            concurrency_limit: one(&families.concurrency_limit, &names),
+            rate_limit_waits: one(&families.rate_limit_waits, &names),
+            breaker_state: one(&families.breaker_state, &names),
         }
     }
 
@@ -223,11 +296,15 @@ mod tests {
         subscription.attempt_duration.observe(Duration::from_millis(3));
         subscription.unsettled_bytes.set(1024);
         subscription.oldest_unsettled_age.set(1.5);
-        subscription.set_breaker_state(BreakerState::Open);
         telemetry.plugin(&PluginName::new("rest")).faults[FaultKind::CpuTime].inc();
         let connector = telemetry.connector(&ConnectorName::new("training"));
         connector.request_duration[StatusClass::of(503)].observe(Duration::from_secs(2));
+        connector.set_breaker_state(BreakerState::Open);
         telemetry.alerts().raised.inc();
+        telemetry.alerts().failed[AlertReceiver::Email].inc();
+        let sla = telemetry.sla(&SubscriptionName::new("calendar"), &ConnectorName::new("training"), "a.b");
+        sla.events[SlaResult::Missed].inc();
+        sla.burn_rate[BurnWindow::FastShort].set(14.5);
         let encoded = telemetry.encode();
         let of = r#"subscription="calendar",connector="training""#;
         for line in [
@@ -240,10 +317,13 @@ mod tests {
             format!("liaison_attempt_duration_seconds_sum{{{of}}} 0.003"),
             format!("liaison_unsettled_bytes{{{of}}} 1024"),
             format!("liaison_oldest_unsettled_age_seconds{{{of}}} 1.5"),
-            format!("liaison_breaker_state{{{of}}} 2"),
+            "liaison_breaker_state{connector=\"training\"} 2".to_owned(),
             "liaison_plugin_faults_total{plugin=\"rest\",kind=\"cpu-time\"} 1".to_owned(),
             "liaison_http_request_duration_seconds_sum{connector=\"training\",status=\"5xx\"} 2.0".to_owned(),
             "liaison_alerts_raised_total 1".to_owned(),
+            "liaison_alerts_failed_total{receiver=\"email\"} 1".to_owned(),
+            format!("liaison_sla_events_total{{{of},type=\"a.b\",result=\"missed\"}} 1"),
+            format!("liaison_sla_burn_rate{{{of},type=\"a.b\",window=\"fast-short\"}} 14.5"),
         ] {
             assert!(encoded.lines().any(|found| found == line), "{line}\n{encoded}");
         }
@@ -262,14 +342,17 @@ mod tests {
     #[test]
     fn every_metric_has_the_prefix_a_help_and_the_ending_of_its_kind() {
         let (telemetry, _subscription) = telemetry();
+        telemetry.sla(&SubscriptionName::new("calendar"), &ConnectorName::new("training"), "default");
         telemetry.plugin(&PluginName::new("rest"));
-        telemetry.connector(&ConnectorName::new("training"));
+        let connector = ConnectorName::new("training");
+        telemetry.connector(&connector);
+        telemetry.parked(&SubscriptionName::new("calendar"), &connector, "1m");
         let encoded = telemetry.encode();
         let described = |word: &str| -> BTreeMap<&str, &str> {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 26);
+        assert_eq!(types.len(), 42);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

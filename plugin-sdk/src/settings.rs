@@ -20,7 +20,7 @@ thread_local! {
 ///
 /// # Errors
 ///
-/// [`Failure::Settings`] names the key. In `deliver` it becomes `denied`: the subscription pauses and
+/// [`Failure::Settings`] names the key. In `deliver` it becomes `denied`: its connector is held back and
 /// somebody is told, and no event is lost to a typing mistake. In `check` it becomes unusable, in a
 /// transformer `reject`.
 pub fn settings<T: DeserializeOwned + 'static>() -> Result<Rc<T>, Failure> {

@@ -15,6 +15,7 @@
 //! - [`metrics`]: its metrics page as values
 //! - [`produce`]: events as a core platform sends them
 //! - [`system`]: the external system, its behaviour and its ledger
+//! - [`mail`]: a mail server that keeps what it takes
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
 //! - [`mod@demo`], [`mod@bench`]: what `cargo demo` shows and `cargo bench-delivery` measures, made of these
 //! - [`wait`]: waiting for a condition, with a limit
@@ -26,6 +27,7 @@ pub mod folder;
 pub mod host;
 pub mod kafka;
 pub mod local;
+pub mod mail;
 pub mod metrics;
 pub mod port;
 pub mod process;

@@ -1,8 +1,7 @@
 //! Posts alerts as Standard Webhooks 1.0.0.
 //!
-//! In comes an alert, out goes a signed request, tried four times over about half a minute; then a log line says that
-//! it failed. Redirects are not followed and proxy variables are not read: the request goes where the configuration
-//! says. <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+//! In comes a notice, out goes one signed request. Redirects are not followed and proxy variables are not read: the
+//! request goes where the configuration says. <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,31 +13,25 @@ use hmac::{Hmac, Mac};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
 
-use super::{Alert, AlertError};
+use super::AlertError;
+use super::causes::Notice;
 use crate::config::{self, ConnectorName, SubscriptionName};
+use crate::contract::TimestampMs;
 
 /// One try, from connecting to the status.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Waits before the second try and those after it.
-const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
 
 /// One webhook endpoint.
 pub(super) struct Poster {
     client: reqwest::Client,
     url: url::Url,
     key: Vec<u8>,
-    waits: [Duration; 3],
 }
-
-/// An alert is given up; the log has it.
-#[derive(Debug)]
-pub(super) struct NotPosted;
 
 /// Why one try failed.
 #[derive(Debug, thiserror::Error)]
-enum PostError {
+pub(super) enum PostError {
     #[error("{0}")]
     Request(#[from] reqwest::Error),
     #[error("answered {0}")]
@@ -57,38 +50,25 @@ impl Poster {
             .timeout(TIMEOUT)
             .user_agent(concat!("liaison/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Poster { client, url: webhook.url.clone(), key, waits: WAITS })
+        Ok(Poster { client, url: webhook.url.clone(), key })
     }
 
-    /// Posts one alert, or logs why it could not be posted and says so.
-    pub(super) async fn post(&self, alert: &Alert) -> Result<(), NotPosted> {
-        let (id, body) = (id(alert), body(alert));
-        let mut waits = self.waits.iter();
-        loop {
-            let Err(error) = self.try_once(&id, &body).await else {
-                return Ok(());
-            };
-            match waits.next().filter(|_| error.may_pass()) {
-                Some(wait) => tokio::time::sleep_until(Instant::now() + *wait).await,
-                None => {
-                    let alert = alert.kind.name();
-                    tracing::error!(alert, id, url = %self.url, %error, "the alert could not be posted");
-                    return Err(NotPosted);
-                }
-            }
-        }
+    pub(super) fn url(&self) -> &url::Url {
+        &self.url
     }
 
-    async fn try_once(&self, id: &str, body: &str) -> Result<(), PostError> {
+    /// Posts one notice, once.
+    pub(super) async fn post(&self, notice: &Notice) -> Result<(), PostError> {
+        let (id, body) = (id(notice), body(notice));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let response = self
             .client
             .post(self.url.clone())
             .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", id)
+            .header("webhook-id", &id)
             .header("webhook-timestamp", now)
-            .header("webhook-signature", signature(&self.key, id, now, body))
-            .body(body.to_owned())
+            .header("webhook-signature", signature(&self.key, &id, now, &body))
+            .body(body)
             .send()
             .await?;
         if response.status().is_success() { Ok(()) } else { Err(PostError::Status(response.status())) }
@@ -97,7 +77,7 @@ impl Poster {
 
 impl PostError {
     /// May the same request succeed later?
-    fn may_pass(&self) -> bool {
+    pub(super) fn may_pass(&self) -> bool {
         match self {
             PostError::Request(_) => true,
             PostError::Status(status) => {
@@ -107,25 +87,35 @@ impl PostError {
     }
 }
 
-/// The same on every try, and the same for the same alert: a receiver knows a repetition by it.
-fn id(alert: &Alert) -> String {
-    let digest = Sha256::digest(body(alert));
+/// The same on every try, and the same for the same notice: a receiver knows a repetition by it.
+pub(super) fn id(notice: &Notice) -> String {
+    let digest = Sha256::digest(body(notice));
     format!("alert_{}", URL_SAFE_NO_PAD.encode(&digest[..16]))
 }
 
-fn body(alert: &Alert) -> String {
-    let at = i64::try_from(alert.at_ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
+fn body(notice: &Notice) -> String {
+    let Notice { state, alert, since_ms, at_ms, count } = notice;
     json!({
         "type": format!("liaison.{}", alert.kind.name()),
-        "timestamp": at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "timestamp": date(*at_ms),
         "data": {
+            "state": state.name(),
+            "since": date(*since_ms),
+            "count": count,
             "subscription": alert.subscription.as_ref().map(SubscriptionName::as_str),
             "connector": alert.connector.as_ref().map(ConnectorName::as_str),
+            "about": alert.about,
             "event_id": alert.event_id,
             "message": alert.message,
+            "advice": alert.kind.advice(),
         },
     })
     .to_string()
+}
+
+fn date(ms: TimestampMs) -> String {
+    let date = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
+    date.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`.
@@ -156,66 +146,42 @@ fn tls(url: &url::Url) -> Result<rustls::ClientConfig, AlertError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use axum::http::{HeaderMap, StatusCode};
-
-    use super::super::tests::{alert, webhook};
+    use super::super::causes::State;
+    use super::super::tests::{SECRET, alert, notice, receiver, settings};
     use super::*;
-    use crate::telemetry::AlertMetrics;
 
-    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-    /// What a receiver saw.
-    type Seen = Arc<Mutex<Vec<(HeaderMap, String)>>>;
-
-    /// A receiver that answers with these statuses, then 204, until the test ends.
-    async fn receiver(statuses: &[u16]) -> (std::net::SocketAddr, Seen) {
-        let seen = Seen::default();
-        let answers = Arc::new(Mutex::new(Vec::from(statuses).into_iter()));
-        let log = Arc::clone(&seen);
-        let answer = move |headers: HeaderMap, body: String| {
-            log.lock().unwrap().push((headers, body));
-            let status = answers.lock().unwrap().next().unwrap_or(204);
-            let location = [("location", "http://127.0.0.1:9/elsewhere")];
-            std::future::ready((StatusCode::from_u16(status).unwrap(), location))
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = axum::Router::new().route("/alerts", axum::routing::post(answer));
-        // The test's runtime stops it.
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (address, seen)
-    }
-
-    async fn posted(statuses: &[u16]) -> Vec<(HeaderMap, String)> {
-        let (address, seen) = receiver(statuses).await;
-        let (settings, path) = webhook(address, SECRET);
-        let mut poster = Poster::new(settings.webhook.as_ref().unwrap()).unwrap();
-        std::fs::remove_file(path).unwrap();
-        poster.waits = [Duration::from_millis(1); 3];
-        let result = poster.post(&alert("400: no such room")).await;
-        let seen = seen.lock().unwrap();
-        // Beyond the statuses given it is answered 204.
-        assert_eq!(result.is_ok(), seen.len() > statuses.len());
-        seen.clone()
+    async fn posted(status: u16) -> (Result<(), PostError>, usize) {
+        let (address, seen) = receiver(&[status]).await;
+        let result = Poster::new(settings(address, SECRET).webhook.as_ref().unwrap()).unwrap();
+        let result = result.post(&notice(alert("400: no such room"))).await;
+        let count = seen.lock().unwrap().len();
+        (result, count)
     }
 
     #[tokio::test]
     async fn a_receiver_can_verify_the_alert_and_read_it() {
-        let seen = posted(&[]).await;
+        let (address, seen) = receiver(&[]).await;
+        let poster = Poster::new(settings(address, SECRET).webhook.as_ref().unwrap()).unwrap();
+        poster.post(&notice(alert("400: no such room"))).await.unwrap();
+        let seen = seen.lock().unwrap();
         let [(headers, body)] = &seen[..] else { panic!("{seen:?}") };
         standardwebhooks::Webhook::new(SECRET).unwrap().verify(body.as_bytes(), headers).unwrap();
         let other = standardwebhooks::Webhook::new("whsec_b3RoZXI=").unwrap();
         assert!(other.verify(body.as_bytes(), headers).is_err());
         assert_eq!(headers["content-type"], "application/json");
-        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        let mut body: serde_json::Value = serde_json::from_str(body).unwrap();
+        let advice = body["data"].as_object_mut().unwrap().remove("advice").unwrap();
+        assert!(advice.as_str().unwrap().contains("liaison dead-letters list"), "{advice}");
         let expected = json!({
             "type": "liaison.dead-letter",
             "timestamp": "2023-11-14T22:13:20.123Z",
             "data": {
+                "state": "raised",
+                "since": "2023-11-14T22:13:20.123Z",
+                "count": 1,
                 "subscription": "calendar",
                 "connector": "training-calendar",
+                "about": null,
                 "event_id": "e-1",
                 "message": "400: no such room",
             },
@@ -224,47 +190,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failing_receiver_is_tried_again_with_the_same_id_and_the_tries_are_bounded() {
-        for (statuses, tries) in [(vec![503, 429], 3), (vec![500; 9], 4)] {
-            let seen = posted(&statuses).await;
-            assert_eq!(seen.len(), tries, "{statuses:?}");
-            assert!(seen.iter().all(|(headers, _)| headers["webhook-id"] == seen[0].0["webhook-id"]));
+    async fn what_may_pass_is_told_from_what_never_will_and_a_redirect_is_not_followed() {
+        for (status, may_pass) in [
+            (500, true),
+            (503, true),
+            (429, true),
+            (408, true),
+            (400, false),
+            (401, false),
+            (410, false),
+            (307, false),
+        ] {
+            let (result, requests) = posted(status).await;
+            assert_eq!((result.unwrap_err().may_pass(), requests), (may_pass, 1), "{status}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_refusal_is_not_repeated_and_a_redirect_not_followed() {
-        for status in [400, 401, 410, 302, 307] {
-            assert_eq!(posted(&[status]).await.len(), 1, "{status}");
-        }
-    }
-
-    #[tokio::test]
-    async fn alerts_arrive_in_order_and_the_task_ends_with_its_senders() {
-        let (address, seen) = receiver(&[]).await;
-        let (settings, path) = webhook(address, SECRET);
-        let (sender, task) = super::super::alerts(&settings, AlertMetrics::default()).unwrap();
-        std::fs::remove_file(path).unwrap();
-        for message in ["first", "second", "third"] {
-            sender.raise(alert(message));
-        }
-        drop(sender);
-        task.await;
-        let messages: Vec<_> = seen
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(_, body)| {
-                serde_json::from_str::<serde_json::Value>(body).unwrap()["data"]["message"].clone()
-            })
-            .collect();
-        assert_eq!(messages, ["first", "second", "third"]);
+        assert!(posted(204).await.0.is_ok());
     }
 
     #[test]
-    fn the_id_tells_alerts_apart_and_only_alerts() {
-        assert_eq!(id(&alert("a")), id(&alert("a")));
-        assert_ne!(id(&alert("a")), id(&alert("b")));
-        assert_ne!(id(&alert("a")), id(&Alert { at_ms: 0, ..alert("a") }));
+    fn the_id_tells_notices_apart_and_only_notices() {
+        let first = notice(alert("a"));
+        assert_eq!(id(&first), id(&first));
+        assert_ne!(id(&first), id(&notice(alert("b"))));
+        assert_ne!(id(&first), id(&Notice { at_ms: 0, ..first.clone() }));
+        assert_ne!(id(&first), id(&Notice { state: State::Reminder, ..first.clone() }));
     }
 }

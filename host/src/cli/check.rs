@@ -6,7 +6,7 @@ use std::fmt::Write;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use liaison::config::{Brokers, Config, ConfigErrors, ConnectorName, Mistake};
+use liaison::config::{Brokers, Config, ConfigErrors, ConnectorName, Mistake, SubscriptionName};
 use liaison::dead_letter::header::hex_text;
 use liaison::dead_letter::report::printable;
 use liaison::host::{Host, HostError};
@@ -34,6 +34,8 @@ type Answer = Result<String, String>;
 struct Live {
     kafka: Answer,
     connectors: BTreeMap<ConnectorName, Answer>,
+    /// Their topics; nothing where Kafka is not there.
+    subscriptions: BTreeMap<SubscriptionName, Answer>,
 }
 
 pub(super) fn check(common: &Common, options: &Check) -> Result<(), Failure> {
@@ -76,15 +78,18 @@ async fn ask(host: &Host) -> Result<Live, HostError> {
         Brokers::Embedded => "embedded, keeps nothing".to_owned(),
         Brokers::At(brokers) => brokers.join(","),
     };
+    let subscriptions = if kafka.is_ok() { host.check_topics().await? } else { BTreeMap::new() };
     let kafka = kafka.map(|()| brokers).map_err(|error| error.to_string());
-    Ok(Live { kafka, connectors: connectors? })
+    Ok(Live { kafka, connectors: connectors?, subscriptions })
 }
 
 impl Live {
     /// Each with what was asked.
     fn answers(&self) -> impl Iterator<Item = (String, &Answer)> {
         let connectors = self.connectors.iter().map(|(name, answer)| (format!("connector {name}"), answer));
-        std::iter::once(("kafka".to_owned(), &self.kafka)).chain(connectors)
+        let topics = |(name, answer)| (format!("subscription {name}"), answer);
+        let subscriptions = self.subscriptions.iter().map(topics);
+        std::iter::once(("kafka".to_owned(), &self.kafka)).chain(connectors).chain(subscriptions)
     }
 }
 
@@ -111,7 +116,13 @@ fn right_json(configuration: &Configuration, host: &Host, live: Option<&Live>) -
     if let Some(live) = live {
         let connectors: Map<_, _> =
             live.connectors.iter().map(|(name, answer)| (name.to_string(), answer_json(answer))).collect();
-        json["live"] = json!({"kafka": answer_json(&live.kafka), "connectors": connectors});
+        let topics = |(name, answer): (&SubscriptionName, &Answer)| (name.to_string(), answer_json(answer));
+        let subscriptions: Map<_, _> = live.subscriptions.iter().map(topics).collect();
+        json["live"] = json!({
+            "kafka": answer_json(&live.kafka),
+            "connectors": connectors,
+            "subscriptions": subscriptions,
+        });
     }
     json
 }
@@ -169,6 +180,7 @@ mod tests {
         let live = Live {
             kafka: Ok("127.0.0.1:9092".to_owned()),
             connectors: [(ConnectorName::new("calendar"), answer)].into(),
+            subscriptions: BTreeMap::new(),
         };
         let text = live_text(&live);
         let lines: Vec<&str> = text.lines().collect();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use liaison::config::{Brokers, Config, Kafka, Mistake, Position};
+use liaison::config::{Brokers, Checked, Config, ConfigErrors, Kafka, Mistake, Position};
 
 use super::Common;
 use super::failure::Failure;
@@ -22,8 +22,20 @@ pub(super) struct Configuration {
 impl Configuration {
     /// Reads the file that `--config` or `LIAISON_CONFIG` names, else `liaison.toml`.
     pub(super) fn read(common: &Common) -> Result<Self, Failure> {
+        Self::read_by(common, |path| Config::from_file(path))
+    }
+
+    /// As `read`, for a command that needs none of its secrets, or only some.
+    pub(super) fn read_without_secrets(common: &Common) -> Result<Self, Failure> {
+        Self::read_by(common, |path| Config::from_file_without_secrets(path))
+    }
+
+    fn read_by(
+        common: &Common,
+        read: impl FnOnce(&Path) -> Result<Checked, ConfigErrors>,
+    ) -> Result<Self, Failure> {
         let path = named(common).unwrap_or_else(|| DEFAULT.into());
-        let checked = Config::from_file(&path)?;
+        let checked = read(&path)?;
         Ok(Self { path, config: checked.config, warnings: checked.warnings })
     }
 
@@ -63,7 +75,7 @@ impl KafkaAccess {
         if is_missing && !brokers.is_empty() {
             return Self::new(Kafka::new(Brokers::At(brokers.to_vec())), brokers);
         }
-        Self::new(Configuration::read(common)?.config.kafka, brokers)
+        Self::new(Configuration::read_without_secrets(common)?.config.kafka, brokers)
     }
 }
 

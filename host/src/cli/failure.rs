@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use liaison::config::ConfigErrors;
 use liaison::dead_letter::store::StoreError;
-use liaison::host::HostError;
+use liaison::host::{HostError, RedriveError};
 use liaison::kafka::client::KafkaError;
 
 use super::logging::LogFormat;
@@ -99,10 +99,19 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Kafka(error) => error.into(),
-            StoreError::NoSuchLetter(_) | StoreError::IsMark(_) | StoreError::Foreign(_) => {
-                Failure::Failed(error.to_string())
-            }
+            StoreError::NoSuchLetter(_)
+            | StoreError::IsMark(_)
+            | StoreError::Foreign(_)
+            | StoreError::Gone(_)
+            | StoreError::TooMany { .. }
+            | StoreError::TooManyAtOnce { .. } => Failure::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<RedriveError> for Failure {
+    fn from(error: RedriveError) -> Self {
+        Failure::Failed(error.to_string())
     }
 }
 

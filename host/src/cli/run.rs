@@ -56,7 +56,7 @@ fn log_start(host: &Host, path: &std::path::Path) {
 }
 
 /// Ready at the first SIGTERM or SIGINT. The second ends the process at once, whatever is in flight.
-fn shutdown() -> io::Result<impl Future<Output = ()>> {
+pub(super) fn shutdown() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (first, told) = oneshot::channel();

@@ -12,13 +12,15 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use url::Url;
 
 use super::{
-    Alerts, Bounds, Breaker, Brokers, Config, ConflictPolicy, Connector, ConnectorName, Egress, Instances,
-    Kafka, Limits, Ordering, Plugin, PluginName, Runtime, Sla, SlaTable, Subscription, SubscriptionName,
-    Transformer,
+    Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName, Egress,
+    FloodGuard, Instances, Kafka, Limits, Objective, Ordering, Parking, Plugin, PluginName, Runtime, Sla,
+    SlaTable, Subscription, SubscriptionName, Transformer,
 };
 
 /// The prefix of consumer groups.
 pub(super) const GROUP_PREFIX: &str = "liaison";
+/// The floor of the concurrency, where that is not less.
+pub(super) const CONCURRENCY_FLOOR: usize = 4;
 
 impl Config {
     /// Reads from these brokers; nothing is subscribed yet.
@@ -45,6 +47,7 @@ impl Kafka {
             start_timeout: Duration::from_secs(30),
             type_header: "type".to_owned(),
             commit_interval: Duration::from_millis(100),
+            away_after: Duration::from_secs(30),
         }
     }
 }
@@ -91,6 +94,8 @@ impl Connector {
             settings: serde_json::Map::new(),
             egress: Egress::new(endpoint),
             concurrency: 64,
+            concurrency_floor: CONCURRENCY_FLOOR,
+            rate_limit: None,
             breaker: Breaker::default(),
         }
     }
@@ -119,7 +124,7 @@ impl Default for Breaker {
         Self {
             failures: 5,
             probe_interval: Duration::from_secs(1),
-            max_probe_interval: Duration::from_secs(3),
+            max_probe_interval: Duration::from_secs(2),
             pause_after: Duration::from_secs(2),
         }
     }
@@ -139,16 +144,32 @@ impl Subscription {
             conflict: ConflictPolicy::NewestWins { version: "/updatedAt".to_owned() },
             group: format!("{GROUP_PREFIX}.{name}"),
             dead_letter_topic: format!("liaison.dead-letters.{name}"),
+            journal: None,
+            parking: Parking::default(),
             sla: SlaTable::default(),
             bounds: Bounds::default(),
+            flood_guard: FloodGuard::default(),
             grace: Duration::from_secs(10),
         }
+    }
+}
+
+impl Default for Parking {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self { after: minute, delays: vec![minute, 10 * minute, 60 * minute] }
     }
 }
 
 impl Default for Bounds {
     fn default() -> Self {
         Self { events: 5_000, bytes: 32 << 20, events_per_partition: 2_500 }
+    }
+}
+
+impl Default for FloodGuard {
+    fn default() -> Self {
+        Self { is_on: true, window: Duration::from_secs(60), minimum: 100, share: 0.5 }
     }
 }
 
@@ -168,8 +189,35 @@ impl Default for Sla {
             max_interval: Duration::from_secs(60),
             attempt_timeout: Duration::from_secs(10),
             deadline: None,
+            objective: Objective::default(),
             give_up_after: Duration::from_secs(24 * 60 * 60),
             alert: true,
+        }
+    }
+}
+
+impl Default for Objective {
+    /// The windows and rates are those that the Site Reliability Workbook recommends (chapter 5, table 5-8).
+    fn default() -> Self {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        Self {
+            share: 0.99,
+            window: minutes(30 * 24 * 60),
+            fast: Burn { window: minutes(60), short_window: minutes(5), rate: 14.4 },
+            slow: Burn { window: minutes(6 * 60), short_window: minutes(30), rate: 6.0 },
+        }
+    }
+}
+
+impl Default for Alerts {
+    /// Tells nobody but the log.
+    fn default() -> Self {
+        Self {
+            webhook: None,
+            email: None,
+            reminder: Duration::from_secs(60 * 60),
+            quiet: Duration::from_secs(10 * 60),
+            retention_share: 0.8,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! key is optional here, so that reading never stops at one that is missing: `validate` names what is, and `defaults`
 //! holds what stands in. Nothing here checks a value beyond its form.
 
+mod alerts;
 mod connectors;
 mod subscriptions;
 mod values;
@@ -13,9 +14,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub(super) use connectors::{BreakerSettings, ConnectorSettings, CredentialSettings, SecretSettings};
+pub(super) use alerts::{
+    AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
+};
+pub(super) use connectors::{
+    BreakerSettings, ConnectorSettings, CredentialSettings, RateLimitSettings, SecretSettings,
+};
 pub(super) use subscriptions::{
-    BoundsSettings, ConflictSettings, OrderingSetting, PolicySetting, SlaSettings, SubscriptionSettings,
+    BoundsSettings, BurnSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, ParkingSettings,
+    PolicySetting, SlaSettings, SubscriptionSettings,
 };
 pub(super) use values::{BrokersSetting, ByteSize, Count, DurationText, PropertyText, TextOrFalse};
 
@@ -69,6 +76,8 @@ pub(super) struct KafkaSettings {
     pub(super) type_header: Option<String>,
     /// How often offsets are committed.
     pub(super) commit_interval: Option<DurationText>,
+    /// No answer of any broker for that long, and `/readyz` says so.
+    pub(super) away_after: Option<DurationText>,
     /// The consumer group of a subscription is this, a dot and the subscription's name.
     pub(super) group_prefix: Option<String>,
 }
@@ -134,26 +143,6 @@ pub(super) struct TransformerSettings {
     pub(super) settings: toml::Table,
 }
 
-/// Who is told when something needs a person.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
-pub(super) struct AlertsSettings {
-    /// A Standard Webhooks 1.0.0 endpoint.
-    pub(super) webhook: Option<WebhookSettings>,
-}
-
-/// A Standard Webhooks 1.0.0 endpoint.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
-pub(super) struct WebhookSettings {
-    /// Where alerts are posted.
-    #[schemars(required)]
-    pub(super) url: Option<String>,
-    /// What they are signed with: `whsec_` and base64.
-    #[schemars(required)]
-    pub(super) secret: Option<SecretSettings>,
-}
-
 /// Health and metrics.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
@@ -166,7 +155,7 @@ pub(super) struct AdminSettings {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub(super) struct RuntimeSettings {
-    /// Threads that run subscriptions. Default: one a core, at most one a subscription.
+    /// Threads that run subscriptions. Default: one a core, at most one a connector.
     pub(super) workers: Option<Count<1>>,
     /// Where compiled plugins are kept. Default: `liaison` in the user's cache folder.
     pub(super) cache: Option<String>,

@@ -3,6 +3,7 @@
 //! A value that is missing or wrong is reported and a default stands in, so that the checks go on; the result counts
 //! only if nothing was reported. Files and environment variables that are named are looked at; nothing else is.
 
+mod alerts;
 mod connectors;
 mod kafka;
 mod plugins;
@@ -10,7 +11,7 @@ mod secrets;
 mod sla;
 mod subscriptions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -19,10 +20,8 @@ use url::Url;
 use super::document::{Document, KeyPath};
 use super::errors::Mistake;
 use super::explain::{did_you_mean, suggest};
-use super::settings::{
-    AdminSettings, AlertsSettings, DurationText, RuntimeSettings, Settings, TextOrFalse, WebhookSettings,
-};
-use super::{Alerts, Brokers, Config, Runtime, SubscriptionName, Webhook, defaults};
+use super::settings::{AdminSettings, DurationText, RuntimeSettings, Settings, TextOrFalse};
+use super::{Brokers, Config, Runtime, SubscriptionName, defaults};
 
 /// What the checks need to know, and what they found.
 pub(super) struct Checker<'a> {
@@ -31,6 +30,8 @@ pub(super) struct Checker<'a> {
     pub(super) base: &'a Path,
     /// The environment, which tests replace.
     pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Else nobody looks whether they are there.
+    pub(super) are_secrets_needed: bool,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Mistake>,
 }
@@ -47,25 +48,11 @@ pub(super) fn config(settings: Settings, checker: &mut Checker<'_>) -> Config {
     let group_prefix = group_prefix.as_deref().unwrap_or(defaults::GROUP_PREFIX);
     config.subscriptions =
         subscriptions::subscriptions(settings.subscriptions, group_prefix, &tables, checker);
-    config.alerts = alerts(settings.alerts, checker);
+    config.alerts = alerts::alerts(settings.alerts, checker);
     config.admin = admin(settings.admin, config.admin, checker);
     config.runtime = runtime(settings.runtime, &config.subscriptions, checker);
     warn_of_unused(&config, checker);
     config
-}
-
-fn alerts(settings: AlertsSettings, checker: &mut Checker<'_>) -> Alerts {
-    Alerts { webhook: settings.webhook.and_then(|settings| webhook(settings, checker)) }
-}
-
-fn webhook(settings: WebhookSettings, checker: &mut Checker<'_>) -> Option<Webhook> {
-    let path = KeyPath::of(&["alerts", "webhook"]);
-    let url = checker.required(&path.key("url"), settings.url, "write where alerts are posted");
-    let url = url.and_then(|url| checker.http_url(&path.key("url"), &url));
-    let secret =
-        checker.required(&path.key("secret"), settings.secret, "write { env = \"…\" } or { file = \"…\" }");
-    let secret = secret.map(|secret| secrets::webhook_secret(&path.key("secret"), secret, checker));
-    Some(Webhook { url: url?, secret: secret? })
 }
 
 fn admin(
@@ -98,7 +85,9 @@ fn runtime(
     checker: &Checker<'_>,
 ) -> Runtime {
     let mut runtime = Runtime::default();
-    runtime.workers = runtime.workers.min(subscriptions.len().max(1));
+    let connectors: BTreeSet<_> =
+        subscriptions.values().map(|subscription| &subscription.connector).collect();
+    runtime.workers = runtime.workers.min(connectors.len().max(1));
     set(&mut runtime.workers, settings.workers);
     set(&mut runtime.cache, settings.cache.map(|cache| checker.path(&cache)));
     set(&mut runtime.instances, settings.instances);
@@ -186,6 +175,13 @@ impl Checker<'_> {
     fn not_zero(&mut self, path: &KeyPath, value: Option<DurationText>) {
         if value.is_some_and(|value| std::time::Duration::from(value).is_zero()) {
             self.mistake(path, "must be longer than nothing");
+        }
+    }
+
+    /// More than nothing and less than all.
+    fn share(&mut self, path: &KeyPath, value: Option<f64>) {
+        if let Some(value) = value.filter(|value| !(*value > 0.0 && *value < 1.0)) {
+            self.mistake(path, format!("{value} is no share; write a number between 0 and 1, such as 0.99"));
         }
     }
 

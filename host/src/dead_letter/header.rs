@@ -28,6 +28,9 @@
 //! | `liaison.first-seen-at`, `liaison.dead-lettered-at` | when the delivery began and ended |
 //! | `liaison.deadline` | the SLA's deadline |
 //! | `liaison.traceparent` | the trace of the delivery (W3C Trace Context) |
+//! | `liaison.redrives` | how often it was redriven and failed again |
+//! | `liaison.recording` | the last attempt: JSON of at most 256 KiB, see [`super::recording`] |
+//! | `liaison.pointer` | where the original is, if it was too large: then the letter is without its value and headers |
 //!
 //! Times are RFC 3339 in UTC with milliseconds. Optional headers are left out, never empty.
 
@@ -77,6 +80,9 @@ headers! {
     DEAD_LETTERED_AT = "liaison.dead-lettered-at";
     DEADLINE = "liaison.deadline";
     TRACEPARENT = "liaison.traceparent";
+    REDRIVES = "liaison.redrives";
+    RECORDING = "liaison.recording";
+    POINTER = "liaison.pointer";
 }
 
 /// RFC 3339, or plain milliseconds beyond the year 9999.

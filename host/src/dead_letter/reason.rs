@@ -50,13 +50,14 @@ impl Fault {
     /// The kind that a plugin's fault is of.
     pub fn of(fault: &contract::Fault) -> Fault {
         match fault {
-            contract::Fault::Trap(_) | contract::Fault::NoRoom => Fault::Trap,
+            contract::Fault::Trap(_) | contract::Fault::NoRoom | contract::Fault::Unwritten(_) => Fault::Trap,
             contract::Fault::CpuTime(_) | contract::Fault::WallTime(_) => Fault::TimedOut,
             contract::Fault::Memory(_) => Fault::Memory,
             contract::Fault::ResultSize(_)
             | contract::Fault::WrongLength { .. }
             | contract::Fault::Inconsistent(_)
-            | contract::Fault::Nonsense(_) => Fault::Answer,
+            | contract::Fault::Nonsense(_)
+            | contract::Fault::Changed(_) => Fault::Answer,
         }
     }
 }
@@ -147,40 +148,43 @@ impl Reason {
     pub fn what_to_do(self) -> &'static str {
         match self {
             Reason::Undecodable => {
-                "Mend the producer: the message above says what is missing. Sent again as it is, it fails again: \
-                 produce the event anew."
+                "Mend the producer: the message above says what is missing. Redriven as it is, it fails again: produce \
+                 the event anew, then discard this one."
             }
             Reason::FilterFailed => {
-                "Mend the subscription's `filter` so that it holds for events like this one, then send it again."
+                "Mend the subscription's `filter` so that it holds for events like this one, then redrive it."
             }
             Reason::TransformRejected => {
-                "Mend the transformer or its settings, then send it again; or leave it if the event is wrong."
+                "Mend the transformer or its settings, then redrive it; or discard it if the event is wrong."
             }
             Reason::Rejected => {
                 "Look at the external system's answer above. Mend the event's source, the connector's settings or \
-                 the external system, then send it again; or leave it."
+                 the external system, then redrive it; or discard it. A mended plugin shows by `replay --plugin` what it \
+                 would do."
             }
             Reason::AttemptsSpent => {
-                "See the last attempts above. When the external system takes events again, send it again. If this \
+                "See the last attempts above. When the external system takes events again, redrive it. If this \
                  happens in ordinary outages, raise `max-attempts` or `max-interval` of the SLA."
             }
             Reason::GaveUp => {
-                "When the external system takes events again, send it again. If outages may last this long, raise \
+                "When the external system takes events again, redrive it. If outages may last this long, raise \
                  `give-up-after` of the SLA."
             }
             Reason::Conflict => {
-                "Compare the event with what the external system holds. Send it again after you have \
-                 mended either, or leave it to keep what is there."
+                "Compare the event with what the external system holds. Redrive it after you have mended either, or \
+                 discard it to keep what is there."
             }
             Reason::Fault(Fault::Trap | Fault::Answer) => {
-                "Give this event to the plugin's author: it is a mistake in the plugin. Send it again when the \
-                 plugin is mended."
+                "Give this dead letter (`show --json`) to the plugin's author, who can replay it: it is a mistake in \
+                 the plugin. Redrive it when the plugin is mended."
             }
             Reason::Fault(Fault::TimedOut) => {
-                "Give this event to the plugin's author, or raise the plugin's `cpu-time`; then send it again."
+                "Give this dead letter (`show --json`) to the plugin's author, who can replay it, or raise the \
+                 plugin's `cpu-time`; then redrive it."
             }
             Reason::Fault(Fault::Memory) => {
-                "Give this event to the plugin's author, or raise the plugin's `memory`; then send it again."
+                "Give this dead letter (`show --json`) to the plugin's author, who can replay it, or raise the \
+                 plugin's `memory`; then redrive it."
             }
         }
     }

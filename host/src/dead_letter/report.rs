@@ -4,30 +4,41 @@
 //! for a terminal: control characters are written out. Nothing is printed here.
 
 mod body;
+mod cause;
+mod replay;
 
 use std::fmt::Write;
 
+use bytes::Bytes;
 use comfy_table::presets::ASCII_NO_BORDERS;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use serde_json::{Value, json};
 
 use self::body::{body_json, body_text, line_text};
 use super::attempts::{Attempts, cut};
+use super::file::Written;
 use super::header::{duration_text, hex_text, time_text};
-use super::store::{Letter, Listing, Summary};
+use super::listing::{Listing, Summary};
+use super::mark::{Mark, Resolution, state_name};
+use super::recording::Recorded;
+use super::store::Letter;
 use crate::contract::TimestampMs;
 use crate::event::Record;
 
 pub use self::body::printable;
+pub use self::cause::{causes_json, causes_text};
+pub use self::replay::{replay_json, replay_text};
 
 const COLUMNS: u16 = 100;
 /// Where the list shows the time.
 const AT_COLUMN: usize = 4;
 
-/// A table of the letters that are not dealt with, or of all.
-pub fn list_text(listing: &Listing, all: bool) -> String {
-    let shown: Vec<&Summary> =
-        listing.letters.iter().filter(|letter| all || letter.resolution.is_none()).collect();
+/// The states that a list shows: `None` is waiting.
+pub type States<'a> = &'a [Option<Resolution>];
+
+/// A table of the letters in these states.
+pub fn list_text(listing: &Listing, states: States<'_>) -> String {
+    let shown: Vec<&Summary> = shown(listing, states).collect();
     let mut text = String::new();
     if shown.is_empty() {
         text.push_str("no dead letters\n");
@@ -42,9 +53,20 @@ pub fn list_text(listing: &Listing, all: bool) -> String {
         }
         let _ = writeln!(text, "{}", table.trim_fmt());
     }
-    let dealt_with = listing.letters.len() - shown.len();
+    text.push_str(&left_out(listing, shown.len()));
+    text
+}
+
+fn shown<'a>(listing: &'a Listing, states: States<'a>) -> impl Iterator<Item = &'a Summary> {
+    listing.letters.iter().filter(move |letter| states.contains(&letter.resolution()))
+}
+
+/// A line of each kind of record that is not shown.
+fn left_out(listing: &Listing, shown: usize) -> String {
+    let mut text = String::new();
+    let others = listing.letters.len() - shown;
     for (count, what) in [
-        (dealt_with as u64, "dealt with and not shown (--all shows them)"),
+        (others as u64, "in other states and not shown (--all shows them)"),
         (listing.omitted, "older and not shown"),
         (listing.foreign.len() as u64, "records of the topic that are no dead letters of this host"),
     ] {
@@ -55,28 +77,30 @@ pub fn list_text(listing: &Listing, all: bool) -> String {
     text
 }
 
-/// The same as JSON, always of all letters.
-pub fn list_json(listing: &Listing) -> Value {
-    let letters: Vec<Value> = listing
-        .letters
-        .iter()
-        .map(|letter| {
-            json!({
-                "id": letter.id.to_string(),
-                "event_id": letter.event_id,
-                "event_type": letter.event_type,
-                "origin": letter.origin.to_string(),
-                "stage": letter.stage.name(),
-                "reason": letter.reason.name(),
-                "message": letter.message,
-                "attempts": letter.attempts,
-                "dead_lettered_at": time_text(letter.dead_lettered_at),
-                "resolution": letter.resolution.map(super::mark::Resolution::name),
-            })
-        })
-        .collect();
+/// The same as JSON.
+pub fn list_json(listing: &Listing, states: States<'_>) -> Value {
+    let letters: Vec<Value> = shown(listing, states).map(summary_json).collect();
     let foreign: Vec<String> = listing.foreign.iter().map(ToString::to_string).collect();
     json!({"dead_letters": letters, "omitted": listing.omitted, "foreign": foreign})
+}
+
+/// One line of a list as JSON.
+pub fn summary_json(letter: &Summary) -> Value {
+    json!({
+        "id": letter.id.to_string(),
+        "event_id": letter.event_id,
+        "event_type": letter.event_type,
+        "key": body_json(letter.key.as_ref()),
+        "origin": letter.origin.to_string(),
+        "stage": letter.stage.name(),
+        "reason": letter.reason.name(),
+        "message": letter.message,
+        "attempts": letter.attempts,
+        "redrives": letter.redrives,
+        "dead_lettered_at": time_text(letter.dead_lettered_at),
+        "state": state_name(letter.resolution()),
+        "note": letter.mark.as_ref().and_then(|mark| mark.note.as_deref()),
+    })
 }
 
 /// Everything about one letter: what happened, the attempts, the event, and what to do next.
@@ -92,10 +116,13 @@ pub fn show_text(letter: &Letter) -> String {
     }
     let _ = write!(text, "\nevent\n{}", record_text(&dead.record));
     let _ = write!(text, "\nwhat to do\n{}", wrapped(dead.reason.what_to_do()));
+    for command in ["replay", "redrive", "discard --reason TEXT"] {
+        let _ = writeln!(text, "  liaison dead-letters {command} {}", letter.id);
+    }
     text
 }
 
-/// The same as JSON, with the whole event.
+/// The same as JSON, with the whole event, and with the dead letter as it is written, from which it can be read back.
 pub fn show_json(letter: &Letter) -> Value {
     let dead = &letter.letter;
     let headers: Vec<Value> = dead
@@ -129,7 +156,11 @@ pub fn show_json(letter: &Letter) -> Value {
         "dead_lettered_at": time_text(dead.dead_lettered_at),
         "deadline": dead.deadline.map(time_text),
         "traceparent": dead.traceparent,
-        "resolution": letter.mark.map(|mark| json!({"name": mark.resolution.name(), "at": time_text(mark.at)})),
+        "redrives": dead.redrives,
+        "is_pointer": dead.is_pointer,
+        "state": state_name(letter.marks.last().map(|mark| mark.resolution)),
+        "decisions": letter.marks.iter().map(mark_json).collect::<Vec<_>>(),
+        "recording": dead.recording.as_deref().and_then(|json| serde_json::from_slice::<Value>(json).ok()),
         "record": {
             "topic": &*dead.record.origin.topic,
             "partition": dead.record.origin.partition,
@@ -139,7 +170,12 @@ pub fn show_json(letter: &Letter) -> Value {
             "value": body_json(dead.record.value.as_ref()),
             "headers": headers,
         },
+        "written": Written::of(letter),
     })
+}
+
+fn mark_json(mark: &Mark) -> Value {
+    json!({"state": mark.resolution.name(), "at": time_text(mark.at), "note": mark.note})
 }
 
 fn table(header: &[&str]) -> Table {
@@ -158,7 +194,7 @@ fn row(letter: &Summary) -> Vec<String> {
         (Some(kind), Some(id)) => format!("{} {}", printable(kind), printable(id)),
         (None, _) | (_, None) => letter.origin.to_string(),
     };
-    let state = letter.resolution.map_or(String::new(), |resolution| format!(", {}", resolution.name()));
+    let state = letter.resolution().map_or(String::new(), |resolution| format!(", {}", resolution.name()));
     vec![
         letter.id.to_string(),
         event,
@@ -195,8 +231,29 @@ fn facts(letter: &Letter) -> Vec<(&'static str, String)> {
     add("given up", Some(time_text(dead.dead_lettered_at)));
     add("deadline", dead.deadline.map(|deadline| deadline_text(deadline, dead.dead_lettered_at)));
     add("trace", dead.traceparent.as_deref().map(printable));
-    add("dealt with", letter.mark.map(|mark| format!("{} {}", mark.resolution.name(), time_text(mark.at))));
+    add("redrives", (dead.redrives > 0).then(|| format!("{} that failed again", dead.redrives)));
+    add("last attempt", dead.recording.as_ref().map(recording_text));
+    add(
+        "pointer",
+        dead.is_pointer.then(|| "the original was too large for the topic, see `read from`".to_owned()),
+    );
+    add("state", Some(state_name(letter.marks.last().map(|mark| mark.resolution)).to_owned()));
+    for mark in &letter.marks {
+        let note = mark.note.as_deref().map(|note| format!(": {}", printable(note))).unwrap_or_default();
+        add("decision", Some(format!("{} {}{note}", mark.resolution.name(), time_text(mark.at))));
+    }
     facts
+}
+
+fn recording_text(json: &Bytes) -> String {
+    match Recorded::from_json(json) {
+        Ok(Recorded::Whole(recording)) => {
+            let struck = if recording.is_struck { ", secrets struck out" } else { "" };
+            format!("recorded, {} rounds{struck}", recording.rounds.len())
+        }
+        Ok(Recorded::Cut(why)) => format!("not recorded: {}", printable(&why)),
+        Err(error) => format!("recorded in a form that cannot be read: {error}"),
+    }
 }
 
 fn deadline_text(deadline: u64, given_up_at: u64) -> String {
@@ -258,155 +315,4 @@ fn wrapped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::super::mark::{Mark, Resolution};
-    use super::super::record::tests::letter;
-    use super::*;
-
-    fn shown(change: impl FnOnce(&mut Letter)) -> Letter {
-        let mut shown = Letter { id: "calendar/0/9".parse().unwrap(), letter: letter(), mark: None };
-        change(&mut shown);
-        shown
-    }
-
-    fn summary() -> Summary {
-        Summary {
-            id: "calendar/0/9".parse().unwrap(),
-            event_id: Some("e-1".to_owned()),
-            event_type: Some("policy.updated".to_owned()),
-            origin: letter().record.origin,
-            stage: letter().stage,
-            reason: letter().reason,
-            message: letter().message,
-            attempts: 2,
-            dead_lettered_at: letter().dead_lettered_at,
-            resolution: None,
-        }
-    }
-
-    #[test]
-    fn one_letter_shows_what_happened_and_what_to_do() {
-        let text = show_text(&shown(|_| {}));
-        for line in [
-            "dead letter calendar/0/9",
-            "subscription  calendar (group liaison-calendar)",
-            "connector     training-calendar",
-            "reason        rejected (deliver)",
-            "event         e-1",
-            "type          policy.updated",
-            "read from     policy-events/3/42",
-            "given up      2023-11-14T22:13:23.010Z",
-            "The connector said that this event will never be accepted.",
-            "  400: no such room",
-            "  key: policy-7",
-            "  flag: none",
-            "  binary: 0xff00 (2 bytes)",
-            "  \"room\": \"B12\"",
-        ] {
-            assert!(text.lines().any(|shown| shown == line), "{line:?} is not a line of:\n{text}");
-        }
-        let attempt = text.lines().find(|line| line.contains("503 Service Unavailable")).unwrap();
-        assert!(attempt.contains("2023-11-14T22:13:21.000Z") && attempt.contains("12ms"), "{attempt}");
-    }
-
-    #[test]
-    fn no_line_of_ours_is_wider_than_the_page() {
-        let wide = shown(|shown| {
-            shown.letter.message = "one two three ".repeat(20);
-            shown.letter.attempts.push(1, std::time::Duration::ZERO, "retry", &"word ".repeat(40));
-        });
-        let listing = Listing {
-            letters: vec![Summary { message: "one two three ".repeat(20), ..summary() }],
-            ..Listing::default()
-        };
-        let said = printable(&wide.letter.message);
-        for line in show_text(&wide).lines().chain(list_text(&listing, true).lines()) {
-            assert!(line.chars().count() <= 100 || line.trim() == said.trim(), "{line}");
-        }
-    }
-
-    #[test]
-    fn attempts_that_were_not_kept_are_counted_between_the_others() {
-        let text = show_text(&shown(|shown| {
-            for number in 0..40 {
-                shown.letter.attempts.push(number, std::time::Duration::from_millis(1), "retry", "503");
-            }
-        }));
-        assert!(text.contains("10 not kept"), "{text}");
-    }
-
-    #[test]
-    fn a_missed_deadline_says_by_how_much() {
-        let late = shown(|shown| shown.letter.deadline = Some(shown.letter.dead_lettered_at - 90_000));
-        assert!(show_text(&late).contains("2023-11-14T22:11:53.010Z, missed by 1m 30s"));
-        assert!(!show_text(&shown(|_| {})).contains("missed by"));
-    }
-
-    #[test]
-    fn an_event_cannot_drive_the_terminal() {
-        let hostile = "\u{1b}]0;owned\u{7}\r\u{9b}31m";
-        let text = show_text(&shown(|shown| {
-            shown.letter.message = hostile.to_owned();
-            shown.letter.event_id = Some(hostile.to_owned());
-            shown.letter.record.key = Some(Bytes::from(hostile));
-            shown.letter.record.value = Some(Bytes::from(hostile));
-            shown.letter.record.headers = vec![(hostile.to_owned(), Some(Bytes::from(hostile)))];
-            shown.letter.attempts.push(1, std::time::Duration::ZERO, hostile, hostile);
-        }));
-        let listing = Listing {
-            letters: vec![Summary {
-                message: hostile.to_owned(),
-                event_id: Some(hostile.to_owned()),
-                ..summary()
-            }],
-            ..Listing::default()
-        };
-        for text in [text, list_text(&listing, true)] {
-            let control = text.chars().find(|character| character.is_control() && *character != '\n');
-            assert_eq!(control, None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_list_hides_what_is_dealt_with_and_counts_what_it_hides() {
-        let done = Summary { resolution: Some(Resolution::Redriven), ..summary() };
-        let listing = Listing { letters: vec![summary(), done], omitted: 3, foreign: vec![] };
-        let text = list_text(&listing, false);
-        assert_eq!(text.matches("calendar/0/9").count(), 1, "{text}");
-        assert!(
-            text.ends_with("1 dealt with and not shown (--all shows them)\n3 older and not shown\n"),
-            "{text}"
-        );
-        let all = list_text(&listing, true);
-        assert_eq!(all.matches("calendar/0/9").count(), 2, "{all}");
-        assert!(all.contains("redriven"), "{all}");
-        assert_eq!(list_text(&Listing::default(), false), "no dead letters\n");
-    }
-
-    #[test]
-    fn the_json_forms_hold_every_value() {
-        let mark = Mark { offset: 9, resolution: Resolution::Discarded, at: 0 };
-        let json = show_json(&shown(|shown| shown.mark = Some(mark)));
-        for (pointer, expected) in [
-            ("/id", json!("calendar/0/9")),
-            ("/reason", json!("rejected")),
-            ("/plugin_sha256", json!("ab".repeat(32))),
-            ("/attempts/count", json!(2)),
-            ("/attempts/attempts/1/reason", json!("400: no such room")),
-            ("/resolution", json!({"name": "discarded", "at": "1970-01-01T00:00:00.000Z"})),
-            ("/record/offset", json!(42)),
-            ("/record/key", json!({"encoding": "text", "content": "policy-7"})),
-            ("/record/value", json!({"encoding": "json", "content": {"room": "B12"}})),
-            ("/record/headers/1", json!({"name": "flag", "value": null})),
-            ("/record/headers/2/value", json!({"encoding": "base64", "content": "/wA="})),
-        ] {
-            assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}");
-        }
-        let listing = Listing { letters: vec![summary()], ..Listing::default() };
-        let json = list_json(&listing);
-        assert_eq!(json.pointer("/dead_letters/0/origin"), Some(&json!("policy-events/3/42")));
-        assert_eq!(json.pointer("/dead_letters/0/resolution"), Some(&Value::Null));
-    }
-}
+mod tests;

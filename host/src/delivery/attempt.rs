@@ -1,14 +1,17 @@
 //! One attempt: the rounds of steps and effects from the first call of a connector to its outcome.
 //!
-//! In comes a delivery with no rounds, out goes an [`Attempt`]. How a step is asked for and how an effect is performed
-//! come in as functions, so that this is the same for plugins, for connectors in this process and for tests. It decides
-//! nothing about what follows.
+//! In comes a delivery with no rounds, out goes an [`Attempt`]. How a step is asked for, how an effect is performed and
+//! where rounds are kept come in as functions, so that this is the same for plugins, for connectors in this process and
+//! for tests. What a journal holds is not performed again. It decides nothing about what follows.
+
+use std::cell::Cell;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::breaker::FailureKind;
 use crate::contract::{Delivery, Effect, Failure, Fault, HttpRequest, Outcome, Reply, Step};
+use crate::journal::rounds::{Recorded, recall};
 
 /// What one attempt may ask for.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +28,8 @@ pub(crate) struct Attempt {
     pub(crate) trouble: Option<FailureKind>,
     /// The delivery as it was after its last round.
     pub(crate) delivery: Delivery,
+    /// What was performed, a list a round: what `delivery.rounds` are the replies to.
+    pub(crate) asked: Vec<Vec<Effect>>,
 }
 
 /// Which effect of an attempt one is: both from 0.
@@ -34,55 +39,77 @@ pub(crate) struct Place {
     pub(crate) position: usize,
 }
 
-/// Runs an attempt to its outcome. After `until` effects are answered as timed out, and the connector has the last word.
+/// Runs an attempt to its outcome. After `until` effects are answered as timed out, and the connector has the last word;
+/// `perform` moves it where an effect had to wait for its turn.
+///
+/// What `recorded` holds is answered from there. `keep` is told before each round that performs anything what was asked
+/// and answered before it, and may end the attempt.
 pub(crate) async fn attempt(
     mut delivery: Delivery,
+    mut recorded: Option<&Recorded>,
     limits: Limits,
-    until: Instant,
+    until: &Cell<Instant>,
     step: impl AsyncFn(Delivery) -> (Delivery, Result<Step, Fault>),
     perform: impl AsyncFn(&Delivery, &HttpRequest, Place) -> Reply,
+    keep: impl AsyncFn(&Delivery, &[Vec<Effect>]) -> Result<(), Fault>,
 ) -> Attempt {
+    let mut asked = Vec::new();
     for _ in 0..limits.steps {
         let result;
         (delivery, result) = step(delivery).await;
         let effects = match result {
             Ok(Step::Perform(effects)) if effects.is_empty() => {
-                return end(delivery, Err(Fault::Nonsense("a step that performs nothing".into())));
+                return end(delivery, asked, Err(Fault::Nonsense("a step that performs nothing".into())));
             }
             Ok(Step::Perform(effects)) if effects.len() > limits.effects => {
-                let (asked, limit) = (effects.len(), limits.effects);
+                let (count, limit) = (effects.len(), limits.effects);
                 let text =
-                    format!("a step that performs {asked} effects, more than {limit} (limits.effects)");
-                return end(delivery, Err(Fault::Nonsense(text)));
+                    format!("a step that performs {count} effects, more than {limit} (limits.effects)");
+                return end(delivery, asked, Err(Fault::Nonsense(text)));
             }
             Ok(Step::Perform(effects)) => effects,
-            Ok(Step::Settle(outcome)) => return end(delivery, Ok(outcome)),
-            Err(fault) => return end(delivery, Err(fault)),
+            Ok(Step::Settle(outcome)) => return end(delivery, asked, Ok(outcome)),
+            Err(fault) => return end(delivery, asked, Err(fault)),
         };
+        let known = match recall(&mut recorded, &delivery, &effects) {
+            Ok(known) => known,
+            Err(fault) => return end(delivery, asked, Err(fault)),
+        };
+        let is_news = known.iter().flatten().count() < effects.len() && Instant::now() < until.get();
+        if is_news && let Err(fault) = keep(&delivery, &asked).await {
+            return end(delivery, asked, Err(fault));
+        }
         let round = delivery.rounds.len();
         let one = async |request: &HttpRequest, position| {
             perform(&delivery, request, Place { round, position }).await
         };
-        let replies = perform_round(&effects, until, one).await;
+        let replies = perform_round(&effects, &known, until, one).await;
         delivery.rounds.push(replies);
+        asked.push(effects);
     }
     let text = format!("no outcome after {} steps (limits.steps)", limits.steps);
-    end(delivery, Err(Fault::Nonsense(text)))
+    end(delivery, asked, Err(Fault::Nonsense(text)))
 }
 
-/// All effects of a step at the same time; replies in their order. `perform` is given each request's place in the step.
+/// All effects of a step at the same time, but for those whose reply is known; replies in their order. `perform` is given
+/// each request's place in the step.
 pub(crate) async fn perform_round(
     effects: &[Effect],
-    until: Instant,
+    known: &[Option<Reply>],
+    until: &Cell<Instant>,
     perform: impl AsyncFn(&HttpRequest, usize) -> Reply,
 ) -> Vec<Reply> {
-    if Instant::now() >= until {
-        return effects.iter().map(|_| Reply::Failed(Failure::TimedOut)).collect();
-    }
-    let one = async |position: usize, effect: &Effect| match effect {
-        Effect::Http(request) => perform(request, position).await,
-        Effect::Grpc => Reply::Failed(Failure::Unsupported("gRPC".into())),
-        Effect::Sql => Reply::Failed(Failure::Unsupported("SQL".into())),
+    let is_over = Instant::now() >= until.get();
+    let one = async |position: usize, effect: &Effect| {
+        if let Some(Some(reply)) = known.get(position) {
+            return reply.clone();
+        }
+        match effect {
+            _ if is_over => Reply::Failed(Failure::TimedOut),
+            Effect::Http(request) => perform(request, position).await,
+            Effect::Grpc => Reply::Failed(Failure::Unsupported("gRPC".into())),
+            Effect::Sql => Reply::Failed(Failure::Unsupported("SQL".into())),
+        }
     };
     match effects {
         [effect] => vec![one(0, effect).await],
@@ -90,13 +117,13 @@ pub(crate) async fn perform_round(
     }
 }
 
-fn end(delivery: Delivery, result: Result<Outcome, Fault>) -> Attempt {
+fn end(delivery: Delivery, asked: Vec<Vec<Effect>>, result: Result<Outcome, Fault>) -> Attempt {
     let trouble = delivery.rounds.last().and_then(|round| round.iter().filter_map(trouble).next());
-    Attempt { result, trouble, delivery }
+    Attempt { result, trouble, delivery, asked }
 }
 
 /// What a reply says of the external system's health. 429 is here too: it is not well, only politer.
-fn trouble(reply: &Reply) -> Option<FailureKind> {
+pub(crate) fn trouble(reply: &Reply) -> Option<FailureKind> {
     match reply {
         Reply::Http(response) if response.status == 429 || response.status >= 500 => {
             Some(FailureKind::Unavailable)
@@ -124,6 +151,8 @@ mod tests {
     use super::*;
     use crate::contract::{Body, HttpResponse, Receipt};
     use crate::event::{Event, Origin};
+    use crate::journal::rounds::tests::effect;
+    use crate::journal::rounds::{Arguments, so_far};
 
     const LIMITS: Limits = Limits { steps: 3, effects: 2 };
 
@@ -170,6 +199,17 @@ mod tests {
 
     /// Plays a script: what to answer after each number of rounds.
     async fn play(script: Vec<Result<Step, Fault>>, status: u16, until: Instant) -> (Attempt, Vec<String>) {
+        play_on(None, usize::MAX, script, status, until).await
+    }
+
+    /// The same, going on from a journal that takes less than `room` rounds.
+    async fn play_on(
+        recorded: Option<&Recorded>,
+        room: usize,
+        script: Vec<Result<Step, Fault>>,
+        status: u16,
+        until: Instant,
+    ) -> (Attempt, Vec<String>) {
         let asked = RefCell::new(Vec::new());
         let step = async |delivery: Delivery| {
             let result = script[delivery.rounds.len()].clone();
@@ -179,7 +219,11 @@ mod tests {
             asked.borrow_mut().push(format!("{}.{} {}", place.round, place.position, request.url));
             answer(status)
         };
-        let attempt = attempt(delivery(), LIMITS, until, step, perform).await;
+        let keep = async |_: &Delivery, before: &[Vec<Effect>]| match before.len() < room {
+            true => Ok(()),
+            false => Err(Fault::Unwritten("no room".into())),
+        };
+        let attempt = attempt(delivery(), recorded, LIMITS, &Cell::new(until), step, perform, keep).await;
         (attempt, asked.into_inner())
     }
 
@@ -199,6 +243,7 @@ mod tests {
         assert_eq!(attempt.result, Ok(done));
         assert_eq!(asked, ["0.0 /a", "0.1 /b", "1.0 /c"]);
         assert_eq!(attempt.delivery.rounds.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(attempt.asked, [vec![get("/a"), get("/b")], vec![get("/c")]]);
         assert_eq!(attempt.trouble, None);
     }
 
@@ -231,5 +276,43 @@ mod tests {
         let (attempt, _) = play(script, 503, later()).await;
         assert_eq!(attempt.trouble, Some(FailureKind::Unavailable));
         assert!(matches!(attempt.delivery.rounds[0][0], Reply::Failed(Failure::Unsupported(_))));
+    }
+    #[tokio::test]
+    async fn what_a_journal_holds_is_not_performed_again() {
+        let done = Outcome::Delivered(Receipt::default());
+        let rounds = [vec![effect("POST /a"), get("/b")], vec![effect("POST /c")]];
+        let script: Vec<_> = rounds
+            .clone()
+            .map(Step::Perform)
+            .into_iter()
+            .chain([Step::Settle(done.clone())])
+            .map(Ok)
+            .collect();
+        let recorded = |replies: &[Vec<Reply>]| Recorded {
+            idempotency_key: "key".into(),
+            arguments: Arguments::of(&delivery()),
+            rounds: so_far(&rounds, replies),
+        };
+        let one = recorded(&[vec![answer(201), answer(404)]]);
+        let (attempt, asked) = play_on(Some(&one), usize::MAX, script.clone(), 200, later()).await;
+        assert_eq!((attempt.result, asked), (Ok(done.clone()), vec!["1.0 /c".to_owned()]));
+        assert!(matches!(&attempt.delivery.rounds[0][1], Reply::Http(response) if response.status == 404));
+
+        let both = recorded(&[vec![answer(201), answer(404)], vec![answer(202)]]);
+        let (attempt, asked) = play_on(Some(&both), 0, script, 200, Instant::now()).await;
+        assert_eq!((attempt.result, asked.len()), (Ok(done), 0));
+
+        let other = vec![Ok(Step::Perform(vec![get("/a"), get("/b")]))];
+        let (attempt, asked) = play_on(Some(&both), usize::MAX, other, 200, later()).await;
+        assert!(matches!(attempt.result, Err(Fault::Changed(_))), "{:?}", attempt.result);
+        assert_eq!(asked.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_kept_ends_the_attempt_before_the_next_round() {
+        let script = vec![Ok(Step::Perform(vec![get("/a")])); 3];
+        let (attempt, asked) = play_on(None, 2, script, 200, later()).await;
+        assert!(matches!(attempt.result, Err(Fault::Unwritten(_))), "{:?}", attempt.result);
+        assert_eq!((asked, attempt.asked.len()), (vec!["0.0 /a".to_owned(), "1.0 /a".to_owned()], 2));
     }
 }

@@ -1,4 +1,4 @@
-//! The circuit breaker of one subscription: may a delivery start, and is the external system down?
+//! The circuit breaker of one connector: may a delivery of any of its subscriptions start, and is the external system down?
 //!
 //! Pure: results and `now` come in, permits and changes go out. Random numbers come in too (`jitter`, from 0 to 1).
 //! Nothing is dead-lettered because a system is down: while the breaker is open, nothing starts but one probe at a
@@ -37,7 +37,7 @@ pub enum Permit {
     Probe,
     /// Not before then.
     WaitUntil(Instant),
-    /// Not before the probe that is under way has ended.
+    /// Not before something else has ended: the probe that is under way, or a delivery whose slot it may have.
     No,
 }
 
@@ -80,9 +80,11 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// When the attempt began.
     pub began: Instant,
+    /// When the attempt of this event before it failed in such a way.
+    pub failed_before: Option<Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Breaker {
     settings: config::Breaker,
     evidence: Evidence,
@@ -93,7 +95,7 @@ pub struct Breaker {
     last_closed: Option<Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Outage {
     since: Instant,
     reason: Reason,
@@ -163,7 +165,7 @@ impl Breaker {
     pub fn failed(&mut self, failure: &Failure, now: Instant, jitter: f64) -> Option<Change> {
         let Some(outage) = &mut self.outage else {
             // What began before the last outage ended still speaks of that outage.
-            if self.last_closed.is_some_and(|closed| failure.began <= closed) {
+            if self.last_closed.is_some_and(|closed| failure.began <= closed) || self.is_of_event(failure) {
                 return None;
             }
             self.evidence.failed(failure.event, failure.kind, now);
@@ -260,6 +262,17 @@ impl Breaker {
         }
     }
 
+    /// An event that failed, fails again, and in between others succeeded: that speaks of the event, not of the system.
+    /// Else a few keys that always fail would look like an outage whenever nothing else is to be delivered.
+    fn is_of_event(&self, failure: &Failure) -> bool {
+        let others_succeed =
+            failure.failed_before.zip(self.last_success).is_some_and(|(failed, success)| success > failed);
+        match failure.kind {
+            FailureKind::Unavailable => others_succeed,
+            FailureKind::Connection => false,
+        }
+    }
+
     fn open(&mut self, reason: Reason, retry_after: Option<Duration>, now: Instant, jitter: f64) -> Change {
         let until = now + wait(&self.settings, 0, retry_after, jitter);
         let phase = Phase::Waiting { until };
@@ -289,13 +302,15 @@ impl Outage {
     }
 }
 
-/// The wait before the next probe: doubles with each failed one, ± 20 %, and never less than the system asked for.
+/// The wait before the next probe: doubles with each failed one, ± 20 %, and never less than the system asked for. Of
+/// many hosts that were asked to come back at one time, each comes a little later than that by its own jitter.
 fn wait(settings: &config::Breaker, failed: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
     let factor = 1_u32.checked_shl(failed).unwrap_or(u32::MAX);
     let interval = settings.probe_interval.saturating_mul(factor);
     let interval = interval.min(settings.max_probe_interval).min(LONGEST_WAIT);
     let jitter = if (0.0..=1.0).contains(&jitter) { jitter } else { 1.0 };
-    interval.mul_f64(0.8 + 0.4 * jitter).max(retry_after.unwrap_or_default().min(LONGEST_WAIT))
+    let asked = retry_after.map(|after| after.min(LONGEST_WAIT) + interval.mul_f64(0.2 * jitter));
+    interval.mul_f64(0.8 + 0.4 * jitter).max(asked.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -23,6 +23,16 @@ impl Deadline {
         self.at
     }
 
+    /// Was it told that it is missed?
+    pub fn is_told(&self) -> bool {
+        self.is_told
+    }
+
+    /// It was told before.
+    pub fn set_told(&mut self) {
+        self.is_told = true;
+    }
+
     /// By how much it is missed, the first time this is asked after it is; `None` before and ever after.
     pub fn newly_missed(&mut self, now: TimestampMs) -> Option<Duration> {
         let late_ms = now.checked_sub(self.at).filter(|late_ms| *late_ms > 0)?;
@@ -44,7 +54,7 @@ mod tests {
             attempt_timeout: Duration::from_secs(1),
             deadline,
             give_up_after: Duration::from_secs(1),
-            alert: true,
+            ..Sla::default()
         }
     }
 
@@ -53,8 +63,10 @@ mod tests {
         let mut deadline = Deadline::of(1_000, &sla(Some(Duration::from_secs(2)))).unwrap();
         assert_eq!(deadline.at(), 3_000);
         assert_eq!(deadline.newly_missed(0), None);
+        assert!(!deadline.is_told());
         assert_eq!(deadline.newly_missed(3_000), None);
         assert_eq!(deadline.newly_missed(3_250), Some(Duration::from_millis(250)));
+        assert!(deadline.is_told());
         assert_eq!(deadline.newly_missed(9_000), None);
     }
 

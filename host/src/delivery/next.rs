@@ -21,7 +21,7 @@ pub(crate) const MAX_DENIALS: u32 = 5;
 pub(crate) const MAX_RESOLUTIONS: u32 = 5;
 /// The longest that one answer may hold a connector back, whatever it asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
-/// How long to wait when the plugin pool has no room.
+/// How long to wait when the plugin pool has no room, or Kafka does not take what must be kept.
 const NO_ROOM: Duration = Duration::from_millis(50);
 
 /// What a delivery has behind it, this attempt included.
@@ -79,7 +79,7 @@ pub(crate) fn next(
         Ok(Outcome::Denied(why)) => Next::Denied(why.clone()),
         Ok(Outcome::Conflict(conflict)) => resolve(conflict, event_data, history, policy),
         Ok(Outcome::Rejected(why)) => Next::DeadLetter { reason: Reason::Rejected, message: why.clone() },
-        Err(Fault::NoRoom) => Next::Retry { at: now + NO_ROOM },
+        Err(Fault::NoRoom | Fault::Unwritten(_)) => Next::Retry { at: now + NO_ROOM },
         Err(fault) if history.faults >= MAX_FAULTS => Next::DeadLetter {
             reason: Reason::Fault(dead_letter::Fault::of(fault)),
             message: fault.to_string(),
@@ -173,6 +173,7 @@ mod tests {
             (Ok(Outcome::Denied("401".into())), Next::Denied("401".into())),
             (Ok(Outcome::Conflict(conflict)), Next::Resolve(Resolution::Overwrite(Some("v2".into())))),
             (Err(Fault::NoRoom), Next::Retry { at: now + NO_ROOM }),
+            (Err(Fault::Unwritten("no broker".into())), Next::Retry { at: now + NO_ROOM }),
             (Err(Fault::Trap("unreachable".into())), Next::Retry { at: now + sla.initial_interval }),
         ];
         for (result, expected) in cases {

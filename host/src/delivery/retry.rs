@@ -78,7 +78,7 @@ mod tests {
             attempt_timeout: 10 * SECOND,
             deadline: None,
             give_up_after: 3600 * SECOND,
-            alert: true,
+            ..Sla::default()
         }
     }
 
@@ -124,6 +124,36 @@ mod tests {
             (7, Duration::MAX, RetryVerdict::AttemptsSpent),
         ] {
             assert_eq!(verdict(&sla(), spent, first, now, delay), expected, "{spent} {delay:?}");
+        }
+    }
+
+    #[test]
+    fn each_of_ten_thousand_waits_is_within_its_bounds_and_none_is_shorter_than_the_one_before() {
+        let slas = [
+            sla(),
+            Sla { multiplier: 1.0, ..sla() },
+            Sla { multiplier: 1.0001, max_interval: Duration::MAX, ..sla() },
+            Sla { multiplier: f64::MAX, max_interval: Duration::MAX, ..sla() },
+            Sla { initial_interval: Duration::ZERO, ..sla() },
+            Sla {
+                initial_interval: Duration::from_nanos(1),
+                max_interval: 365 * 24 * 3600 * SECOND,
+                ..sla()
+            },
+            Sla { initial_interval: 90 * SECOND, ..sla() },
+        ];
+        for sla in slas {
+            let mut before = Duration::ZERO;
+            for attempt in 1..=10_000 {
+                let [least, middle, most] = [0.0, 0.5, 1.0].map(|jitter| delay(&sla, attempt, None, jitter));
+                assert!(most >= before && most <= sla.max_interval, "{attempt}: {most:?} of {sla:?}");
+                assert!(least <= middle && middle <= most && least >= most / 2, "{attempt} of {sla:?}");
+                assert!(
+                    least >= (sla.initial_interval / 2).min(sla.max_interval / 2),
+                    "{attempt} of {sla:?}"
+                );
+                before = most;
+            }
         }
     }
 

@@ -1,11 +1,11 @@
 //! What a host does once, without running: deliver one event now, ask every connector and Kafka whether they are usable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 
 use super::{Host, HostError, Summary, SyncEnd, workers};
-use crate::config::{self, Brokers, ConnectorName};
+use crate::config::{self, Brokers, ConnectorName, SubscriptionName};
 use crate::event::Event;
 use crate::kafka::topics::Topics;
 use crate::subscription::filter::{Filter, Verdict};
@@ -34,12 +34,52 @@ impl Host {
         workers::on_a_worker(check_all, plans).await
     }
 
+    /// Asks Kafka for the topics of each subscription: what was seen of them, or what is wrong.
+    pub async fn check_topics(
+        &self,
+    ) -> Result<BTreeMap<SubscriptionName, Result<String, String>>, HostError> {
+        let Brokers::At(brokers) = &self.config.kafka.brokers else { return Ok(BTreeMap::new()) };
+        let topics = Topics::new(&self.config.kafka, &brokers.join(","))?;
+        let names: BTreeSet<_> = topics.names().await?.into_iter().collect();
+        let mut answers = BTreeMap::new();
+        for (name, subscription) in &self.config.subscriptions {
+            answers.insert(name.clone(), check_topics_of(subscription, &names, &topics).await);
+        }
+        Ok(answers)
+    }
+
     /// Asks Kafka whether it is there, within `kafka.start-timeout`.
     pub async fn check_kafka(&self) -> Result<(), HostError> {
         let Brokers::At(brokers) = &self.config.kafka.brokers else { return Ok(()) };
         let topics = Topics::new(&self.config.kafka, &brokers.join(","))?;
         Ok(topics.wait_for_brokers(self.config.kafka.start_timeout).await?)
     }
+}
+
+async fn check_topics_of(
+    subscription: &config::Subscription,
+    names: &BTreeSet<String>,
+    topics: &Topics,
+) -> Result<String, String> {
+    let missing = |wanted: Vec<String>| wanted.into_iter().filter(|topic| !names.contains(topic));
+    let unread: Vec<_> = missing(subscription.topics.clone()).collect();
+    if !unread.is_empty() {
+        return Err(format!("no topic {}; create it, or mend `topics`", unread.join(", ")));
+    }
+    if let Some(journal) = subscription.journal.as_ref().filter(|journal| names.contains(*journal)) {
+        // Whether this client may ask is another question.
+        if let Ok(Some(policy)) = topics.config_of(journal, "cleanup.policy").await
+            && !policy.contains("compact")
+        {
+            let text = "Kafka would forget what was done; set it to compact";
+            return Err(format!("the journal {journal} has cleanup.policy={policy}: {text}"));
+        }
+    }
+    let unmade: Vec<_> = missing(subscription.own_topics().collect()).collect();
+    Ok(match unmade.is_empty() {
+        true => "all topics are there".to_owned(),
+        false => format!("missing, and made at the start: {}", unmade.join(", ")),
+    })
 }
 
 async fn sync_all(
@@ -62,7 +102,7 @@ async fn sync_all(
                 continue;
             }
         }
-        let stages = Stages::new(&plan)?;
+        let stages = Stages::alone(&plan)?;
         let (event, sla) = (event.clone(), *settings.sla.of(&event.kind));
         runs.push(async move {
             let end = stages.drive(stages.deliver_now(event, &sla, unix_ms())).await;
@@ -89,7 +129,7 @@ async fn check_all(
 ) -> Result<BTreeMap<ConnectorName, Result<String, String>>, HostError> {
     let mut checks = Vec::new();
     for (name, plan) in plans {
-        let stages = Stages::new(&plan)?;
+        let stages = Stages::alone(&plan)?;
         checks.push(async move {
             let result = stages.drive(stages.check(unix_ms())).await;
             (name, result)

@@ -1,26 +1,33 @@
 //! From the configuration to what a worker needs for each subscription: names resolved, plugins and handles in place.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
+use tokio::sync::watch;
+
+use super::prepare::Prepared;
 use super::{Host, HostError, INSTANCES_A_USER};
 use crate::alert::AlertSender;
-use crate::config::{Config, PluginName, SubscriptionName};
+use crate::config::{Config, PluginName, Subscription, SubscriptionName};
 use crate::dead_letter::Blamed;
-use crate::kafka::producer::Producer;
+use crate::kafka::retention::Retentions;
 use crate::plugin::{Plugin, PoolSize};
 use crate::subscription::stages::{Loaded, StagesPlan};
 use crate::subscription::{SubscriptionPlan, Witness};
+use crate::telemetry::ParkedMetrics;
 
 impl Host {
     pub(super) fn plans(
         &self,
         bootstrap: &str,
-        producer: &Arc<Producer>,
+        prepared: &Prepared,
         alerts: &AlertSender,
+        retentions: &watch::Receiver<Retentions>,
     ) -> Result<Vec<(SubscriptionName, SubscriptionPlan)>, HostError> {
         let mut plans = Vec::new();
         for (name, settings) in &self.config.subscriptions {
             let stages = self.stages_plan(name)?;
+            let delays = prepared.delays.get(name).cloned().unwrap_or_default();
             let blamed = |plugin: &Plugin| Blamed { plugin: plugin.name.clone(), sha256: plugin.sha256 };
             let plugin = match &stages.plugin {
                 Loaded::Component(plugin) => Some(blamed(plugin)),
@@ -35,20 +42,38 @@ impl Host {
                 transformers,
                 sla: settings.sla.clone(),
                 metrics: self.telemetry.subscription(name, &settings.connector),
+                parked: self.parked_metrics(name, settings, &delays),
                 alerts: alerts.clone(),
+                health: self.health.clone(),
+                mask: stages.mask()?,
             };
             let plan = SubscriptionPlan {
                 settings: settings.clone(),
                 kafka: self.config.kafka.clone(),
                 bootstrap: bootstrap.to_owned(),
+                delays,
                 stages,
                 witness,
-                producer: producer.clone(),
+                producer: prepared.producer.clone(),
                 health: self.health.clone(),
+                retentions: retentions.clone(),
+                retention_share: self.config.alerts.retention_share,
             };
             plans.push((name.clone(), plan));
         }
         Ok(plans)
+    }
+
+    fn parked_metrics(
+        &self,
+        name: &SubscriptionName,
+        settings: &Subscription,
+        delays: &BTreeMap<String, Duration>,
+    ) -> BTreeMap<String, ParkedMetrics> {
+        let metrics = |delay: Duration| {
+            self.telemetry.parked(name, &settings.connector, &humantime::format_duration(delay).to_string())
+        };
+        delays.iter().map(|(topic, delay)| (topic.clone(), metrics(*delay))).collect()
     }
 
     pub(super) fn stages_plan(&self, name: &SubscriptionName) -> Result<StagesPlan, HostError> {

@@ -9,6 +9,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::types::RDKafkaErrorCode;
 
+pub(crate) use super::properties::ClientKind;
 use crate::config;
 
 /// What went wrong between the host and Kafka, beside producing.
@@ -25,6 +26,8 @@ pub enum KafkaError {
     Lookup { topic: String, source: LibraryError },
     #[error("topic {topic} cannot be created: {source}; create it by hand, or let this client create topics")]
     Create { topic: String, source: LibraryError },
+    #[error("the settings of topics cannot be asked for: {source}")]
+    Describe { source: LibraryError },
     #[error("topic {topic} was created, but did not appear within {limit:?}; look at the brokers' logs")]
     Invisible { topic: String, limit: std::time::Duration },
     #[error("topic {topic} cannot be read: {source}")]
@@ -46,13 +49,14 @@ pub enum KafkaError {
 #[error(transparent)]
 pub struct LibraryError(#[from] rdkafka::error::KafkaError);
 
-/// The settings of every client: the brokers, and over the host's own settings the `properties` as they are.
+/// The settings of every client: the brokers, and over the host's own settings those `properties` that mean something
+/// to this kind of client, as they are.
 ///
 /// What a client sets afterwards wins over `properties`; [`set_defaults`] is for what should not.
-pub(crate) fn client_config(settings: &config::Kafka, bootstrap: &str) -> ClientConfig {
+pub(crate) fn client_config(settings: &config::Kafka, bootstrap: &str, kind: ClientKind) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap).set("client.id", "liaison");
-    for (name, value) in &settings.properties {
+    for (name, value) in settings.properties.iter().filter(|(name, _)| kind.takes(name)) {
         config.set(name, value);
     }
     let verbose = settings.properties.contains_key("debug");
@@ -123,6 +127,7 @@ pub(crate) fn test_settings(properties: &[(&str, &str)]) -> config::Kafka {
         start_timeout: std::time::Duration::from_secs(10),
         type_header: "type".to_owned(),
         commit_interval: std::time::Duration::from_millis(100),
+        away_after: std::time::Duration::from_secs(30),
     }
 }
 
@@ -133,7 +138,7 @@ mod tests {
     #[test]
     fn properties_win_over_the_hosts_settings_and_defaults() {
         let settings = test_settings(&[("client.id", "mine"), ("linger.ms", "7")]);
-        let mut config = client_config(&settings, "broker:9092");
+        let mut config = client_config(&settings, "broker:9092", ClientKind::Producer);
         set_defaults(&mut config, &[("linger.ms", "0"), ("acks", "all")]);
         assert_eq!(config.get("bootstrap.servers"), Some("broker:9092"));
         assert_eq!(config.get("client.id"), Some("mine"));
@@ -143,7 +148,9 @@ mod tests {
 
     #[test]
     fn the_log_level_does_not_follow_the_log_crate() {
-        let level = |properties| client_config(&test_settings(properties), "broker:9092").log_level;
+        let level = |properties| {
+            client_config(&test_settings(properties), "broker:9092", ClientKind::Admin).log_level
+        };
         assert!(matches!(level(&[]), RDKafkaLogLevel::Info));
         assert!(matches!(level(&[("debug", "broker")]), RDKafkaLogLevel::Debug));
     }

@@ -5,13 +5,17 @@
 //! poll, but for a moment each second to stay in the group and to hear of rebalances. It decides nothing: what to commit
 //! and when to pause is told it.
 
+mod delays;
+mod heard;
 mod rebalance;
+mod trouble;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError as LibraryError, KafkaResult};
@@ -19,13 +23,17 @@ use rdkafka::message::Message as _;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use self::delays::{Delays, Read};
 use self::rebalance::{Context, commit_now};
-use super::client::{self, KafkaError};
+use self::trouble::Trouble;
+use super::client::{self, ClientKind, KafkaError};
 use super::commit::commit_async;
 pub(crate) use super::partition::{Partition, Position};
 use super::partition::{list, offsets, partitions};
 use super::record::record_from;
+use super::watermark::known_low;
 use crate::config;
+use crate::contract::TimestampMs;
 use crate::event::Record;
 
 /// How long a poll waits for a record, and so how late a command may be heard.
@@ -34,7 +42,9 @@ const POLL: Duration = Duration::from_millis(50);
 const FULL: Duration = Duration::from_millis(2);
 /// How often a thread whose channel is full polls all the same.
 const STAY: Duration = Duration::from_secs(1);
-/// The most records in a batch.
+/// How often librdkafka tells its statistics: how late it may be noticed that Kafka is away.
+const STATISTICS_MS: &str = "5000";
+/// The most records in a batch, where the subscription may hold so many.
 const BATCH: usize = 256;
 /// Batches on their way to the subscription.
 const BATCHES: usize = 4;
@@ -47,7 +57,7 @@ const COMMANDS: usize = 256;
 /// How long Kafka may take to say what is committed. Polls, and so all else on the thread, wait for it.
 const COMMITTED: Duration = Duration::from_secs(5);
 /// Our own defaults; `[kafka] properties` wins over them. Each has been measured or has lost someone's data.
-const DEFAULTS: [(&str, &str); 12] = [
+const DEFAULTS: [(&str, &str); 11] = [
     ("auto.offset.reset", "earliest"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("session.timeout.ms", "15000"),
@@ -58,7 +68,6 @@ const DEFAULTS: [(&str, &str); 12] = [
     ("queued.min.messages", "1000"),
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.queue.backoff.ms", "20"),
-    ("statistics.interval.ms", "5000"),
     ("topic.metadata.refresh.interval.ms", "30000"),
 ];
 
@@ -81,8 +90,11 @@ pub(crate) enum Control {
     Lost { epoch: u64, partitions: Vec<Partition> },
     /// A commit came back.
     Committed { positions: Vec<Position>, error: Option<String> },
-    /// How far the group is behind, in records over all its partitions.
-    Lag { records: i64 },
+    /// How far the group is behind in the partitions of each topic, in records, and for how long no broker has answered;
+    /// `None` if no connection is up. Every few seconds, whatever happens.
+    Statistics { lag: Vec<(String, i64)>, silence: Option<Duration> },
+    /// Retention deleted these offsets of the partition before they were read.
+    Overtaken { partition: Partition, lost: Range<i64> },
     /// The consumer cannot go on. The thread has ended.
     Failed { error: String },
     /// The consumer has left its group. The thread has ended.
@@ -114,33 +126,40 @@ pub(crate) struct Consumer {
     pub(crate) commands: SyncSender<Command>,
 }
 
-/// Joins the group and starts to poll. `grace` bounds how long a revoked partition is waited for.
+/// Joins the group and starts to poll. A record of one of `delays` is given out so long after it was written. `grace`
+/// bounds how long a revoked partition is waited for, `batch` the records of one batch.
 pub(crate) fn start(
     settings: &config::Kafka,
     bootstrap: &str,
     group: &str,
     topics: &[String],
+    delays: &BTreeMap<String, Duration>,
     grace: Duration,
+    batch: usize,
 ) -> Result<Consumer, KafkaError> {
     let (batch_sender, batches) = mpsc::channel(BATCHES);
     let (control_sender, controls) = mpsc::channel(CONTROLS);
     let (commands, command_receiver) = sync_channel(COMMANDS);
-    let mut client = client::client_config(settings, bootstrap);
+    let mut client = client::client_config(settings, bootstrap, ClientKind::Consumer);
     client::set_defaults(&mut client, &DEFAULTS);
     client.set("group.id", group).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
+    client.set("statistics.interval.ms", STATISTICS_MS);
     let context = Context { controls: control_sender, grace, state: Mutex::default() };
     let consumer: BaseConsumer<Context> =
         client.create_with_context(context).map_err(|error| KafkaError::Settings(error.into()))?;
-    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let names: Vec<&str> = topics.iter().chain(delays.keys()).map(String::as_str).collect();
     consumer.subscribe(&names).map_err(|error| KafkaError::Settings(error.into()))?;
     let poller = Poller {
         consumer,
         batches: batch_sender,
         commands: command_receiver,
+        batch: batch.clamp(1, BATCH),
         topics: HashMap::new(),
         held: Vec::new(),
         is_held_back: false,
         paused: HashSet::new(),
+        delays: Delays::new(delays.clone().into_iter().collect()),
+        trouble: Trouble::default(),
     };
     thread::Builder::new()
         .name(format!("kafka {group}").chars().take(15).collect())
@@ -154,6 +173,8 @@ struct Poller {
     consumer: BaseConsumer<Context>,
     batches: mpsc::Sender<Batch>,
     commands: Receiver<Command>,
+    /// The most records in a batch.
+    batch: usize,
     /// One name for all records of a topic.
     topics: HashMap<String, Arc<str>>,
     /// Polled and not sent yet.
@@ -162,6 +183,9 @@ struct Poller {
     is_held_back: bool,
     /// What the subscription asked to pause.
     paused: HashSet<Partition>,
+    /// What is not due yet.
+    delays: Delays,
+    trouble: Trouble,
 }
 
 impl Poller {
@@ -172,10 +196,12 @@ impl Poller {
             if let Some(last) = self.obey(wait) {
                 return self.stop(&last);
             }
+            self.end_trouble();
             if self.send() {
                 full_since = None;
                 self.hold_back(false);
-                if let Err(error) = self.gather(POLL, BATCH) {
+                self.give_out_due();
+                if let Err(error) = self.gather(POLL, self.batch) {
                     return self.fail(&error);
                 }
                 continue;
@@ -246,6 +272,7 @@ impl Poller {
                 // What was polled before a rebalance belongs to the epoch before; whoever lost the partition reads it.
                 let state = self.consumer.context().state();
                 drop_stale(&mut self.held, &state.changed);
+                self.delays.forget(&state.changed);
                 self.paused.retain(|partition| !state.changed.contains(partition));
             }
             match polled {
@@ -260,15 +287,57 @@ impl Poller {
                         }
                     };
                     let record = record_from(&message, topic);
-                    self.held.push(record);
+                    self.watch_for_loss(&record);
+                    match self.delays.read(record, unix_ms()) {
+                        Read::HandOut(record) => self.held.push(record),
+                        Read::Pause(partition) => {
+                            log_failure("pause", self.consumer.pause(&list(&[partition])));
+                        }
+                    }
                 }
                 Some(Err(error)) if is_fatal(&error) => return Err(error),
-                // librdkafka goes on by itself; a person may have to, when a topic does not exist.
-                Some(Err(error)) => tracing::warn!(%error, "Kafka does not give all records now"),
+                Some(Err(error)) => self.begin_trouble(&error),
             }
             wait = Duration::ZERO;
         }
         Ok(())
+    }
+
+    /// Puts what is due now to what was polled, and lets its partitions go on.
+    fn give_out_due(&mut self) {
+        for (partition, record) in self.delays.take_due(unix_ms()) {
+            self.held.push(record);
+            if !self.paused.contains(&partition) {
+                log_failure("resume", self.consumer.resume(&list(&[partition])));
+            }
+        }
+    }
+
+    /// librdkafka goes on by itself; a person may have to do something, when a topic does not exist.
+    fn begin_trouble(&mut self, error: &LibraryError) {
+        if self.trouble.reported(Instant::now()) {
+            tracing::warn!(%error, "Kafka does not give all records now");
+        } else {
+            tracing::debug!(%error, "Kafka still does not give all records");
+        }
+    }
+
+    fn end_trouble(&mut self) {
+        if let Some(over) = self.trouble.over(Instant::now()) {
+            tracing::info!(errors = over.errors, lasted = ?over.lasted, "Kafka reports no more trouble in reading");
+        }
+    }
+
+    /// Tells of what retention deleted between the record before and this one.
+    fn watch_for_loss(&self, record: &Record) {
+        let origin = &record.origin;
+        let partition = Partition { topic: origin.topic.clone(), number: origin.partition };
+        let context = self.consumer.context();
+        let low = || known_low(&self.consumer, &partition.topic, partition.number);
+        let lost = context.state().overtaken.received(&partition, origin.offset, low);
+        if let Some(lost) = lost {
+            context.tell(Control::Overtaken { partition, lost });
+        }
     }
 
     fn commit(&self, epoch: u64, positions: Vec<Position>) {
@@ -305,7 +374,7 @@ impl Poller {
             self.paused.remove(partition);
         }
         if !self.is_held_back {
-            log_failure("resume", self.consumer.resume(&list(&partitions)));
+            self.resume_due(partitions);
         }
     }
 
@@ -323,7 +392,13 @@ impl Poller {
             .into_iter()
             .filter(|partition| !self.paused.contains(partition))
             .collect();
-        log_failure("resume", self.consumer.resume(&list(&free)));
+        self.resume_due(free);
+    }
+
+    /// Resumes those whose next record is due.
+    fn resume_due(&self, mut partitions: Vec<Partition>) {
+        partitions.retain(|partition| !self.delays.is_waiting(partition));
+        log_failure("resume", self.consumer.resume(&list(&partitions)));
     }
 
     fn fail(self, error: &LibraryError) {
@@ -347,6 +422,12 @@ fn drop_stale(held: &mut Vec<Record>, changed: &HashSet<Partition>) {
         let partition = Partition { topic: record.origin.topic.clone(), number: record.origin.partition };
         !changed.contains(&partition)
     });
+}
+
+/// The clock that Kafka's timestamps are of.
+fn unix_ms() -> TimestampMs {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn is_fatal(error: &LibraryError) -> bool {

@@ -15,7 +15,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::{Notify, oneshot};
 
-use super::client::{KafkaError, LibraryError, client_config, log_error, log_line, set_defaults};
+use super::client::{ClientKind, KafkaError, LibraryError, client_config, log_error, log_line, set_defaults};
 use crate::config;
 use crate::contract::TimestampMs;
 
@@ -87,6 +87,8 @@ pub struct Producer {
     /// Replaced after a fatal error. Locked for as long as it takes to clone the pointer.
     inner: Mutex<Arc<Inner>>,
     room: Arc<Notify>,
+    /// Held by what is sent alone.
+    alone: tokio::sync::Mutex<()>,
 }
 
 type Inner = ThreadedProducer<Acknowledgements>;
@@ -94,14 +96,19 @@ type Inner = ThreadedProducer<Acknowledgements>;
 impl Producer {
     /// Sets up the producer and its thread. Does not wait for a broker.
     pub fn new(settings: &config::Kafka, bootstrap: &str) -> Result<Producer, KafkaError> {
-        let mut config = client_config(settings, bootstrap);
+        let mut config = client_config(settings, bootstrap, ClientKind::Producer);
         set_defaults(&mut config, &DEFAULTS);
         // Over `properties` too: offsets are committed on the strength of these acknowledgements.
         config.set("acks", "all").set("enable.idempotence", "true");
         let room = Arc::new(Notify::new());
         let inner =
             create(&config, &room).map_err(|error| KafkaError::Settings(LibraryError::from(error)))?;
-        Ok(Producer { config, inner: Mutex::new(Arc::new(inner)), room })
+        Ok(Producer {
+            config,
+            inner: Mutex::new(Arc::new(inner)),
+            room,
+            alone: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Writes a record, and resolves to its partition and offset when Kafka has acknowledged it.
@@ -114,6 +121,13 @@ impl Producer {
             self.replace(&inner);
         }
         result
+    }
+
+    /// As [`Producer::send`], one at a time. Kafka refuses a batch as a whole, so what was sent with something too large
+    /// was called too large too: sent like this, it is judged by itself.
+    pub async fn send_alone(&self, record: Outgoing) -> Result<(i32, i64), ProduceError> {
+        let _alone = self.alone.lock().await;
+        self.send(record).await
     }
 
     async fn send_by(&self, inner: &Inner, record: Outgoing) -> Result<(i32, i64), ProduceError> {

@@ -1,7 +1,8 @@
-//! Reads a topic as it is now, from its beginning or from one record on, and ends.
+//! Reads a topic as it is now, from its beginning or from one record on, and ends; or follows it.
 //!
-//! In comes a topic, out goes each record to a closure, up to the ends that the partitions had at the start. It joins
-//! no consumer group, commits nothing and creates nothing. It blocks its thread: call it from one that may wait.
+//! In comes a topic, out goes each record to a closure, up to the ends that the partitions had at the start, or for as
+//! long as the closure wants. It joins no consumer group, commits nothing and creates nothing. It blocks its thread:
+//! call it from one that may wait.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -13,11 +14,15 @@ use rdkafka::error::KafkaError as Failure;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{KafkaError, LibraryError, LogContext, client_config};
+use super::client::{ClientKind, KafkaError, LibraryError, LogContext, client_config};
 use super::record::record_from;
 use super::topics::partitions;
 use crate::config;
 use crate::event::Record;
+
+/// For one look-up of a partition's ends.
+const WATERMARKS: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(100);
 
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,64 @@ pub fn read_topic(
     }
 }
 
+/// What happens while a topic is followed.
+#[derive(Debug)]
+pub enum Followed {
+    Record(Record),
+    /// All that was there at the start was handed out. Comes once.
+    CaughtUp,
+    /// Nothing has come for a moment.
+    Idle,
+}
+
+/// Reads these partitions from these offsets on, each in order, until `each` breaks. No topic has nothing to follow.
+pub fn follow_topic(
+    settings: &config::Kafka,
+    bootstrap: &str,
+    topic: &str,
+    starts: &BTreeMap<i32, i64>,
+    mut each: impl FnMut(Followed) -> ControlFlow<()>,
+) -> Result<(), KafkaError> {
+    let failed = |source: Failure| KafkaError::Read { topic: topic.to_owned(), source: source.into() };
+    let consumer = connect(settings, bootstrap)?;
+    let exists = partitions(consumer.client(), topic).map_err(failed)?.is_some();
+    let mut spans = Spans::new();
+    for (partition, first) in starts.iter().filter(|_| exists) {
+        let (low, high) = consumer.fetch_watermarks(topic, *partition, WATERMARKS).map_err(failed)?;
+        spans.insert(*partition, *first.max(&low)..high);
+    }
+    assign(&consumer, topic, &spans).map_err(failed)?;
+    spans.retain(|_, span| !span.is_empty());
+    let name: Arc<str> = topic.into();
+    let mut is_caught_up = false;
+    loop {
+        if spans.is_empty()
+            && !std::mem::replace(&mut is_caught_up, true)
+            && each(Followed::CaughtUp).is_break()
+        {
+            return Ok(());
+        }
+        let followed = match consumer.poll(POLL) {
+            Some(Ok(message)) => {
+                let is_last = |span: &std::ops::Range<i64>| message.offset() + 1 >= span.end;
+                if spans.get(&message.partition()).is_some_and(is_last) {
+                    spans.remove(&message.partition());
+                }
+                Followed::Record(record_from(&message, Arc::clone(&name)))
+            }
+            Some(Err(Failure::PartitionEOF(partition))) => {
+                spans.remove(&partition);
+                Followed::Idle
+            }
+            Some(Err(error)) if !is_passing(&error) => return Err(failed(error)),
+            None | Some(Err(_)) => Followed::Idle,
+        };
+        if each(followed).is_break() {
+            return Ok(());
+        }
+    }
+}
+
 enum Drained {
     AtTheEnd,
     Stopped,
@@ -90,7 +153,7 @@ fn drain(
         if left.is_zero() {
             return Ok((records, Drained::TimedOut));
         }
-        let message = match consumer.poll(left.min(Duration::from_millis(100))) {
+        let message = match consumer.poll(left.min(POLL)) {
             None => continue,
             // Told too when the last offsets hold no record: compaction and transactions leave gaps.
             Some(Err(Failure::PartitionEOF(partition))) => {
@@ -119,7 +182,7 @@ fn drain(
 }
 
 fn connect(settings: &config::Kafka, bootstrap: &str) -> Result<BaseConsumer<LogContext>, KafkaError> {
-    let mut config = client_config(settings, bootstrap);
+    let mut config = client_config(settings, bootstrap, ClientKind::Consumer);
     config
         // librdkafka wants a name, though partitions are assigned by hand and nothing is committed.
         .set("group.id", "liaison-reader")
@@ -139,7 +202,6 @@ fn unread(
     partitions: i32,
     start: Start,
 ) -> Result<Spans, Failure> {
-    const LIMIT: Duration = Duration::from_secs(10);
     let mut spans = Spans::new();
     for partition in 0..partitions {
         let first = match start {
@@ -147,7 +209,7 @@ fn unread(
             Start::At { partition: wanted, offset } if wanted == partition => offset,
             Start::At { .. } => continue,
         };
-        let (low, high) = consumer.fetch_watermarks(topic, partition, LIMIT)?;
+        let (low, high) = consumer.fetch_watermarks(topic, partition, WATERMARKS)?;
         let span = first.max(low)..high;
         if !span.is_empty() {
             spans.insert(partition, span);
@@ -241,6 +303,42 @@ mod tests {
         let (ended, seen) = read(&broker, "letters", Start::At { partition: 1, offset: 1 }, usize::MAX);
         assert_eq!(ended, Ended::AtTheEnd { records: 2 });
         assert_eq!(seen, all_of(&[(1, 1, "3"), (1, 2, "5")]));
+    }
+
+    #[tokio::test]
+    async fn a_topic_is_followed_past_its_end() {
+        let broker = broker_with("letters", 2, 4).await;
+        let bootstrap = broker.bootstrap();
+        let producer = Producer::new(&test_settings(&[]), bootstrap).unwrap();
+        let runtime = tokio::runtime::Handle::current();
+        let mut seen = Vec::new();
+        tokio::task::spawn_blocking({
+            let bootstrap = bootstrap.to_owned();
+            move || {
+                let starts = BTreeMap::from([(1, 1)]);
+                let followed =
+                    follow_topic(&test_settings(&[]), &bootstrap, "letters", &starts, |followed| {
+                        match followed {
+                            Followed::Record(record) => seen.push(record.origin.offset),
+                            Followed::CaughtUp => {
+                                assert_eq!(seen, [1]);
+                                let later = Outgoing {
+                                    topic: "letters".to_owned(),
+                                    partition: Some(1),
+                                    ..Outgoing::default()
+                                };
+                                runtime.block_on(producer.send(later)).unwrap();
+                            }
+                            Followed::Idle => {}
+                        }
+                        if seen.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    });
+                followed.unwrap();
+                assert_eq!(seen, [1, 2]);
+            }
+        })
+        .await
+        .unwrap();
     }
 
     #[tokio::test]

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError as Failure;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
-use super::client::{KafkaError, LibraryError, LogContext, client_config, log_error};
+use super::client::{ClientKind, KafkaError, LibraryError, LogContext, client_config, log_error};
 use crate::config;
 
 /// For one look-up, and for a topic that was created to appear.
@@ -30,7 +30,7 @@ pub struct Topics {
 impl Topics {
     /// Sets the connection up. Does not wait for a broker.
     pub fn new(settings: &config::Kafka, bootstrap: &str) -> Result<Topics, KafkaError> {
-        let config = client_config(settings, bootstrap);
+        let config = client_config(settings, bootstrap, ClientKind::Admin);
         // A client of the consumer kind does not create the topics that it asks for.
         let lookups = config
             .create_with_context(LastReason::default())
@@ -58,6 +58,28 @@ impl Topics {
         let name = topic.to_owned();
         let found = self.ask(move |lookups| partitions(lookups.client(), &name)).await?;
         found.map_err(|error| KafkaError::Lookup { topic: topic.to_owned(), source: error.into() })
+    }
+
+    /// The names of all topics that this client may see.
+    pub async fn names(&self) -> Result<Vec<String>, KafkaError> {
+        let found = self.ask(|lookups| {
+            let metadata = lookups.fetch_metadata(None, LIMIT)?;
+            Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+        });
+        let failed = |error: Failure| KafkaError::Lookup { topic: "list".to_owned(), source: error.into() };
+        found.await?.map_err(failed)
+    }
+
+    /// What a topic's setting is, its default too; `None` if there is no such setting.
+    pub async fn config_of(&self, topic: &str, setting: &str) -> Result<Option<String>, KafkaError> {
+        let failed = |error: Failure| KafkaError::Lookup { topic: topic.to_owned(), source: error.into() };
+        let admin: AdminClient<LogContext> = self.config.create_with_context(LogContext).map_err(failed)?;
+        let options = AdminOptions::new().request_timeout(Some(LIMIT));
+        let asked = [ResourceSpecifier::Topic(topic)];
+        let described = admin.describe_configs(&asked, &options).await.map_err(failed)?;
+        let settings = described.into_iter().next().transpose();
+        let settings = settings.map_err(|code| failed(Failure::AdminOp(code)))?;
+        Ok(settings.and_then(|settings| settings.get(setting)?.value.clone()))
     }
 
     /// Creates the topic if it is missing, with the brokers' own replication factor, and waits until it is there.

@@ -2,22 +2,32 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::lanes::PartitionIndex;
+use super::parked::Parked;
 use crate::contract::{Fault, Outcome, Resolution, TimestampMs};
 use crate::dead_letter::Attempts;
 use crate::delivery::deadline::Deadline;
 use crate::delivery::next::History;
 use crate::event::{Event, Record};
 
+/// Where an event was read, and what it counts for there until it is settled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) partition: PartitionIndex,
+    pub(crate) offset: i64,
+    pub(crate) bytes: usize,
+}
+
 /// A delivery as the task holds it in its lane.
 #[derive(Debug)]
 pub(crate) struct Carried {
     pub(crate) sequence: u64,
-    pub(crate) partition: PartitionIndex,
+    pub(crate) place: Place,
+    /// The original: of a parked one what was parked.
     pub(crate) record: Record,
     pub(crate) event: Rc<Event>,
     /// What is still to be delivered, first of all the one at work; `None` until the transformers were asked.
@@ -29,6 +39,8 @@ pub(crate) struct Carried {
     pub(crate) first_attempt_at: Option<Instant>,
     first_failure_at: Option<Instant>,
     pub(crate) first_seen_at: TimestampMs,
+    /// Since when it is in memory.
+    pub(crate) read_at: Instant,
     pub(crate) began: Instant,
     /// Attempts that count for good.
     attempts: u32,
@@ -45,19 +57,22 @@ pub(crate) struct Carried {
     pub(crate) idempotency_key: Option<Rc<str>>,
     /// It is the breaker's probe.
     pub(crate) is_probe: bool,
+    /// It spent all that its SLA allows, or the one before it in its lane did.
+    pub(crate) is_given_up: bool,
+    pub(crate) follows_given_up: bool,
 }
 
 impl Carried {
     pub(crate) fn new(
         sequence: u64,
-        partition: PartitionIndex,
+        place: Place,
         record: Record,
         event: Event,
         deadline: Option<Deadline>,
     ) -> Self {
         Self {
             sequence,
-            partition,
+            place,
             record,
             event: Rc::new(event),
             parts: None,
@@ -67,6 +82,7 @@ impl Carried {
             first_attempt_at: None,
             first_failure_at: None,
             first_seen_at: unix_ms(),
+            read_at: Instant::now(),
             began: Instant::now(),
             attempts: 0,
             doubtful: Vec::new(),
@@ -79,14 +95,23 @@ impl Carried {
             evidence: Attempts::default(),
             idempotency_key: None,
             is_probe: false,
+            is_given_up: false,
+            follows_given_up: false,
         }
     }
 
     /// What the transformers made of it.
     pub(crate) fn transformed(&mut self, parts: impl IntoIterator<Item = Rc<Event>>) {
-        let parts: VecDeque<_> = parts.into_iter().collect();
+        let mut parts: VecDeque<_> = parts.into_iter().collect();
         self.part_count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+        // Those that were delivered before it was parked.
+        self.part = self.part.min(self.part_count.saturating_sub(1));
+        parts.drain(..self.part as usize);
         self.parts = Some(parts);
+    }
+
+    pub(crate) fn has_more_parts(&self) -> bool {
+        self.parts.as_ref().is_some_and(|parts| parts.len() > 1)
     }
 
     /// What is delivered next, once the transformers were asked.
@@ -127,7 +152,7 @@ impl Carried {
             Ok(Outcome::Retry(_)) if is_doubtful => self.doubtful.push(now),
             Ok(Outcome::Retry(_)) => self.attempts += 1,
             Ok(Outcome::Conflict(_)) => self.resolutions += 1,
-            Err(Fault::NoRoom) => return,
+            Err(Fault::NoRoom | Fault::Unwritten(_)) => return,
             Err(_) => {
                 self.faults += 1;
                 self.attempts += 1;
@@ -169,6 +194,11 @@ impl Carried {
         self.attempts + u32::try_from(self.doubtful.len()).unwrap_or(u32::MAX)
     }
 
+    /// When an attempt failed last that may have been the external system's fault.
+    pub(crate) fn last_doubtful(&self) -> Option<Instant> {
+        self.doubtful.last().copied()
+    }
+
     pub(crate) fn first_failure_at(&self) -> Option<Instant> {
         self.first_failure_at
     }
@@ -177,9 +207,44 @@ impl Carried {
         self.faults > 0
     }
 
-    /// The memory it takes, as far as its size follows from the record's.
-    pub(crate) fn bytes(&self) -> usize {
-        record_bytes(&self.record)
+    /// What of it outlives the memory while it is parked.
+    pub(crate) fn parked(&self, not_before: TimestampMs, now: Instant) -> Parked {
+        let unix_ms_at = |at: Option<Instant>| {
+            let ago = now.saturating_duration_since(at.unwrap_or(now));
+            unix_ms().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
+        };
+        Parked {
+            topic: self.record.origin.topic.to_string(),
+            partition: self.record.origin.partition,
+            offset: self.record.origin.offset,
+            timestamp: self.record.timestamp,
+            not_before,
+            first_seen_at: self.first_seen_at,
+            first_attempt_at: unix_ms_at(self.first_attempt_at),
+            first_failure_at: unix_ms_at(self.first_failure_at),
+            attempts: self.spent(),
+            faults: self.faults,
+            part: self.part,
+            is_late: self.deadline.is_some_and(|deadline| deadline.is_told()),
+        }
+    }
+
+    /// Goes on where it was parked.
+    pub(crate) fn unparked(&mut self, parked: &Parked, evidence: Attempts, now: Instant) {
+        let instant_at = |at: TimestampMs| {
+            let ago = Duration::from_millis(unix_ms().saturating_sub(at));
+            Some(now.checked_sub(ago).unwrap_or(now))
+        };
+        self.first_attempt_at = instant_at(parked.first_attempt_at);
+        self.first_failure_at = instant_at(parked.first_failure_at);
+        self.first_seen_at = parked.first_seen_at;
+        self.attempts = parked.attempts;
+        self.faults = parked.faults;
+        self.part = parked.part;
+        self.evidence = evidence;
+        if let Some(deadline) = self.deadline.as_mut().filter(|_| parked.is_late) {
+            deadline.set_told();
+        }
     }
 }
 
@@ -190,7 +255,7 @@ pub(crate) fn record_bytes(record: &Record) -> usize {
     text(&record.key) + text(&record.value) + headers
 }
 
-fn reason_of(outcome: &Outcome) -> Option<String> {
+pub(crate) fn reason_of(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Delivered(_) => None,
         Outcome::Skipped(why) | Outcome::Denied(why) | Outcome::Rejected(why) => Some(why.clone()),

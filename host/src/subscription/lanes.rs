@@ -57,20 +57,27 @@ impl<T> Default for Lanes<T> {
 }
 
 impl<T> Lanes<T> {
-    /// Adds a delivery. `sequence` rises with each one. Without a `key` nothing is before or behind it.
-    pub(crate) fn push(&mut self, partition: PartitionIndex, key: Option<Bytes>, sequence: u64, delivery: T) {
+    /// Adds a delivery to its lane. `sequence` rises with each one. Without a `key` nothing is before or behind it.
+    pub(crate) fn push(
+        &mut self,
+        partition: PartitionIndex,
+        key: Option<Bytes>,
+        sequence: u64,
+        delivery: T,
+    ) -> LaneId {
         let id = LaneId(self.next_id);
         if let Some(key) = &key {
             let id = *self.by_key.entry((partition, key.clone())).or_insert(id);
             if let Some(lane) = self.lanes.get_mut(&id) {
                 lane.queue.push_back((sequence, delivery));
-                return;
+                return id;
             }
         }
         self.next_id += 1;
         let queue = VecDeque::from([(sequence, delivery)]);
         self.lanes.insert(id, Lane { partition, key, head: Head::Ready, queue });
         self.ready.push(Reverse((sequence, id)));
+        id
     }
 
     /// The oldest ready head, which stays where it is.
@@ -84,11 +91,12 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// The oldest ready head whose sequence is not one of those to avoid, or the oldest of all.
-    pub(crate) fn next_but(&mut self, avoid: impl Fn(u64) -> bool) -> Option<(LaneId, u64)> {
+    /// The newest ready head whose sequence is not one of those to avoid, or the oldest of all. Those that always fail
+    /// grow old: the newest is the least likely to be one.
+    pub(crate) fn newest_but(&mut self, avoid: impl Fn(u64) -> bool) -> Option<(LaneId, u64)> {
         let is_ready = |id: &LaneId| self.lanes.get(id).is_some_and(|lane| lane.head == Head::Ready);
         let others = self.ready.iter().map(|Reverse(entry)| *entry).filter(|(sequence, _)| !avoid(*sequence));
-        match others.filter(|(_, id)| is_ready(id)).min() {
+        match others.filter(|(_, id)| is_ready(id)).max() {
             Some((sequence, id)) => Some((id, sequence)),
             None => self.next(),
         }
@@ -106,7 +114,7 @@ impl<T> Lanes<T> {
         Some(&mut self.lanes.get_mut(&id)?.queue.front_mut()?.1)
     }
 
-    /// The head waits until then, and the lane with it.
+    /// The head, ready or at work, waits until then, and the lane with it.
     pub(crate) fn wait(&mut self, id: LaneId, until: Instant) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         lane.head = Head::Waiting(until);
@@ -149,6 +157,20 @@ impl<T> Lanes<T> {
         }
         self.waiting_count -= called.len();
         called.into_iter().for_each(|id| self.again(id));
+    }
+
+    /// Takes every waiting head to work for which `is_taken` says so.
+    pub(crate) fn start_waiting(&mut self, is_taken: impl Fn(&T) -> bool) -> Vec<LaneId> {
+        let mut taken = Vec::new();
+        for (id, lane) in &mut self.lanes {
+            let is_waiting = matches!(lane.head, Head::Waiting(_));
+            if is_waiting && lane.queue.front().is_some_and(|(_, head)| is_taken(head)) {
+                lane.head = Head::AtWork;
+                taken.push(*id);
+            }
+        }
+        self.waiting_count -= taken.len();
+        taken
     }
 
     /// All deliveries, in no order.
@@ -197,6 +219,17 @@ impl<T> Lanes<T> {
     pub(crate) fn at_work(&self, partition: PartitionIndex) -> usize {
         let is_at_work = |lane: &&Lane<T>| lane.partition == partition && lane.head == Head::AtWork;
         self.lanes.values().filter(is_at_work).count()
+    }
+
+    /// Deliveries in lanes whose head waits.
+    pub(crate) fn blocked(&self) -> usize {
+        let is_waiting = |lane: &&Lane<T>| matches!(lane.head, Head::Waiting(_));
+        self.lanes.values().filter(is_waiting).map(|lane| lane.queue.len()).sum()
+    }
+
+    /// Deliveries in this lane.
+    pub(crate) fn length(&self, id: LaneId) -> usize {
+        self.lanes.get(&id).map_or(0, |lane| lane.queue.len())
     }
 
     /// Lanes there are.
@@ -285,9 +318,9 @@ mod tests {
     #[test]
     fn a_probe_is_another_head_where_there_is_one() {
         let mut lanes = lanes(&[(0, "a"), (0, "b"), (0, "c")]);
-        assert_eq!(lanes.next_but(|sequence| sequence == 0).map(|(_, sequence)| sequence), Some(1));
-        assert_eq!(lanes.next_but(|sequence| sequence < 2).map(|(_, sequence)| sequence), Some(2));
-        assert_eq!(lanes.next_but(|_| true).map(|(_, sequence)| sequence), Some(0));
+        assert_eq!(lanes.newest_but(|_| false).map(|(_, sequence)| sequence), Some(2));
+        assert_eq!(lanes.newest_but(|sequence| sequence == 2).map(|(_, sequence)| sequence), Some(1));
+        assert_eq!(lanes.newest_but(|_| true).map(|(_, sequence)| sequence), Some(0));
     }
 
     #[test]
@@ -300,6 +333,36 @@ mod tests {
         }
         lanes.call(|delivery| *delivery == 1);
         assert_eq!(lanes.waiting(), 1);
+        assert_eq!(started(&mut lanes).map(|(_, delivery)| delivery), Some(1));
+        assert!(started(&mut lanes).is_none());
+    }
+
+    #[test]
+    fn a_waiting_head_that_is_taken_to_work_is_not_woken() {
+        let mut lanes = lanes(&[(0, "a"), (0, "a"), (0, "b")]);
+        let now = Instant::now();
+        for _ in 0..2 {
+            let (id, _) = started(&mut lanes).unwrap();
+            lanes.wait(id, now);
+        }
+        assert_eq!((lanes.blocked(), lanes.waiting()), (3, 2));
+        let taken = lanes.start_waiting(|delivery| *delivery == 0);
+        assert_eq!((taken.len(), lanes.blocked(), lanes.waiting(), lanes.length(taken[0])), (1, 1, 1, 2));
+        lanes.wake(now);
+        assert_eq!(started(&mut lanes).map(|(_, delivery)| delivery), Some(2));
+        assert!(started(&mut lanes).is_none());
+        assert_eq!(lanes.finish(taken[0]), Some(0));
+    }
+
+    #[test]
+    fn a_head_that_was_ready_may_be_made_to_wait() {
+        let mut lanes = lanes(&[(0, "a"), (0, "a")]);
+        let (id, _) = started(&mut lanes).unwrap();
+        lanes.finish(id);
+        let until = Instant::now() + Duration::from_secs(1);
+        lanes.wait(id, until);
+        assert!(started(&mut lanes).is_none());
+        lanes.wake(until);
         assert_eq!(started(&mut lanes).map(|(_, delivery)| delivery), Some(1));
         assert!(started(&mut lanes).is_none());
     }

@@ -13,8 +13,8 @@ use super::metadata;
 use super::offsets::Tracker;
 use crate::kafka::consumer::{Partition, Position};
 
-/// A full partition that has got no further for that long takes the others' room.
-const STUCK: Duration = Duration::from_secs(5);
+/// A partition that would need as long to settle half of what it may hold takes the others' room.
+const SLOW: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
@@ -38,13 +38,24 @@ struct Assigned {
     /// Its records are waited for no more: what comes is ignored.
     is_leaving: bool,
     is_paused: bool,
-    /// When what may be committed got further, or when it was assigned.
-    moved_at: Instant,
+    pace: Pace,
+}
+
+/// How fast a partition settles.
+#[derive(Debug)]
+struct Pace {
+    /// Since when it is watched; anew after each [`SLOW`].
+    since: Instant,
+    settled: usize,
+    /// The fewest events it held unsettled meanwhile.
+    least: usize,
+    /// As it was found last.
+    is_slow: bool,
 }
 
 impl Partitions {
     /// The partition is ours from this epoch on. `metadata` is that of its last commit.
-    pub(crate) fn assign(&mut self, partition: Partition, epoch: u64, metadata: String) {
+    pub(crate) fn assign(&mut self, partition: Partition, epoch: u64, metadata: String) -> PartitionIndex {
         self.forget(&partition);
         let number = self.next_number;
         self.next_number += 1;
@@ -58,9 +69,10 @@ impl Partitions {
             unsettled_bytes: 0,
             is_leaving: false,
             is_paused: false,
-            moved_at: Instant::now(),
+            pace: Pace { since: Instant::now(), settled: 0, least: 0, is_slow: false },
         };
         self.assigned.insert(number, assigned);
+        number
     }
 
     /// The partition is ours no more.
@@ -119,11 +131,8 @@ impl Partitions {
     /// A record received with that many bytes is settled. Once each; nothing happens when its assignment is gone.
     pub(crate) fn settle(&mut self, number: PartitionIndex, offset: i64, bytes: usize) {
         let Some(assigned) = self.assigned.get_mut(&number) else { return };
-        let before = assigned.tracker.position();
         assigned.tracker.settle(offset);
-        if assigned.tracker.position() != before {
-            assigned.moved_at = Instant::now();
-        }
+        assigned.pace.settled += 1;
         assigned.unsettled_bytes -= bytes;
         self.unsettled -= 1;
         self.unsettled_bytes -= bytes;
@@ -160,8 +169,9 @@ impl Partitions {
     }
 
     /// Partitions to pause and to resume, so that those are paused that should be: all of them, or those that hold more
-    /// than `limit` unsettled events and have got no further for long, so that they do not take the others' room. A
-    /// resume costs about a second, so one that moves is never paused: not being polled holds it back as well.
+    /// than `limit` unsettled events and settle so slowly that they take the others' room: behind a hot key, or one that
+    /// always fails. A resume costs about a second, which is why one that has less than seconds of work is never paused:
+    /// not being polled holds it back as well. Asked again until [`set_paused`](Self::set_paused) says that it is so.
     pub(crate) fn pauses(
         &mut self,
         all: bool,
@@ -172,19 +182,24 @@ impl Partitions {
         let has_others = self.assigned.len() > 1;
         for assigned in self.assigned.values_mut() {
             let unsettled = assigned.tracker.unsettled();
-            let is_stuck = if assigned.is_paused {
-                unsettled > limit / 2
-            } else {
-                has_others && unsettled > limit && now >= assigned.moved_at + STUCK
-            };
-            let should = all || is_stuck;
-            if should == assigned.is_paused {
-                continue;
+            assigned.pace.watch(unsettled, limit, now);
+            let is_full = unsettled > if assigned.is_paused { limit / 2 } else { limit };
+            let should = all || (has_others && is_full && assigned.pace.is_slow);
+            if should != assigned.is_paused {
+                if should { &mut pause } else { &mut resume }.push(assigned.partition.clone());
             }
-            assigned.is_paused = should;
-            if should { &mut pause } else { &mut resume }.push(assigned.partition.clone());
         }
         (pause, resume)
+    }
+
+    /// These are paused now, or not any more.
+    pub(crate) fn set_paused(&mut self, partitions: &[Partition], is_paused: bool) {
+        for partition in partitions {
+            let assigned = self.numbers.get(partition).and_then(|number| self.assigned.get_mut(number));
+            if let Some(assigned) = assigned {
+                assigned.is_paused = is_paused;
+            }
+        }
     }
 
     pub(crate) fn unsettled(&self) -> usize {
@@ -201,6 +216,17 @@ impl Partitions {
 
     pub(crate) fn paused(&self) -> usize {
         self.assigned.values().filter(|assigned| assigned.is_paused).count()
+    }
+}
+
+impl Pace {
+    /// Slow is what always had something to do and settled less than half of the limit.
+    fn watch(&mut self, unsettled: usize, limit: usize, now: Instant) {
+        self.least = self.least.min(unsettled);
+        if now >= self.since + SLOW {
+            let is_slow = self.least > limit / 4 && self.settled < limit / 2;
+            *self = Pace { since: now, settled: 0, least: unsettled, is_slow };
+        }
     }
 }
 
@@ -285,25 +311,69 @@ mod tests {
         assert_eq!(partitions.uncommitted(any), []);
     }
 
+    /// Pauses and resumes at once what should be.
+    fn pause(partitions: &mut Partitions, all: bool, now: Instant) -> (Vec<Partition>, Vec<Partition>) {
+        let (pause, resume) = partitions.pauses(all, 8, now);
+        partitions.set_paused(&pause, true);
+        partitions.set_paused(&resume, false);
+        (pause, resume)
+    }
+
     #[test]
-    fn a_full_partition_that_is_stuck_is_paused_until_it_is_half_empty() {
+    fn a_full_partition_that_is_slow_is_paused_until_it_is_half_empty() {
         let mut partitions = Partitions::default();
         partitions.assign(partition(0), 1, String::new());
         partitions.assign(partition(1), 1, String::new());
-        let number =
-            (0..4).map(|offset| partitions.receive(&partition(0), 1, offset, 1).unwrap()).max().unwrap();
-        let now = Instant::now();
-        let later = now + 2 * STUCK;
-        assert_eq!(partitions.pauses(false, 3, now), (vec![], vec![]), "it moves");
-        assert_eq!(partitions.pauses(false, 3, later), (vec![partition(0)], vec![]));
-        partitions.settle(number, 0, 1);
-        partitions.settle(number, 1, 1);
-        assert_eq!(partitions.pauses(false, 3, later), (vec![], vec![]));
-        partitions.settle(number, 2, 1);
-        assert_eq!(partitions.pauses(false, 3, later), (vec![], vec![partition(0)]));
-        assert_eq!(partitions.pauses(true, 3, later).0.len(), 2);
+        let receive = |partitions: &mut Partitions, offsets: std::ops::Range<i64>| {
+            offsets.filter_map(|offset| partitions.receive(&partition(0), 1, offset, 1)).max().unwrap()
+        };
+        let number = receive(&mut partitions, 0..9);
+        let mut now = Instant::now() + SLOW;
+        assert_eq!(pause(&mut partitions, false, now), (vec![], vec![]), "it has just been filled");
+        // As many as half of the limit in the time: fast enough.
+        (0..4).for_each(|offset| partitions.settle(number, offset, 1));
+        receive(&mut partitions, 9..13);
+        now += SLOW;
+        assert_eq!(pause(&mut partitions, false, now), (vec![], vec![]), "it moves");
+        (4..7).for_each(|offset| partitions.settle(number, offset, 1));
+        receive(&mut partitions, 13..16);
+        now += SLOW;
+        assert_eq!(pause(&mut partitions, false, now), (vec![partition(0)], vec![]));
+        (7..11).for_each(|offset| partitions.settle(number, offset, 1));
+        assert_eq!(pause(&mut partitions, false, now), (vec![], vec![]));
+        partitions.settle(number, 11, 1);
+        assert_eq!(pause(&mut partitions, false, now), (vec![], vec![partition(0)]));
+        // It was slow, so it is paused again as soon as it is full.
+        receive(&mut partitions, 16..21);
+        assert_eq!(pause(&mut partitions, false, now), (vec![partition(0)], vec![]));
+        assert_eq!(pause(&mut partitions, true, now).0, [partition(1)]);
         assert_eq!((partitions.paused(), partitions.count()), (2, 2));
-        assert_eq!(partitions.pauses(false, 3, later).1.len(), 2);
+        assert_eq!(pause(&mut partitions, false, now).1, [partition(1)]);
+    }
+
+    #[test]
+    fn a_partition_alone_is_never_paused_for_being_slow() {
+        let mut partitions = Partitions::default();
+        partitions.assign(partition(0), 1, String::new());
+        assert!((0..20).all(|offset| partitions.receive(&partition(0), 1, offset, 1).is_some()));
+        for times in 1..5 {
+            assert_eq!(pause(&mut partitions, false, Instant::now() + times * SLOW), (vec![], vec![]));
+        }
+    }
+
+    #[test]
+    fn a_pause_is_asked_for_until_it_is_done() {
+        let mut partitions = Partitions::default();
+        partitions.assign(partition(0), 1, String::new());
+        let now = Instant::now();
+        for _ in 0..2 {
+            assert_eq!(partitions.pauses(true, 8, now), (vec![partition(0)], vec![]));
+        }
+        partitions.set_paused(&[partition(0), partition(7)], true);
+        assert_eq!(partitions.pauses(true, 8, now), (vec![], vec![]));
+        for _ in 0..2 {
+            assert_eq!(partitions.pauses(false, 8, now), (vec![], vec![partition(0)]));
+        }
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! Lives on one worker thread. In comes a [`Job`], out goes a [`Done`]; what follows is decided elsewhere.
 
 mod once;
+mod scribe;
 
 pub use once::SyncEnd;
+pub(crate) use scribe::Writer;
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -16,11 +18,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::scribe::Scribe;
+use super::journal::{Journalled, Slot};
+use super::share::Share;
+use crate::config::mask::Mask;
 use crate::config::{self, SubscriptionName};
-use crate::contract::{Delivery, Fault, HttpRequest, Reply, Reshaped, Step, TimestampMs, Transformed};
-use crate::delivery::attempt::{self, Attempt, Place, attempt};
+use crate::contract::{
+    Delivery, Effect, Fault, HttpRequest, Reply, Reshaped, Step, TimestampMs, Transformed,
+};
+use crate::delivery::attempt::{self, Attempt, Place, attempt, trouble};
 use crate::egress::{Call, EgressError, Gateway};
 use crate::event::Event;
+use crate::journal::rounds::Arguments;
 use crate::native::NativeConnector;
 use crate::plugin::{Calls, Checks, Connectors, Plugin, PluginError, Transformers};
 use crate::telemetry::{ConnectorMetrics, StatusClass, Telemetry};
@@ -49,6 +58,16 @@ pub(crate) struct StagesPlan {
     pub(crate) telemetry: Telemetry,
 }
 
+impl StagesPlan {
+    /// What strikes the connector's secrets out of texts.
+    pub(crate) fn mask(&self) -> Result<Mask, StagesError> {
+        Mask::of(self.connector.egress.credential.as_ref()).map_err(|error| StagesError::Egress {
+            connector: self.connector_name.clone(),
+            source: error.into(),
+        })
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum StagesError {
     #[error(transparent)]
@@ -63,9 +82,12 @@ pub(crate) struct Stages {
     transformers: Vec<(config::TransformerName, Calls<Transformers>)>,
     connector: Connector,
     gateway: Gateway,
+    share: Share,
     limits: attempt::Limits,
     metrics: ConnectorMetrics,
     next_rest: Cell<Instant>,
+    /// Where what its deliveries were answered is kept, if anywhere.
+    journal: Option<Writer>,
 }
 
 #[derive(Debug)]
@@ -83,6 +105,8 @@ pub(crate) struct Job {
     pub(crate) next: Option<Rc<Event>>,
     /// Which of several parts `next` is.
     pub(crate) part: Option<u32>,
+    /// Others come after it.
+    pub(crate) has_more_parts: bool,
     pub(crate) attempt: u32,
     pub(crate) now: TimestampMs,
     pub(crate) deadline: Option<TimestampMs>,
@@ -92,6 +116,10 @@ pub(crate) struct Job {
     /// Ask the connector's `check` first.
     pub(crate) check_first: bool,
     pub(crate) attempt_timeout: Duration,
+    /// The rate limit was asked for its first request.
+    pub(crate) has_turn: bool,
+    /// Where it is journalled, if it is, with what it was answered.
+    pub(crate) journal: Option<Slot>,
 }
 
 /// What came of a turn.
@@ -103,26 +131,42 @@ pub(crate) enum Done {
     /// A transformer drops it, and why.
     Dropped(String),
     /// A transformer can never transform it, and why. `by` is its place among them, from 0.
-    TransformRejected {
-        by: usize,
-        why: String,
-    },
+    TransformRejected { by: usize, why: String },
     /// A transformer failed.
-    TransformFault {
-        by: usize,
-        fault: Fault,
-    },
+    TransformFault { by: usize, fault: Fault },
     /// The connector's check says that the external system is not usable, and why.
     NotUsable(String),
     Attempted {
         attempt: Attempt,
         idempotency_key: Rc<str>,
+        /// What is journalled of it now.
+        journalled: Option<Journalled>,
     },
 }
 
+impl Job {
+    /// What the connector is told where no journal says otherwise.
+    fn arguments(&self, idempotency_key: &str) -> Arguments {
+        Arguments {
+            attempt: self.attempt,
+            now: self.now,
+            seed: seed(idempotency_key, self.attempt),
+            deadline: self.deadline,
+            resolution: None,
+        }
+    }
+}
+
 impl Stages {
+    /// Builds them for themselves, beside no subscription.
+    pub(crate) fn alone(plan: &StagesPlan) -> Result<Self, StagesError> {
+        let metrics = plan.telemetry.connector(&plan.connector_name);
+        let share = Share::among(&plan.connector, metrics, 1).swap_remove(0);
+        Self::new(plan, share)
+    }
+
     /// Builds them on the thread they will live on.
-    pub(crate) fn new(plan: &StagesPlan) -> Result<Self, StagesError> {
+    pub(crate) fn new(plan: &StagesPlan, share: Share) -> Result<Self, StagesError> {
         let egress = |source| StagesError::Egress { connector: plan.connector_name.clone(), source };
         let gateway = Gateway::new(&plan.connector.egress).map_err(egress)?;
         let user = plan.connector_name.as_str();
@@ -147,10 +191,17 @@ impl Stages {
             transformers,
             connector,
             gateway,
+            share,
             limits: attempt::Limits { steps: limits.steps, effects: limits.effects },
             metrics: plan.telemetry.connector(&plan.connector_name),
             next_rest: Cell::new(Instant::now()),
+            journal: None,
         })
+    }
+
+    /// Keeps what its deliveries are answered.
+    pub(crate) fn with_journal(self, journal: Writer) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     /// Drives the plugin calls that deliveries wait for. Ready when some of them were answered.
@@ -190,21 +241,10 @@ impl Stages {
 
     /// Runs what waits for plugin calls to its end, by itself.
     pub(crate) async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        std::future::poll_fn(|context| {
-            loop {
-                if let Poll::Ready(done) = work.as_mut().poll(context) {
-                    return Poll::Ready(done);
-                }
-                if self.poll_calls(context).is_pending() {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await
+        drive(work, |context| self.poll_calls(context)).await
     }
 
-    fn has_transformers(&self) -> bool {
+    pub(crate) fn has_transformers(&self) -> bool {
         !self.transformers.is_empty()
     }
 
@@ -219,28 +259,43 @@ impl Stages {
             return Done::NotUsable(why);
         }
         let idempotency_key: Rc<str> = event.idempotency_key(&self.subscription, job.part).into();
+        let slot = self.journal.as_ref().zip(job.journal.as_ref());
+        let scribe = slot.map(|(writer, slot)| writer.scribe(slot, &idempotency_key));
+        let recorded = scribe.as_ref().and_then(Scribe::recorded);
+        let arguments =
+            recorded.map_or_else(|| job.arguments(&idempotency_key), |recorded| recorded.arguments.clone());
         let delivery = Delivery {
             event,
-            attempt: job.attempt,
-            now: job.now,
-            seed: seed(&idempotency_key, job.attempt),
-            deadline: job.deadline,
+            attempt: arguments.attempt,
+            now: arguments.now,
+            seed: arguments.seed,
+            deadline: arguments.deadline,
             idempotency_key: idempotency_key.clone(),
-            resolution: job.resolution,
+            resolution: job.resolution.or(arguments.resolution),
             rounds: Vec::new(),
         };
-        let until = Instant::now() + job.attempt_timeout;
+        let until = Cell::new(Instant::now() + job.attempt_timeout);
         let step = async |delivery| self.step(delivery, job.is_suspect).await;
         let perform = async |delivery: &Delivery, request: &HttpRequest, place: Place| {
-            self.perform(delivery, request, place, until).await
+            let is_first = place.round == 0 && place.position == 0;
+            self.wait_turn(is_first && job.has_turn, &until).await;
+            self.perform(delivery, request, place, until.get()).await
         };
-        let attempt = attempt(delivery, self.limits, until, step, perform).await;
-        if let (Err(fault @ Fault::Nonsense(_)), Connector::Plugin { deliver, .. }) =
+        let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match &scribe {
+            Some(scribe) => scribe.keep(delivery, asked, until.get()).await,
+            None => Ok(()),
+        };
+        let attempt = attempt(delivery, recorded, self.limits, &until, step, perform, keep).await;
+        if let (Err(fault @ (Fault::Nonsense(_) | Fault::Changed(_))), Connector::Plugin { deliver, .. }) =
             (&attempt.result, &self.connector)
         {
             deliver.count(fault);
         }
-        Done::Attempted { attempt, idempotency_key }
+        let journalled = match scribe {
+            Some(scribe) => scribe.end(&attempt, job.has_more_parts).await,
+            None => None,
+        };
+        Done::Attempted { attempt, idempotency_key, journalled }
     }
 
     async fn step(&self, delivery: Delivery, is_suspect: bool) -> (Delivery, Result<Step, Fault>) {
@@ -250,6 +305,16 @@ impl Stages {
                 let step = native.deliver(&delivery);
                 (delivery, Ok(step))
             }
+        }
+    }
+
+    /// Waits for the rate limit. What is waited does not count: the attempt ends as much later.
+    async fn wait_turn(&self, has_turn: bool, until: &Cell<Instant>) {
+        if !has_turn {
+            let before = until.get();
+            let waited = self.share.turn().await;
+            // Of several effects that wait side by side the longest wait counts.
+            until.set(until.get().max(before + waited));
         }
     }
 
@@ -278,7 +343,10 @@ impl Stages {
             Reply::Http(response) => StatusClass::of(response.status),
             Reply::Failed(_) => StatusClass::Failed,
         };
-        self.metrics.request_duration[status].observe(start.elapsed());
+        let now = Instant::now();
+        let took = now.saturating_duration_since(start);
+        self.metrics.request_duration[status].observe(took);
+        self.share.replied(took, trouble(&reply).is_some(), now);
         reply
     }
 
@@ -317,6 +385,25 @@ impl Stages {
         }
         Done::Transformed(events.into_iter().map(Rc::unwrap_or_clone).collect())
     }
+}
+
+/// Runs `work` to its end; `poll_calls` drives the plugin calls that it waits for.
+pub(crate) async fn drive<T>(
+    work: impl Future<Output = T>,
+    poll_calls: impl Fn(&mut Context<'_>) -> Poll<()>,
+) -> T {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| {
+        loop {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(done);
+            }
+            if poll_calls(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
 }
 
 fn either(one: Poll<()>, other: Poll<()>) -> Poll<()> {

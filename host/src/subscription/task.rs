@@ -1,32 +1,45 @@
 //! What the task of one subscription holds, and what it does with each thing that happens.
 //!
-//! The only place where lanes, offsets, breaker and timers meet; owned by one task, so without locks. It performs
-//! nothing itself: what it wants done it hands out as jobs, dead letters and commands. Here an event comes in and starts;
-//! `outcome` follows what came of it until it settles, `upkeep` has commits, rebalances and all that time asks for.
+//! The only place where lanes, offsets, the connector's share and timers meet; owned by one task, so without locks. It
+//! performs nothing itself: what it wants done it hands out as jobs, dead letters and commands. `receive` takes events in,
+//! here they start, `outcome` follows what came of it until it settles; `parking` has what waits in a delay topic,
+//! `journal` what was read of the journal and may go from it, `upkeep` commits, rebalances and all that time asks for,
+//! `relief` makes room where failing keys have taken it.
 
+mod journal;
 mod outcome;
+mod parking;
+mod receive;
+mod relief;
 mod upkeep;
 
+pub(super) use parking::{Parcel, Sent};
+
+use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::carried::{Carried, record_bytes, unix_ms};
-use super::filter::{Filter, Verdict};
+use super::SubscriptionPlan;
+use super::carried::{Carried, Place, unix_ms};
+use super::filter::Filter;
+use super::journal::Journal;
 use super::lanes::{LaneId, Lanes, PartitionIndex};
+use super::oversight::Oversight;
 use super::partitions::Partitions;
+use super::share::Share;
 use super::stages::Job;
 use super::witness::Witness;
 use crate::config;
 use crate::dead_letter::DeadLetter;
-use crate::delivery::breaker::{Breaker, Permit};
-use crate::delivery::deadline::Deadline;
-use crate::event::{DecodeRules, Event, Record};
-use crate::kafka::consumer::{Batch, Command, Partition, Position};
-use crate::telemetry::Settlement;
+use crate::delivery::breaker::{Permit, State};
+use crate::delivery::flood::FloodGuard;
+use crate::event::DecodeRules;
+use crate::kafka::consumer::{Command, Partition, Position};
 
-/// How often what waits is looked over for missed deadlines.
+/// How often what waits is looked over.
 const OVERSIGHT: Duration = Duration::from_secs(1);
 /// A commit without an answer for that long is asked for again.
 const COMMIT_LIMIT: Duration = Duration::from_secs(30);
@@ -44,12 +57,11 @@ pub(super) enum Settles {
     /// The head of this lane.
     Lane(LaneId),
     /// A record that never became a delivery.
-    Record { partition: PartitionIndex, offset: i64, bytes: usize },
+    Record(Place),
 }
 
 pub(super) struct Task {
     settings: config::Subscription,
-    concurrency: usize,
     commit_interval: Duration,
     pause_after: Duration,
     rules: DecodeRules,
@@ -58,23 +70,34 @@ pub(super) struct Task {
     witness: Witness,
     partitions: Partitions,
     lanes: Lanes<Box<Carried>>,
-    breaker: Breaker,
+    share: Share,
+    /// The outages of the connector that are known here.
+    outages: u64,
+    flood: FloodGuard,
+    journal: Option<Journal>,
     commands: SyncSender<Command>,
-    next_sequence: u64,
-    in_flight: usize,
     /// Dead letters that wait for Kafka's acknowledgement.
     unacknowledged: usize,
     /// Dead letters to be sent.
     letters: Vec<Letter>,
+    /// Where events without an order wait for long, shortest delay first.
+    delay_topics: Vec<(String, Duration)>,
+    /// All topics whose records are parked events, those of an earlier configuration too.
+    delays: BTreeMap<String, Duration>,
+    /// Events to be parked.
+    parcels: Vec<Parcel>,
     /// The latest rebalance that is known here.
     epoch: u64,
     revoking: Option<Revoking>,
     /// Nothing new starts.
     is_stopping: bool,
-    /// The breaker lets nothing start before then.
+    /// Nearly all that may be held waits behind failing events.
+    is_choked: bool,
+    /// Breaker or rate limit let nothing start before then.
     held_until: Option<Instant>,
     next_commit: Instant,
     commit_asked_at: Option<Instant>,
+    oversight: Oversight,
     next_oversight: Instant,
     random: fastrand::Rng,
 }
@@ -87,113 +110,82 @@ struct Revoking {
     until: Instant,
 }
 
+/// A small part of what may be held.
+pub(super) fn part_of(bound: usize) -> usize {
+    bound / 16
+}
+
 impl Task {
     pub(super) fn new(
-        settings: config::Subscription,
-        connector: &config::Connector,
-        kafka: &config::Kafka,
+        plan: &SubscriptionPlan,
         filter: Filter,
-        witness: Witness,
+        share: Share,
         commands: SyncSender<Command>,
     ) -> Self {
         let now = Instant::now();
+        let settings = plan.settings.clone();
         Self {
-            concurrency: connector.concurrency,
-            commit_interval: kafka.commit_interval,
-            pause_after: connector.breaker.pause_after,
-            rules: DecodeRules { type_header: kafka.type_header.clone() },
+            commit_interval: plan.kafka.commit_interval,
+            pause_after: plan.stages.connector.breaker.pause_after,
+            rules: DecodeRules { type_header: plan.kafka.type_header.clone() },
             filter,
             has_transformers: !settings.transformers.is_empty(),
-            witness,
+            witness: plan.witness.clone(),
             partitions: Partitions::default(),
             lanes: Lanes::default(),
-            breaker: Breaker::new(connector.breaker),
+            outages: share.outages(),
+            share,
+            flood: FloodGuard::new(settings.flood_guard),
+            journal: settings.journal.is_some().then(Journal::default),
             commands,
-            next_sequence: 0,
-            in_flight: 0,
             unacknowledged: 0,
             letters: Vec::new(),
+            delay_topics: settings.delay_topics(),
+            delays: plan.delays.clone(),
+            parcels: Vec::new(),
             epoch: 0,
             revoking: None,
             is_stopping: false,
+            is_choked: false,
             held_until: None,
             next_commit: now,
             commit_asked_at: None,
+            oversight: Oversight::new(plan),
             next_oversight: now,
             random: fastrand::Rng::new(),
             settings,
         }
     }
 
-    /// May more records come?
+    /// May a batch of records come? One part of the bounds is kept for it, and another for events to probe with: if all
+    /// that is held fails by itself and the breaker takes that for an outage, only others can tell.
     pub(super) fn has_room(&self) -> bool {
         let bounds = &self.settings.bounds;
+        let parts = if self.share.breaker().state() == State::Closed { 2 } else { 1 };
+        let has_room = |held: usize, bound: usize| held < (bound - parts * part_of(bound)).max(1);
+        let journalled = self.journal.as_ref().map_or(0, Journal::bytes);
         !self.is_stopping
-            && self.partitions.unsettled() < bounds.events
-            && self.partitions.unsettled_bytes() < bounds.bytes
-    }
-
-    pub(super) fn receive(&mut self, batch: Batch) {
-        self.witness.metrics.received.inc_by(batch.records.len() as u64);
-        for record in batch.records {
-            self.receive_record(record, batch.epoch);
-        }
-    }
-
-    fn receive_record(&mut self, record: Record, epoch: u64) {
-        let partition = Partition { topic: record.origin.topic.clone(), number: record.origin.partition };
-        let (offset, bytes) = (record.origin.offset, record_bytes(&record));
-        let Some(number) = self.partitions.receive(&partition, epoch, offset, bytes) else { return };
-        let settles = Settles::Record { partition: number, offset, bytes };
-        let event = match Event::decode(&record, &self.rules) {
-            Ok(event) => event,
-            Err(error) => {
-                let letter = self.witness.undecodable(record, &error);
-                return self.dead_letter(letter, settles);
-            }
-        };
-        match self.filter.verdict(&event) {
-            Verdict::Wanted => self.accept(number, record, event),
-            Verdict::Unwanted(_) => {
-                self.partitions.settle(number, offset, bytes);
-                self.witness.metrics.settled[Settlement::Filtered].inc();
-            }
-            Verdict::Failed(why) => {
-                let letter = self.witness.filter_failed(record, &event, why);
-                self.dead_letter(letter, settles);
-            }
-        }
-    }
-
-    fn accept(&mut self, partition: PartitionIndex, record: Record, event: Event) {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        let key = match self.settings.ordering {
-            config::Ordering::Key => record.key.clone(),
-            config::Ordering::None => None,
-        };
-        let sla = self.settings.sla.of(&event.kind);
-        let deadline = record.timestamp.and_then(|written| Deadline::of(written, sla));
-        let mut carried = Carried::new(sequence, partition, record, event, deadline);
-        if !self.has_transformers {
-            let event = carried.event.clone();
-            carried.transformed([event]);
-        }
-        self.lanes.push(partition, key, sequence, Box::new(carried));
+            && has_room(self.partitions.unsettled(), bounds.events)
+            && has_room(self.partitions.unsettled_bytes() + journalled, bounds.bytes)
+            && !self.journal.as_ref().is_some_and(Journal::is_reading)
     }
 
     /// The next job to start now, if any may.
     pub(super) fn next_job(&mut self, now: Instant) -> Option<(LaneId, Job)> {
         self.held_until = None;
-        if self.is_stopping || self.in_flight >= self.concurrency {
+        let Some((lane, sequence)) = self.next_lane(now) else {
+            self.share.wants_nothing();
+            return None;
+        };
+        if let Some(until) = self.flood.waits_until(sequence, now) {
+            self.held_until = Some(until);
+            self.share.wants_nothing();
             return None;
         }
-        let (lane, sequence) = if self.breaker.open_for(now).is_some() {
-            self.lanes.next_but(|sequence| self.breaker.has_failed_as_probe(sequence))?
-        } else {
-            self.lanes.next()?
-        };
-        let is_probe = match self.breaker.may_start(sequence, now) {
+        // A turn that only transforms asks nothing of the external system.
+        let needs_turn =
+            self.share.has_rate_limit() && self.lanes.head(lane).is_some_and(|head| head.parts.is_some());
+        let is_probe = match self.share.ask(sequence, needs_turn, now) {
             Permit::Yes => false,
             Permit::Probe => true,
             Permit::WaitUntil(until) => {
@@ -202,7 +194,7 @@ impl Task {
             }
             Permit::No => return None,
         };
-        let carried = self.lanes.start(lane)?;
+        let carried = self.lanes.start(lane).expect("a lane that is next has a head");
         carried.is_probe = is_probe;
         carried.began = now;
         let next = carried.next_part();
@@ -213,17 +205,38 @@ impl Task {
         let job = Job {
             attempt: carried.spent() + 1,
             part: (carried.part_count > 1).then_some(carried.part),
+            has_more_parts: carried.has_more_parts(),
             now: unix_ms() / 100 * 100,
             deadline: carried.deadline.map(|deadline| deadline.at()),
             resolution: carried.resolution.clone(),
             is_suspect: carried.has_faulted(),
             check_first: is_probe,
             attempt_timeout: self.settings.sla.of(kind).attempt_timeout,
+            has_turn: needs_turn,
+            journal: self.journal.as_ref().and_then(|journal| {
+                journal.slot(carried.place.partition, carried.place.offset, carried.part)
+            }),
             event: carried.event.clone(),
             next,
         };
-        self.in_flight += 1;
         Some((lane, job))
+    }
+
+    /// The lane to go on with: the oldest that is ready, and of those to probe with one that has not failed.
+    fn next_lane(&mut self, now: Instant) -> Option<(LaneId, u64)> {
+        if self.is_stopping {
+            return None;
+        }
+        let (breaker, flood) = (self.share.breaker(), &self.flood);
+        if breaker.open_for(now).is_none() && flood.shut_for(now).is_none() {
+            return self.lanes.next();
+        }
+        self.lanes.newest_but(|sequence| breaker.has_failed_as_probe(sequence) || flood.avoids(sequence))
+    }
+
+    /// Is woken by this when another subscription of the connector lets it go on.
+    pub(super) fn listen(&self, waker: &Waker) {
+        self.share.listen(waker);
     }
 
     /// Starts nothing more; what is in flight goes on.
@@ -235,7 +248,7 @@ impl Task {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight == 0 && self.unacknowledged == 0
+        self.share.at_work() == 0 && self.unacknowledged == 0
     }
 
     /// The last command to the consumer, with all that is settled.

@@ -2,20 +2,25 @@
 //!
 //! It decides nothing: the task says what happened.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::carried::{Carried, unix_ms};
 use super::lanes::Lanes;
 use super::partitions::Partitions;
+use crate::admin::Health;
 use crate::alert::{Alert, AlertKind, AlertSender};
+use crate::config::mask::Mask;
 use crate::config::{self, ConnectorName, SubscriptionName};
-use crate::contract::TimestampMs;
+use crate::contract::{Fault, Outcome};
+use crate::dead_letter::recording::{Recorded, Recording, strike_result};
 use crate::dead_letter::{Attempts, Blamed, DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
-use crate::delivery::breaker::{self, Change, State};
-use crate::event::{DecodeError, Event, Record};
+use crate::delivery::breaker::{self, Change};
+use crate::event::{Event, Record};
 use crate::telemetry::{
-    AttemptOutcome, BreakerState, CommitResult, DeadLetterReason, Settlement, SubscriptionMetrics,
+    AttemptOutcome, CommitResult, DeadLetterReason, Label as _, ParkedMetrics, Settlement,
+    SubscriptionMetrics,
 };
 
 #[derive(Debug, Clone)]
@@ -29,11 +34,16 @@ pub(crate) struct Witness {
     pub(crate) transformers: Vec<Blamed>,
     pub(crate) sla: config::SlaTable,
     pub(crate) metrics: SubscriptionMetrics,
+    /// By delay topic.
+    pub(crate) parked: BTreeMap<String, ParkedMetrics>,
     pub(crate) alerts: AlertSender,
+    pub(crate) health: Health,
+    /// The connector's secrets, which nothing that is written down may hold.
+    pub(crate) mask: Mask,
 }
 
 impl Witness {
-    pub(crate) fn undecodable(&self, record: Record, error: &DecodeError) -> DeadLetter {
+    pub(crate) fn undecodable(&self, record: Record, error: &impl std::error::Error) -> DeadLetter {
         let letter = self.letter(record, Stage::Decode, Reason::Undecodable, error.to_string());
         self.dead_lettered(&letter, true);
         letter
@@ -46,13 +56,14 @@ impl Witness {
         letter
     }
 
-    /// A delivery that is given up, with all that happened to it.
+    /// A delivery that is given up, with all that happened to it. `last` is the connector's last attempt.
     pub(crate) fn dead_letter(
         &self,
         carried: &Carried,
         stage: Stage,
         reason: Reason,
         message: String,
+        last: Option<&Attempt>,
     ) -> DeadLetter {
         let mut letter = self.letter(carried.record.clone(), stage, reason, message);
         identify(&mut letter, &carried.event);
@@ -64,11 +75,23 @@ impl Witness {
         letter.attempts = carried.evidence.clone();
         letter.first_seen_at = carried.first_seen_at;
         letter.deadline = carried.deadline.map(|deadline| deadline.at());
+        letter.recording = last.map(|attempt| self.recorded(attempt, &carried.event));
         self.dead_lettered(&letter, self.sla.of(&carried.event.kind).alert);
         letter
     }
 
-    fn letter(&self, record: Record, stage: Stage, reason: Reason, message: String) -> DeadLetter {
+    /// Strikes the connector's secrets out of what its plugin said: a reply may have echoed them.
+    pub(crate) fn strike(&self, result: &mut Result<Outcome, Fault>) {
+        strike_result(result, &self.mask);
+    }
+
+    /// An attempt as JSON. `original` is the event before the transformers.
+    pub(crate) fn recorded(&self, attempt: &Attempt, original: &Event) -> bytes::Bytes {
+        let Attempt { delivery, asked, result, .. } = attempt;
+        Recorded::of(Recording::of(delivery, asked, result, original, &self.mask))
+    }
+
+    pub(crate) fn letter(&self, record: Record, stage: Stage, reason: Reason, message: String) -> DeadLetter {
         let now = unix_ms();
         DeadLetter {
             record,
@@ -89,6 +112,9 @@ impl Witness {
             dead_lettered_at: now,
             deadline: None,
             traceparent: None,
+            redrives: 0,
+            recording: None,
+            is_pointer: false,
         }
     }
 
@@ -96,10 +122,10 @@ impl Witness {
         self.metrics.dead_letters[label(letter.reason)].inc();
         let id = letter.event_id.as_deref().unwrap_or_default();
         let message = format!("event {id} ({}) is a dead letter: {}", letter.record.origin, letter.message);
+        tracing::warn!(subscription = %self.subscription, "{message}");
         if is_alert {
-            self.raise(AlertKind::DeadLetter, message, letter.event_id.clone());
-        } else {
-            tracing::warn!(subscription = %self.subscription, "{message}");
+            let about = Some(label(letter.reason).value().to_owned());
+            self.raise_about(AlertKind::DeadLetter, about, message, letter.event_id.clone());
         }
     }
 
@@ -113,19 +139,10 @@ impl Witness {
         }
     }
 
-    fn breaker_state(&self, breaker: State) {
-        self.metrics.set_breaker_state(match breaker {
-            State::Closed => BreakerState::Closed,
-            State::HalfOpen => BreakerState::HalfOpen,
-            State::Open => BreakerState::Open,
-        });
-    }
-
-    pub(crate) fn breaker_changed(&self, change: Change, breaker: State, why: &str) {
-        self.breaker_state(breaker);
-        match change {
+    /// Told of the connector as a whole, by the one of its subscriptions that saw it.
+    pub(crate) fn breaker_changed(&self, change: Change, why: &str) {
+        let (kind, message) = match change {
             Change::Opened { reason, .. } => {
-                self.metrics.breaker_opened.inc();
                 let (kind, what) = match reason {
                     breaker::Reason::Unavailable => (AlertKind::BreakerOpened, "is down"),
                     breaker::Reason::Denied => {
@@ -133,35 +150,80 @@ impl Witness {
                     }
                 };
                 let waits = "its events wait in Kafka, no attempts are spent, and it is probed";
-                self.raise(kind, format!("connector {} {what}: {waits} ({why})", self.connector), None);
+                (kind, format!("connector {} {what}: {waits} ({why})", self.connector))
             }
             Change::Closed => {
-                let message = format!("connector {} is up again", self.connector);
-                self.raise(AlertKind::BreakerClosed, message, None);
+                for kind in [AlertKind::BreakerOpened, AlertKind::Denied] {
+                    let message = format!("connector {} is up again", self.connector);
+                    self.alerts.over(self.alert(kind, None, None, message, None));
+                }
+                return;
             }
-        }
+        };
+        self.alerts.raise(self.alert(kind, None, None, message, None));
     }
 
-    pub(crate) fn settled(&self, carried: &mut Carried, settlement: Settlement) {
+    /// The flood guard has shut: so many of so many deliveries would have been given up, the last with this message.
+    pub(crate) fn flood_began(&self, (given_up, all): (u32, u32), message: &str) {
+        self.metrics.flood_guard_shut.set(1);
+        let text = format!(
+            "{given_up} of the last {all} deliveries of {} would be dead letters, so it waits: none is given up, and one \
+             event is tried now and then; mend what is wrong, or set `flood-guard.enabled = false` to let them go (the \
+             last: {message})",
+            self.subscription
+        );
+        self.health.set_not_ready(&self.flood_subject(), text.clone());
+        self.raise(AlertKind::Flood, text, None);
+    }
+
+    pub(crate) fn flood_ended(&self) {
+        self.metrics.flood_guard_shut.set(0);
+        self.health.set_ready(&self.flood_subject());
+        self.over(AlertKind::Flood, None, format!("deliveries of {} go on", self.subscription));
+    }
+
+    fn flood_subject(&self) -> String {
+        format!("deliveries of {}", self.subscription)
+    }
+
+    pub(crate) fn settled(&self, carried: &Carried, settlement: Settlement) {
         let now = unix_ms();
         self.metrics.settled[settlement].inc();
         if let Some(written) = carried.record.timestamp {
             self.metrics.delivery_latency.observe(Duration::from_millis(now.saturating_sub(written)));
         }
-        self.watch_deadline(carried, now);
     }
 
-    /// Says once of each event that its deadline is missed.
-    pub(crate) fn watch_deadline(&self, carried: &mut Carried, now: TimestampMs) {
-        let Some(late) = carried.deadline.as_mut().and_then(|deadline| deadline.newly_missed(now)) else {
-            return;
-        };
+    /// An event is in this delay topic now.
+    pub(crate) fn parked(&self, topic: &str) {
+        if let Some(metrics) = self.parked.get(topic) {
+            metrics.parked.inc();
+        }
+    }
+
+    /// How far the group is behind, in records: parked events are not among what comes anew.
+    pub(crate) fn lag(&self, topics: &[(String, i64)]) -> i64 {
+        let mut records = 0;
+        for (topic, lag) in topics {
+            match self.parked.get(topic) {
+                Some(metrics) => {
+                    metrics.waiting.set(*lag);
+                }
+                None => records += lag,
+            }
+        }
+        self.metrics.consumer_lag.set(records);
+        records
+    }
+
+    /// Once for each event.
+    pub(crate) fn deadline_missed(&self, event: &Event, late: Duration) {
         self.metrics.deadlines_missed.inc();
-        let event = &carried.event;
         if self.sla.of(&event.kind).alert {
+            let about = Some(self.sla.name_of(&event.kind).to_owned());
             let message =
                 format!("event {} of type {} missed its deadline by {late:?}", event.id, event.kind);
-            self.raise(AlertKind::DeadlineMissed, message, Some(event.id.clone()));
+            self.raise_about(AlertKind::DeadlineMissed, about, message, Some(event.id.clone()));
         }
     }
 
@@ -171,14 +233,7 @@ impl Witness {
     }
 
     /// How much there is of everything now.
-    pub(crate) fn levels<T>(
-        &self,
-        partitions: &Partitions,
-        lanes: &Lanes<T>,
-        breaker: State,
-        in_flight: usize,
-    ) {
-        self.breaker_state(breaker);
+    pub(crate) fn levels<T>(&self, partitions: &Partitions, lanes: &Lanes<T>, in_flight: usize) {
         let level = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.unsettled.set(level(partitions.unsettled()));
         self.metrics.unsettled_bytes.set(level(partitions.unsettled_bytes()));
@@ -194,14 +249,42 @@ impl Witness {
     }
 
     pub(crate) fn raise(&self, kind: AlertKind, message: String, event_id: Option<String>) {
-        self.alerts.raise(Alert {
+        self.raise_about(kind, None, message, event_id);
+    }
+
+    /// `about` tells causes of one kind apart, each with its own beginning and end.
+    pub(crate) fn raise_about(
+        &self,
+        kind: AlertKind,
+        about: Option<String>,
+        message: String,
+        event_id: Option<String>,
+    ) {
+        self.alerts.raise(self.alert(kind, Some(self.subscription.clone()), about, message, event_id));
+    }
+
+    /// What was raised is over.
+    pub(crate) fn over(&self, kind: AlertKind, about: Option<String>, message: String) {
+        self.alerts.over(self.alert(kind, Some(self.subscription.clone()), about, message, None));
+    }
+
+    fn alert(
+        &self,
+        kind: AlertKind,
+        subscription: Option<SubscriptionName>,
+        about: Option<String>,
+        message: String,
+        event_id: Option<String>,
+    ) -> Alert {
+        Alert {
             kind,
-            subscription: Some(self.subscription.clone()),
+            subscription,
             connector: Some(self.connector.clone()),
+            about,
             message,
             event_id,
             at_ms: unix_ms(),
-        });
+        }
     }
 }
 
@@ -218,7 +301,7 @@ fn label(reason: Reason) -> DeadLetterReason {
     }
 }
 
-fn identify(letter: &mut DeadLetter, event: &Event) {
+pub(crate) fn identify(letter: &mut DeadLetter, event: &Event) {
     letter.event_id = Some(event.id.clone());
     letter.event_type = Some(event.kind.clone());
     letter.traceparent = event.traceparent().map(str::to_owned);

@@ -9,8 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-use super::label::Labels;
-use super::{AlertMetrics, Fraction};
+use super::label::{Labels, Names};
+use super::{AlertMetrics, Fraction, each};
 
 /// Calls of a plugin: 10 µs to 10 s.
 const CALL_BUCKETS: [f64; 13] =
@@ -24,6 +24,7 @@ const LATENCY_BUCKETS: [f64; 15] =
 
 pub(super) type Counters = Family<Labels, Counter>;
 pub(super) type Gauges = Family<Labels, Gauge>;
+pub(super) type Fractions = Family<Labels, Fraction>;
 pub(super) type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
 
 pub(super) struct Families {
@@ -36,16 +37,31 @@ pub(super) struct Families {
     pub(super) in_flight: Gauges,
     pub(super) unsettled: Gauges,
     pub(super) unsettled_bytes: Gauges,
-    pub(super) oldest_unsettled_age: Family<Labels, Fraction>,
+    pub(super) oldest_unsettled_age: Fractions,
     pub(super) lanes: Gauges,
     pub(super) breaker_state: Gauges,
     pub(super) breaker_opened: Counters,
+    pub(super) concurrency_limit: Gauges,
+    pub(super) rate_limit_waits: Counters,
     pub(super) partitions_assigned: Gauges,
     pub(super) partitions_paused: Gauges,
     pub(super) consumer_lag: Gauges,
     pub(super) dead_letters: Counters,
+    pub(super) flood_guard_shut: Gauges,
     pub(super) deadlines_missed: Counters,
+    pub(super) sla_events: Counters,
+    pub(super) sla_attainment: Fractions,
+    pub(super) burn_rate: Fractions,
+    pub(super) events_at_risk: Gauges,
+    pub(super) retention_used: Fractions,
+    pub(super) retention_lost: Counters,
     pub(super) commits: Counters,
+    pub(super) parked: Counters,
+    pub(super) parked_waiting: Gauges,
+    pub(super) journal_resumed: Counters,
+    pub(super) journal_written: Counters,
+    pub(super) journal_failed: Counters,
+    pub(super) journal_bytes: Gauges,
     pub(super) plugin_calls: Counters,
     pub(super) plugin_call_duration: Histograms,
     pub(super) plugin_faults: Counters,
@@ -91,9 +107,19 @@ impl Families {
             breaker_state: gauges(
                 registry,
                 "breaker_state",
-                "Circuit breaker: 0 closed, 1 half-open, 2 open",
+                "Circuit breaker of a connector: 0 closed, 1 half-open, 2 open",
             ),
             breaker_opened: counters(registry, "breaker_opened", "Times the circuit breaker opened"),
+            concurrency_limit: gauges(
+                registry,
+                "concurrency_limit",
+                "Deliveries of a connector that may be at work at the same time, as its system bears it now",
+            ),
+            rate_limit_waits: counters(
+                registry,
+                "rate_limit_waits",
+                "Waits for the rate limit of a connector, of deliveries to start and of their further requests",
+            ),
             partitions_assigned: gauges(
                 registry,
                 "partitions_assigned",
@@ -110,12 +136,70 @@ impl Families {
                 "Records between the committed offsets and the ends of the partitions",
             ),
             dead_letters: counters(registry, "dead_letters", "Events that were given up on, by why"),
+            flood_guard_shut: gauges(
+                registry,
+                "flood_guard_shut",
+                "1 while deliveries wait because most of them would be given up on, else 0",
+            ),
             deadlines_missed: counters(
                 registry,
                 "deadlines_missed",
                 "Events that missed the deadline of their SLA",
             ),
+            sla_events: counters(
+                registry,
+                "sla_events",
+                "Events with a deadline, by whether they met it; given up is missed",
+            ),
+            sla_attainment: registered(
+                registry,
+                "sla_attainment",
+                "Share of the events that met their deadline within the objective's window, since the start",
+            ),
+            burn_rate: registered(
+                registry,
+                "sla_burn_rate",
+                "How fast missed deadlines use up what the objective allows: 1 uses it up within its window",
+            ),
+            events_at_risk: gauges(
+                registry,
+                "events_at_risk",
+                "Events that will miss their deadline at the rate at which events settle now",
+            ),
+            retention_used: registered(
+                registry,
+                "retention_used",
+                "Age of the oldest event read and not settled, as a share of its topic's retention",
+            ),
+            retention_lost: counters(
+                registry,
+                "retention_lost_offsets",
+                "Offsets that Kafka deleted before they were read",
+            ),
             commits: counters(registry, "commits", "Offset commits, by result"),
+            parked: counters(
+                registry,
+                "events_parked",
+                "Times an event was parked in a delay topic, by delay",
+            ),
+            parked_waiting: gauges(
+                registry,
+                "events_parked_now",
+                "Events that wait in a delay topic, by delay; of the partitions that this host reads",
+            ),
+            journal_resumed: counters(
+                registry,
+                "journal_resumed",
+                "Attempts that went on from what was journalled",
+            ),
+            journal_written: counters(registry, "journal_written", "Entries written to the journal"),
+            journal_failed: counters(registry, "journal_failed", "Entries that could not be written"),
+            journal_bytes: with_unit(
+                registry,
+                "journal",
+                "Memory that what is journalled takes",
+                Unit::Bytes,
+            ),
             plugin_calls: counters(registry, "plugin_calls", "Calls of a plugin, by function"),
             plugin_call_duration: seconds(
                 registry,
@@ -144,9 +228,13 @@ impl Families {
 }
 
 pub(super) fn register_alerts(registry: &mut Registry) -> AlertMetrics {
+    let told = counters(registry, "alerts_told", "Notices of alerts that a receiver took");
+    let failed = counters(registry, "alerts_failed", "Notices of alerts that were given up or dropped");
+    let nobody = Names::new([]);
     AlertMetrics {
-        raised: registered(registry, "alerts_raised", "Alerts that were raised"),
-        failed: registered(registry, "alerts_failed", "Alerts that could not be sent"),
+        raised: registered(registry, "alerts_raised", "Alerts that were raised, told or not"),
+        told: each(&told, &nobody),
+        failed: each(&failed, &nobody),
     }
 }
 

@@ -107,6 +107,29 @@ labels! {
         Inconsistent = "inconsistent",
         /// An answer that breaks the contract in another way.
         Nonsense = "nonsense",
+        /// It asks for something else than what is journalled.
+        Changed = "changed",
+    }
+
+    /// Did an event meet the deadline of its SLA?
+    SlaResult("result") {
+        Met = "met",
+        Missed = "missed",
+    }
+
+    /// A window over which the error budget's burning is measured.
+    BurnWindow("window") {
+        Fast = "fast",
+        FastShort = "fast-short",
+        Slow = "slow",
+        SlowShort = "slow-short",
+    }
+
+    /// Who is told of alerts.
+    AlertReceiver("receiver") {
+        Log = "log",
+        Webhook = "webhook",
+        Email = "email",
     }
 
     /// What an HTTP request was answered with.
@@ -133,7 +156,8 @@ impl FaultKind {
             Fault::WrongLength { .. } => Some(FaultKind::WrongLength),
             Fault::Inconsistent(_) => Some(FaultKind::Inconsistent),
             Fault::Nonsense(_) => Some(FaultKind::Nonsense),
-            Fault::NoRoom => None,
+            Fault::Changed(_) => Some(FaultKind::Changed),
+            Fault::NoRoom | Fault::Unwritten(_) => None,
         }
     }
 }
@@ -265,6 +289,8 @@ mod tests {
         check::<AttemptOutcome>();
         check::<DeadLetterReason>();
         check::<FaultKind>();
+        check::<BurnWindow>();
+        check::<AlertReceiver>();
         check::<StatusClass>();
     }
 

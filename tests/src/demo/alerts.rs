@@ -19,6 +19,8 @@ pub(super) struct Heard {
     pub(super) at: Instant,
     /// Such as `breaker-opened`.
     pub(super) kind: String,
+    /// Such as `raised`, and `recovered` when it is over.
+    pub(super) state: String,
 }
 
 /// Listens for alerts. Clones share what was heard.
@@ -44,8 +46,9 @@ impl<S: Subscriber> Layer<S> for Alerts {
         let mut fields = AlertFields::default();
         event.record(&mut fields);
         let Some(kind) = fields.kind else { return };
-        self.screen.moment(Tone::Alert, &format!("alert {kind}: {}", fields.message));
-        let heard = Heard { at: Instant::now(), kind };
+        let state = fields.state;
+        self.screen.moment(Tone::Alert, &format!("alert {kind}, {state}: {}", fields.message));
+        let heard = Heard { at: Instant::now(), kind, state };
         self.heard.lock().expect("no holder panics").push(heard);
     }
 }
@@ -54,6 +57,7 @@ impl<S: Subscriber> Layer<S> for Alerts {
 #[derive(Default)]
 struct AlertFields {
     kind: Option<String>,
+    state: String,
     message: String,
 }
 
@@ -61,6 +65,9 @@ impl Visit for AlertFields {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "alert" {
             self.kind = Some(value.to_owned());
+        }
+        if field.name() == "state" {
+            value.clone_into(&mut self.state);
         }
     }
 

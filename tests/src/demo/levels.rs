@@ -43,6 +43,6 @@ fn of(page: &Metrics, subscriber: Subscriber) -> Levels {
         attempts: count("liaison_attempts_total"),
         assigned: count("liaison_partitions_assigned"),
         is_paused: count("liaison_partitions_paused") > 0,
-        is_down: count("liaison_breaker_state") > 0,
+        is_down: page.sum("liaison_breaker_state", &[("connector", subscriber.connector())]) > 0.0,
     }
 }

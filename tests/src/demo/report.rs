@@ -10,7 +10,9 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, LineStyle, Table};
 use hdrhistogram::Histogram;
 use liaison::config::SubscriptionName;
-use liaison::dead_letter::store::{self, Listing, Summary};
+use liaison::dead_letter::listing::{self, Listing, Summary};
+use liaison::dead_letter::selection::Selection;
+use liaison::dead_letter::store::Store;
 
 use super::alerts::Heard;
 use super::check::{Became, arrivals, differences};
@@ -46,7 +48,11 @@ pub(super) async fn accounts(stage: &Stage) -> anyhow::Result<Vec<Account>> {
         let topic = stage.config.subscriptions.get(&name).map(|settings| settings.dead_letter_topic.clone());
         let topic = topic.context("the demo's configuration has all its subscriptions")?;
         let (kafka, bootstrap) = (stage.config.kafka.clone(), stage.broker.bootstrap().to_owned());
-        let read = move || store::list(&kafka, &bootstrap, &name, &topic, READ);
+        let read = move || {
+            let (settings, bootstrap, subscription) = (&kafka, bootstrap.as_str(), &name);
+            let store = Store { settings, bootstrap, subscription, topic: &topic, limit: READ };
+            listing::list(&store, &Selection::default())
+        };
         let letters = tokio::task::spawn_blocking(read).await??;
         let ledger = stage.systems.of(subscriber).ledger();
         accounts.push(Account { subscriber, ledger, letters, levels });
@@ -127,13 +133,16 @@ fn happened(played: &Played, accounts: &[Account], alerts: &[Heard]) -> Vec<(&'s
         let answered = ledger.iter().filter(|entry| entry.status == Some(status));
         answered.filter(|entry| is_probe(entry) == of_probes).count()
     };
-    let alert_at = |kind: &str| alerts.iter().find(|alert| alert.kind == kind).map(|alert| alert.at);
+    let breaker_at = |state: &str| {
+        let mut breaker = alerts.iter().filter(|alert| alert.kind == "breaker-opened");
+        breaker.find(|alert| alert.state == state).map(|alert| alert.at)
+    };
     let seconds = |from: Option<Instant>, to: Option<Instant>| {
         let length = from.zip(to).map(|(from, to)| to.saturating_duration_since(from));
         length.map_or("?".to_owned(), |length| format!("{:.1}", length.as_secs_f64()))
     };
-    let (opened, closed) = (alert_at("breaker-opened"), alert_at("breaker-closed"));
-    let kinds: Vec<&str> = alerts.iter().map(|alert| alert.kind.as_str()).collect();
+    let (opened, closed) = (breaker_at("raised"), breaker_at("recovered"));
+    let kinds: Vec<_> = alerts.iter().map(|alert| format!("{} {}", alert.kind, alert.state)).collect();
     let unwanted = played.emitted.iter().filter(|emitted| is_unwanted(emitted)).count();
     vec![
         (

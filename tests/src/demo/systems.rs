@@ -35,6 +35,15 @@ impl Subscriber {
         }
     }
 
+    /// The name of its connector.
+    pub(super) fn connector(self) -> &'static str {
+        match self {
+            Subscriber::Calendar => "training-calendar",
+            Subscriber::Documents => "document-repository",
+            Subscriber::Compliance => "compliance-database",
+        }
+    }
+
     /// What people call the system.
     pub(super) fn system(self) -> &'static str {
         match self {

@@ -8,6 +8,8 @@ const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 
+const RECORDS: &str = "org.apache.kafka.tools.DeleteRecordsCommand";
+
 const PRODUCER: &str = "org.apache.kafka.tools.ProducerPerformance";
 
 /// How far a consumer group is on one partition.
@@ -24,10 +26,27 @@ pub struct GroupOffset {
 impl Kafka {
     /// Creates a topic. Fails if it exists.
     pub fn create_topic(&self, name: &str, partitions: u32) -> anyhow::Result<()> {
+        self.create_topic_with(name, partitions, &[])
+    }
+
+    /// The same with settings of the topic's own, `key=value` each.
+    pub fn create_topic_with(&self, name: &str, partitions: u32, settings: &[&str]) -> anyhow::Result<()> {
         let (bootstrap, partitions) = (self.bootstrap(), partitions.to_string());
-        let arguments =
+        let create =
             ["--create", "--topic", name, "--partitions", &partitions, "--bootstrap-server", &bootstrap];
+        let settings = settings.iter().flat_map(|setting| ["--config", setting]);
+        let arguments: Vec<&str> = create.into_iter().chain(settings).collect();
         self.run(TOPICS, &arguments).map(drop)
+    }
+
+    /// Deletes the records of a partition below an offset, as retention does; -1 deletes all.
+    pub fn delete_records(&self, topic: &str, partition: i32, below: i64) -> anyhow::Result<()> {
+        let of = format!(r#"{{"topic": "{topic}", "partition": {partition}, "offset": {below}}}"#);
+        let text = format!(r#"{{"version": 1, "partitions": [{of}]}}"#);
+        let file = self.folder.write(&format!("delete-{topic}-{partition}-{below}.json"), &text)?;
+        let file = file.to_str().context("the temporary folder's name is not UTF-8")?;
+        let arguments = ["--bootstrap-server", &self.bootstrap(), "--offset-json-file", file];
+        self.run(RECORDS, &arguments).map(drop)
     }
 
     /// What Kafka's own tool says of a topic: its partitions and the settings that are not the broker's.

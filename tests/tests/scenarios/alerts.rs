@@ -1,4 +1,4 @@
-//! Alerts: who receives them can trust them, and is told once.
+//! Alerts: who receives them can trust them, and is told of each cause once, while it lasts, and when it is over.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,10 +28,15 @@ impl Receiver {
 
     /// The tables that send alerts here.
     pub(crate) fn tables(&self, more: &str) -> anyhow::Result<String> {
+        self.tables_with("", more)
+    }
+
+    /// The same, with more of `[alerts]`.
+    pub(crate) fn tables_with(&self, alerts: &str, more: &str) -> anyhow::Result<String> {
         let secret = self.folder.write("secret", SECRET)?;
         let (url, secret) = (self.system.url(), secret.display());
         Ok(format!(
-            "[alerts]\nwebhook = {{ url = \"{url}/alerts\", secret = {{ file = \"{secret}\" }} }}\n{more}"
+            "[alerts]\nwebhook = {{ url = \"{url}/alerts\", secret = {{ file = \"{secret}\" }} }}\n{alerts}\n{more}"
         ))
     }
 
@@ -42,6 +47,22 @@ impl Receiver {
     /// All alerts so far, in the order in which they came: `data` with the alert's kind as `type`.
     pub(crate) fn alerts(&self) -> anyhow::Result<Vec<Value>> {
         self.system.ledger().iter().map(alert).collect()
+    }
+
+    /// What was told of one kind, in order: `raised`, `reminder`, `recovered`.
+    pub(crate) fn states(&self, kind: &str) -> anyhow::Result<Vec<String>> {
+        let kind = format!("liaison.{kind}");
+        let of_kind = self.alerts()?.into_iter().filter(|alert| alert["type"] == *kind);
+        of_kind.map(|alert| Ok(alert["state"].as_str().context("a state")?.to_owned())).collect()
+    }
+
+    /// Waits until something of a kind is told.
+    pub(crate) fn wait_for_state(&self, kind: &str, state: &str) -> anyhow::Result<()> {
+        let name = format!("liaison.{kind}");
+        let is_it = |alert: Value| alert["type"] == *name && alert["state"] == state;
+        self.system.wait_until(&format!("{kind} {state}"), LIMIT, |ledger| {
+            ledger.iter().any(|entry| alert(entry).is_ok_and(is_it))
+        })
     }
 
     /// How many of each kind.
@@ -71,20 +92,87 @@ fn a_dead_letter_is_told_by_a_signed_alert_that_names_it() -> anyhow::Result<()>
     let fixture = Fixture::start(&Config { tables: &tables, ..Config::default() }, behaviour)?;
     fixture.produce([event("bad-1", "k"), event("good", "k"), event("bad-2", "k")])?;
     fixture.settled("dead-lettered", 2)?;
-    receiver.wait_for(2)?;
-    let alerts = receiver.alerts()?;
-    for (alert, id) in alerts.iter().zip(["bad-1", "bad-2"]) {
-        assert_eq!(alert["type"], "liaison.dead-letter");
-        assert_eq!(alert["event_id"], id);
-        assert_eq!((&alert["subscription"], &alert["connector"]), (&"calendar".into(), &"calendar".into()));
-        let message = alert["message"].as_str().context("a message")?;
-        assert!(message.starts_with(&format!("event {id} (policy-events/")), "{message}");
-        assert!(message.ends_with(&format!("is a dead letter: PUT /events/{id} answered 400 Bad Request")));
-    }
+    receiver.wait_for(1)?;
     assert_eq!(fixture.metric("liaison_alerts_raised_total", &[]), 2.0);
     fixture.host.stop()?;
-    assert_eq!(alerts.len(), receiver.alerts()?.len());
+    let alerts = receiver.alerts()?;
+    let [alert] = &alerts[..] else { anyhow::bail!("the second has the same cause: {alerts:?}") };
+    assert_eq!((&alert["type"], &alert["state"]), (&"liaison.dead-letter".into(), &"raised".into()));
+    assert_eq!((&alert["event_id"], &alert["about"]), (&"bad-1".into(), &"rejected".into()));
+    assert_eq!((&alert["subscription"], &alert["connector"]), (&"calendar".into(), &"calendar".into()));
+    let message = alert["message"].as_str().context("a message")?;
+    assert!(message.starts_with("event bad-1 (policy-events/"), "{message}");
+    assert!(message.ends_with("is a dead letter: PUT /events/bad-1 answered 400 Bad Request"), "{message}");
     Ok(())
+}
+
+#[test]
+fn a_cause_that_lasts_is_told_once_reminded_of_with_the_count_and_told_over() -> anyhow::Result<()> {
+    let receiver = Receiver::start()?;
+    let tables = receiver.tables_with("reminder = \"1s\"\nquiet = \"4s\"", "")?;
+    let fixture = Fixture::start(&Config { tables: &tables, ..Config::default() }, Behaviour::status(400))?;
+    fixture.produce([event("bad-1", "k")])?;
+    receiver.wait_for(1)?;
+    fixture.produce((2..8).map(|number| event(&format!("bad-{number}"), "k")))?;
+    fixture.settled("dead-lettered", 7)?;
+    receiver.wait_for_state("dead-letter", "recovered")?;
+    fixture.host.stop()?;
+    let alerts = receiver.alerts()?;
+    let mut states = receiver.states("dead-letter")?;
+    assert_eq!((&*states[0], states.last().map(String::as_str)), ("raised", Some("recovered")), "{states:?}");
+    // One, unless the others took more than a second.
+    states.dedup();
+    assert_eq!(states, ["raised", "reminder", "recovered"]);
+    let counts: Vec<_> = alerts.iter().filter_map(|alert| alert["count"].as_u64()).collect();
+    assert_eq!((counts[0], counts.iter().sum::<u64>()), (1, 7), "{counts:?}");
+    assert!(alerts.iter().all(|alert| alert["since"] == alerts[0]["since"]), "{alerts:?}");
+    assert_eq!(alerts[alerts.len() - 1]["event_id"], "bad-7", "the latest is told");
+    Ok(())
+}
+
+#[test]
+fn events_that_will_be_late_are_told_before_they_are() -> anyhow::Result<()> {
+    const SLA: &str = "[sla.\"policy.updated\"]\ndeadline = \"20s\"\n[sla.other]\ndeadline = \"20s\"";
+    let receiver = Receiver::start()?;
+    let tables = receiver.tables(SLA)?;
+    let config = Config { tables: &tables, connector: "concurrency = 1", ..Config::default() };
+    let slow = Behaviour::ok().with_latency(std::time::Duration::from_millis(400));
+    let fixture = Fixture::start(&config, slow)?;
+    fixture.produce((0..100).map(|number| event(&format!("e-{number}"), &format!("k-{number}"))))?;
+    receiver.wait_for_state("at-risk", "raised")?;
+    assert_eq!(fixture.metric("liaison_deadlines_missed_total", &[]), 0.0);
+    let kind = [("type", "policy.updated")];
+    assert!(fixture.metric("liaison_events_at_risk", &kind) > 20.0);
+    receiver.wait_for_state("deadline-missed", "raised")?;
+    receiver.wait_for_state("burning", "raised")?;
+    fixture.system.behave(Behaviour::ok());
+    fixture.settled("delivered", 100)?;
+    receiver.wait_for_state("at-risk", "recovered")?;
+    let result = |result| {
+        fixture.metric("liaison_sla_events_total", &[("type", "policy.updated"), ("result", result)])
+    };
+    let (met, missed) = (result("met"), result("missed"));
+    assert_eq!((met + missed, missed), (100.0, fixture.metric("liaison_deadlines_missed_total", &[])));
+    assert_eq!(fixture.metric("liaison_sla_attainment", &kind), met / 100.0);
+    assert!(
+        fixture.metric("liaison_sla_burn_rate", &[("type", "policy.updated"), ("window", "fast-short")])
+            > 14.4
+    );
+    fixture.host.stop()?;
+    let alerts = receiver.alerts()?;
+    let first = alerts.iter().find(|alert| alert["type"] == "liaison.at-risk").context("an alert")?;
+    let message = first["message"].as_str().context("a message")?;
+    assert!(message.contains("events of type policy.updated will miss their deadline of 20s"), "{message}");
+    // However many types events have, only those that are configured are told apart.
+    let types = abouts(&alerts);
+    assert_eq!(types, ["policy.updated", "policy.updated, fast", "policy.updated, slow"]);
+    Ok(())
+}
+
+fn abouts(alerts: &[Value]) -> Vec<&str> {
+    let mut types = sorted(alerts.iter().filter_map(|alert| alert["about"].as_str()));
+    types.dedup();
+    types
 }
 
 #[test]
@@ -160,8 +248,8 @@ fn refused_credentials_are_told_once_however_often_it_is_probed() -> anyhow::Res
     let kinds = receiver.kinds()?;
     let message = receiver.alerts()?[0]["message"].to_string();
     assert!(message.contains("answered 401 Unauthorized"), "{message}");
-    let expected = ["liaison.breaker-closed", "liaison.denied"].map(|kind| (kind.to_owned(), 1));
-    assert_eq!(kinds, BTreeMap::from(expected));
+    assert_eq!(kinds, BTreeMap::from([("liaison.denied".to_owned(), 2)]));
+    assert_eq!(receiver.states("denied")?, ["raised", "recovered"]);
     Ok(())
 }
 
@@ -173,10 +261,9 @@ fn dead_letters_that_cannot_be_written_are_told() -> anyhow::Result<()> {
     fixture.produce([event("bad", "k")])?;
     fixture.broker.fail(Request::Produce, &[Failing::NotAuthorized; 2]);
     fixture.dead_letters(1)?;
-    receiver.wait_for(2)?;
+    receiver.wait_for(3)?;
     fixture.host.stop()?;
-    let alerts = receiver.alerts()?;
-    let kinds = sorted(alerts.iter().filter_map(|alert| alert["type"].as_str()));
-    assert_eq!(kinds, ["liaison.dead-letter", "liaison.produce-failing"]);
+    assert_eq!(receiver.states("dead-letter")?, ["raised"]);
+    assert_eq!(receiver.states("produce-failing")?, ["raised", "recovered"]);
     Ok(())
 }

@@ -100,7 +100,18 @@ impl Config<'_> {
 
 impl Fixture {
     pub(crate) fn start(config: &Config<'_>, behaviour: Behaviour) -> anyhow::Result<Self> {
-        let broker = Embedded::start(&[(TOPIC, 4), (DEAD_LETTERS, 1), (OTHER_TOPIC, 1)])?;
+        Self::start_with(&[], config, behaviour)
+    }
+
+    /// With more topics, of one partition each: the embedded broker makes none when it is asked to.
+    pub(crate) fn start_with(
+        topics: &[&str],
+        config: &Config<'_>,
+        behaviour: Behaviour,
+    ) -> anyhow::Result<Self> {
+        let usual = [(TOPIC, 4), (DEAD_LETTERS, 1), (OTHER_TOPIC, 1)];
+        let topics: Vec<_> = usual.into_iter().chain(topics.iter().map(|topic| (*topic, 1))).collect();
+        let broker = Embedded::start(&topics)?;
         let system = System::start("calendar", behaviour)?;
         let config = config.text(broker.bootstrap(), &system.url())?;
         let host = LocalHost::start(&config)?;
@@ -113,6 +124,12 @@ impl Fixture {
         host.stop()?;
         let host = LocalHost::start(&config)?;
         Ok(Self { host, system, broker, config })
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn restarted_with(self, config: &Config<'_>) -> anyhow::Result<Self> {
+        let config = config.text(self.broker.bootstrap(), &self.system.url())?;
+        Self { config, ..self }.restarted()
     }
 
     pub(crate) fn produce(&self, records: impl IntoIterator<Item = Outgoing>) -> anyhow::Result<()> {

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use liaison::config::{Brokers, SubscriptionName};
-use liaison::dead_letter::store;
+use liaison::dead_letter::listing::{self, Listing};
+use liaison::dead_letter::selection::Selection;
+use liaison::dead_letter::store::Store;
 use liaison::kafka::producer::Outgoing;
 use liaison_tests::host::plugin;
 use liaison_tests::kafka::{GroupOffset, Kafka};
@@ -115,6 +117,20 @@ impl Events {
         self.pairs.iter().map(record).collect()
     }
 
+    /// Key and identifier of each, in the order produced.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(key, id)| (key.as_str(), id.as_str()))
+    }
+
+    /// One more event of this key, where its others are.
+    pub(crate) fn later(&self, topic: &str, key: &str) -> Outgoing {
+        let id = format!("later-{key}");
+        Outgoing {
+            partition: i32::try_from(self.partition(key)).ok(),
+            ..cloudevent(topic, KIND, &id, key, &json!({ "title": id, "for": key }))
+        }
+    }
+
     pub(crate) fn ids(&self) -> Vec<&str> {
         self.pairs.iter().map(|(_, id)| id.as_str()).collect()
     }
@@ -192,11 +208,28 @@ pub(crate) fn wait_for_events(system: &System, count: usize) -> anyhow::Result<(
 
 /// The identifiers of the dead letters, oldest first, repetitions included.
 pub(crate) fn dead_letters(bootstrap: &str, topic: &str, subscription: &str) -> anyhow::Result<Vec<String>> {
-    let settings = liaison::config::Kafka::new(Brokers::At(vec![bootstrap.to_owned()]));
-    let topic = dead_letter_topic(topic, subscription);
-    let listing = store::list(&settings, bootstrap, &SubscriptionName::new(subscription), &topic, LIMIT)?;
+    Ok(dead_letter_listing(bootstrap, topic, subscription)?
+        .letters
+        .into_iter()
+        .filter_map(|letter| letter.event_id)
+        .collect())
+}
+
+/// All dead letters there are, dealt with or not.
+pub(crate) fn dead_letter_listing(
+    bootstrap: &str,
+    topic: &str,
+    subscription: &str,
+) -> anyhow::Result<Listing> {
+    let settings = &liaison::config::Kafka::new(Brokers::At(vec![bootstrap.to_owned()]));
+    let topic = &dead_letter_topic(topic, subscription);
+    let subscription = &SubscriptionName::new(subscription);
+    let listing = listing::list(
+        &Store { settings, bootstrap, subscription, topic, limit: LIMIT },
+        &Selection::default(),
+    )?;
     ensure!(listing.foreign.is_empty() && listing.omitted == 0, "{topic} holds something else: {listing:?}");
-    Ok(listing.letters.into_iter().filter_map(|letter| letter.event_id).collect())
+    Ok(listing)
 }
 
 /// Waits until the group has committed everything: what comes again has come.

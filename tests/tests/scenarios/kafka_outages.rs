@@ -41,7 +41,9 @@ fn a_broker_that_is_away_for_20_s_is_waited_for() -> anyhow::Result<()> {
     system.wait_for_accepted(1_000, LIMIT)?;
     kafka.kill()?;
     pass(Duration::from_secs(20))?;
+    wait::until(LIMIT, "readiness to turn", || !host.is_ready())?;
     let (before, readiness) = (system.accepted(), host.page("/readyz")?);
+    assert!(readiness.1.contains("no Kafka broker has answered for"), "{readiness:?}");
     kafka.start_again()?;
     let began = Instant::now();
     wait_for_events(&system, events.len())?;
@@ -50,7 +52,11 @@ fn a_broker_that_is_away_for_20_s_is_waited_for() -> anyhow::Result<()> {
         began.elapsed()
     ));
     assert_eq!(host.status(), None, "the host did not end: {:?}", host.log().last());
-    assert!(host.is_ready());
+    wait::until(LIMIT, "readiness to come back", || host.is_ready())?;
+    let noise = host.log().iter().filter(|line| line.contains("Kafka does not give all records now")).count();
+    assert!(noise <= 2, "{noise} lines for one trouble");
+    let warnings: Vec<_> = host.log().into_iter().filter(|line| line.contains("CONFWARN")).collect();
+    assert_eq!(warnings, [""; 0], "each client gets the properties that it knows");
     wait_for_the_end(&kafka, "broker-away.calendar", PARTITIONS)?;
     assert!(host.terminate(LIMIT)?.success());
 

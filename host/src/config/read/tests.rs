@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use sha2::Digest as _;
 
-use super::{Checked, Config, ConfigErrors, read};
-use crate::config::{Brokers, ConflictPolicy, Credential, Instances, Ordering, SecretRef};
+use super::{Checked, Config, ConfigErrors, read, read_with};
+use crate::config::{
+    Brokers, ConflictPolicy, ConnectorName, Credential, Instances, Ordering, SecretRef, SubscriptionName,
+};
 
 /// This crate's folder: its `Cargo.toml` serves as a plugin, a secret and a certificate that hold something.
 fn base() -> &'static Path {
@@ -116,6 +118,7 @@ fn each_mistake_in_a_table_of_its_own_is_the_only_one() {
         ("[kafka.properties]\n\"enable.auto.commit\" = true", "line 12, column 1: kafka.properties.\"enable.auto.commit\": is the host's own: the host commits an offset only when its event is settled"),
         ("[kafka.properties]\n\"group.id\" = \"x\"", "line 12, column 1: kafka.properties.\"group.id\": is the host's own: set `group` in the subscription"),
         ("[kafka.properties]\n\"bootstrap.servers\" = \"x\"", "is the host's own: set `brokers`"),
+        ("[kafka.properties]\n\"statistics.interval.ms\" = 0", "is the host's own: it hears by the statistics whether Kafka is there"),
         ("[kafka.properties]\nx = 1.5", "line 12, column 5: kafka.properties.x: invalid type: floating point `1.5`, expected text, a whole number or a boolean"),
         // [plugins]
         ("[plugins.Rest]\npath = \"Cargo.toml\"", "line 11, column 10: plugins.Rest: not a name; use lower-case letters"),
@@ -138,6 +141,15 @@ fn each_mistake_in_a_table_of_its_own_is_the_only_one() {
         // [alerts], [admin], [runtime]
         ("[alerts.webhook]\nsecret = { env = \"KEY\" }", "line 11, column 9: alerts.webhook.url: missing"),
         ("[alerts.webhook]\nurl = \"https://a\"\nsecret = { env = \"TOKEN\" }", "line 13, column 1: alerts.webhook.secret: is no signing key; it must be `whsec_` and base64"),
+        ("[alerts]\nreminder = \"0s\"", "line 12, column 1: alerts.reminder: must be longer than nothing"),
+        ("[alerts]\nretention-share = 1.0", "line 12, column 1: alerts.retention-share: 1 is no share; write a number between 0 and 1"),
+        ("[alerts.email]\nserver = \"mail.a\"\nfrom = \"a@b.c\"", "line 11, column 9: alerts.email.to: missing; write such as [\"duty@example.gov\"]"),
+        ("[alerts.email]\nserver = \"mail.a\"\nfrom = \"a@b.c\"\nto = []", "line 14, column 1: alerts.email.to: names nobody"),
+        ("[alerts.email]\nserver = \"mail.a\"\nfrom = \"me\"\nto = [\"a@b.c\"]", "line 13, column 1: alerts.email.from: `me` is no e-mail address; write such as"),
+        ("[alerts.email]\nserver = \"mail.a\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\", \"a b@c\"]", "line 14, column 16: alerts.email.to[1]: `a b@c` is no e-mail address"),
+        ("[alerts.email]\nserver = \"https://mail.a\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]", "line 12, column 1: alerts.email.server: is no host; write its name alone"),
+        ("[alerts.email]\nserver = \"mail.a\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]\nport = 0", "line 15, column 1: alerts.email.port: is no port"),
+        ("[alerts.email]\nserver = \"mail.a\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]\nsecurity = \"none\"\ncredential = { username = \"u\", password = { env = \"TOKEN\" } }", "line 16, column 1: alerts.email.credential: would go over the network in the clear"),
         ("[admin]\naddress = \"localhost:9464\"", "line 12, column 1: admin.address: `localhost:9464` is not an IP address with a port"),
         ("[admin]\naddress = true", "line 12, column 11: admin.address: invalid value: boolean `true`, expected text, or false for none"),
         ("[runtime]\nworkers = -1", "line 12, column 11: runtime.workers: invalid value: integer `-1`"),
@@ -149,6 +161,13 @@ fn each_mistake_in_a_table_of_its_own_is_the_only_one() {
         ("[sla.default]\ndeadline = \"1m\"\n[sla.a]\nattempt-timeout = \"2m\"", "line 14, column 1: sla.a.attempt-timeout: `deadline` is 60s and one attempt may take 120s"),
         ("[sla.a]\nmultiplier = 0.5", "line 12, column 1: sla.a.multiplier: 0.5 would shorten the waits"),
         ("[sla.a]\nmultiplier = nan", "line 12, column 1: sla.a.multiplier: NaN would shorten the waits"),
+        ("[sla.a]\nobjective = 1.0", "line 12, column 1: sla.a.objective: 1 is no share; write a number between 0 and 1, such as 0.99"),
+        ("[sla.a]\nobjective = 99", "sla.a.objective: 99 is no share"),
+        ("[sla.a]\nobjective = nan", "sla.a.objective: NaN is no share"),
+        ("[sla.a]\nobjective-window = \"1h\"", "line 12, column 1: sla.a.objective-window: `window` is 21600s and `objective-window` only 3600s"),
+        ("[sla.a]\nfast-burn = { window = \"5m\" }", "line 12, column 15: sla.a.fast-burn.window: `short-window` is 300s and `window` only 300s"),
+        ("[sla.a]\nslow-burn = { short-window = \"0s\" }", "line 12, column 15: sla.a.slow-burn.short-window: must be longer than nothing"),
+        ("[sla.a]\nslow-burn = { rate = 0.5 }", "line 12, column 15: sla.a.slow-burn.rate: 0.5 would never miss the objective"),
         ("[sla.a]\nmax-attempts = 0", "line 12, column 16: sla.a.max-attempts: invalid value: integer `0`"),
         ("[sla.a]\nattempt-timeout = \"0s\"", "line 12, column 1: sla.a.attempt-timeout: must be longer than nothing"),
         ("[sla.a]\nmultiplier = \"2\"", "sla.a.multiplier: invalid type: string \"2\", expected a number"),
@@ -182,12 +201,17 @@ fn each_mistake_of_a_connector_is_named() {
         ("allow-networks = [\"10.0.0.0/8\", \"10.0.0.0/33\"]", "line 14, column 33: connectors.c.allow-networks[1]: `10.0.0.0/33` is not a network"),
         ("allow-networks = [\"10.1.2.3/8\"]", "connectors.c.allow-networks[0]: `10.1.2.3/8` is one address of 10.0.0.0/8; write \"10.0.0.0/8\" or \"10.1.2.3\""),
         ("concurrency = 0", "line 14, column 15: connectors.c.concurrency: invalid value: integer `0`"),
+        ("concurrency = 3\nconcurrency-floor = 4", "line 15, column 1: connectors.c.concurrency-floor: it is 4 and `concurrency` only 3"),
+        ("rate-limit = {}", "line 14, column 1: connectors.c.rate-limit.requests-per-second: missing; write how many"),
+        ("rate-limit.requests-per-second = 0", "line 14, column 12: connectors.c.rate-limit.requests-per-second: 0 is not a rate"),
+        ("rate-limit.requests-per-second = nan", "connectors.c.rate-limit.requests-per-second: NaN is not a rate"),
+        ("rate-limit = { requests-per-second = 5, burst = 0 }", "connectors.c.rate-limit.burst: invalid value: integer `0`"),
         ("connect-timeout = \"soon\"", "connectors.c.connect-timeout: invalid value: string \"soon\", expected a duration such as \"500ms\""),
         ("connect-timeout = \"0s\"", "line 14, column 1: connectors.c.connect-timeout: must be longer than nothing"),
         ("idempotency-header = \"a b\"", "line 14, column 1: connectors.c.idempotency-header: `a b` is not the name of a header"),
         ("ca-file = \"none.pem\"", "line 14, column 1: connectors.c.ca-file: cannot read"),
         ("ca-file = \"Cargo.toml\"", "connectors.c.ca-file: …Cargo.toml holds no PEM certificate"),
-        ("breaker.probe-interval = \"1m\"", "line 14, column 9: connectors.c.breaker.probe-interval: `probe-interval` is 60s and `max-probe-interval` only 3s"),
+        ("breaker.probe-interval = \"1m\"", "line 14, column 9: connectors.c.breaker.probe-interval: `probe-interval` is 60s and `max-probe-interval` only 2s"),
         ("breaker.failures = 0", "line 14, column 20: connectors.c.breaker.failures: invalid value: integer `0`"),
     ];
     for (line, said) in added {
@@ -215,9 +239,20 @@ fn each_mistake_of_a_subscription_is_named() {
         ("group = \"liaison.calendar\"", "line 14, column 1: subscriptions.s.group: `liaison.calendar` is the group of `calendar` too"),
         ("dead-letter-topic = \"policy-events\"", "line 14, column 1: subscriptions.s.dead-letter-topic: `policy-events` is read as events by `calendar`"),
         ("dead-letter-topic = \"a b\"", "line 14, column 1: subscriptions.s.dead-letter-topic: `a b` is not a topic"),
+        ("journal-topic = \"j\"", "line 14, column 1: subscriptions.s.journal-topic: names a journal that is not kept; write `journal = true` too"),
+        ("journal = true\njournal-topic = \"policy-events\"", "line 15, column 1: subscriptions.s.journal-topic: `policy-events` is read as events by `calendar`"),
+        ("journal = true\njournal-topic = \"liaison.dead-letters.calendar\"", "subscriptions.s.journal-topic: `liaison.dead-letters.calendar` is a topic of `calendar` too"),
+        ("journal = true\ngroup = \"a b\"", "line 15, column 1: subscriptions.s.group: `a b.journal` is not a topic"),
+        ("parking = { after = \"1m\" }", "line 14, column 1: subscriptions.s.parking: only events without an order are parked; write `ordering = \"none\"` too"),
+        ("ordering = \"none\"\nparking.delays = [\"10m\", \"1m\"]", "subscriptions.s.parking.delays: wants at most 8 delays of 1s and more, each longer than the one before"),
+        ("ordering = \"none\"\nparking.delays = [\"10ms\"]", "subscriptions.s.parking.delays: wants at most 8 delays of 1s and more"),
         ("sla = { deadline = \"1s\" }", "line 14, column 9: subscriptions.s.sla.deadline: `deadline` is 1s and one attempt may take 10s"),
         ("sla = { max-atempts = 3 }", "line 14, column 9: subscriptions.s.sla.max-atempts: unknown key; did you mean `max-attempts`?"),
         ("bounds = { events = 0 }", "line 14, column 21: subscriptions.s.bounds.events: invalid value: integer `0`"),
+        ("flood-guard = { share = 0.0 }", "line 14, column 17: subscriptions.s.flood-guard.share: `0` is no share; write more than 0 and at most 1"),
+        ("flood-guard = { share = 1.5 }", "subscriptions.s.flood-guard.share: `1.5` is no share"),
+        ("flood-guard = { window = \"0s\" }", "subscriptions.s.flood-guard.window: must be longer than nothing"),
+        ("flood-guard = { minimum = 0 }", "subscriptions.s.flood-guard.minimum: invalid value: integer `0`"),
         ("grace = \"10\"", "subscriptions.s.grace: invalid value: string \"10\", expected a duration"),
     ];
     for (line, said) in added {
@@ -226,6 +261,24 @@ fn each_mistake_of_a_subscription_is_named() {
         let mistake = only_mistake(&text);
         assert_says(&mistake, said);
     }
+}
+
+#[test]
+fn who_needs_no_secret_is_not_asked_for_one() {
+    let secrets = "[connectors.c]\nplugin = \"rest\"\nendpoint = \"https://c\"\ncredential = { bearer = { env = \"UNSET\" } }\n\
+                   [alerts.webhook]\nurl = \"https://a\"\nsecret = { file = \"none\" }\n";
+    let text = format!("{GOOD}{secrets}");
+    assert_eq!(check(&text).expect_err("both are missing").len(), 2);
+    let config = read_with(&text, base(), &|_| None, false).unwrap().config;
+    let credential = &config.connectors[&ConnectorName::new("c")].egress.credential;
+    assert_eq!(*credential, Some(Credential::Bearer(SecretRef::Env("UNSET".to_owned()))));
+    assert!(config.alerts.webhook.is_some());
+    let only = config.only(&SubscriptionName::new("calendar"));
+    assert_eq!(only.connectors.len(), 1, "what the subscription does not use is gone, with its secrets");
+    assert!(only.alerts.webhook.is_none());
+    // Other mistakes are still named.
+    let wrong = text.replacen("kafka-1:9092", "kafka-1", 1);
+    assert_eq!(read_with(&wrong, base(), &|_| None, false).expect_err("a broker without a port").len(), 1);
 }
 
 #[test]
@@ -293,7 +346,7 @@ fn the_smallest_file_means_the_defaults() {
     assert_eq!(format!("{subscription:?}"), format!("{made:?}"));
     assert!(subscription.types.is_match("policy.updated") && subscription.types.is_match("a/b"));
     assert_eq!(config.plugins.values().next().unwrap().path, base().join("Cargo.toml"));
-    assert_eq!(config.runtime.workers, 1, "at most one a subscription");
+    assert_eq!(config.runtime.workers, 1, "at most one a connector");
     assert_eq!(config.admin, Some("127.0.0.1:9464".parse().unwrap()));
 }
 

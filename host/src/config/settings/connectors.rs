@@ -31,8 +31,13 @@ pub(in crate::config) struct ConnectorSettings {
     #[serde(default)]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub(in crate::config) settings: toml::Table,
-    /// Deliveries of one subscription at work at the same time.
+    /// The most deliveries at work at the same time, of all subscriptions together; half of it is kept in equal parts
+    /// for each of them.
     pub(in crate::config) concurrency: Option<Count<1>>,
+    /// How far that falls while the external system fails or slows down. The same as `concurrency`: it never does.
+    pub(in crate::config) concurrency_floor: Option<Count<1>>,
+    /// How often the external system may be asked. Default: as often as it answers.
+    pub(in crate::config) rate_limit: Option<RateLimitSettings>,
     /// How long to wait for a connection.
     pub(in crate::config) connect_timeout: Option<DurationText>,
     /// Idle connections are closed after this.
@@ -96,6 +101,17 @@ pub(in crate::config) enum SecretSettings {
     File(PathBuf),
 }
 
+/// How often the external system may be asked. An attempt that waits for its turn does not use up its time-out.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct RateLimitSettings {
+    /// Requests a second, on average; 0.5 is one every two seconds.
+    #[schemars(required, range(min = 0.001, max = 1_000_000.0))]
+    pub(in crate::config) requests_per_second: Option<f64>,
+    /// Requests that may come at once after a pause. Default: what a tenth of a second allows, at least 1.
+    pub(in crate::config) burst: Option<Count<1>>,
+}
+
 /// When the external system counts as down, and how it is probed.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
@@ -106,6 +122,6 @@ pub(in crate::config) struct BreakerSettings {
     pub(in crate::config) probe_interval: Option<DurationText>,
     /// The longest wait between two probes.
     pub(in crate::config) max_probe_interval: Option<DurationText>,
-    /// Down for longer than this, the subscription's partitions pause.
+    /// Down for longer than this, the partitions of its subscriptions pause.
     pub(in crate::config) pause_after: Option<DurationText>,
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::HeaderName;
 use ipnet::IpNet;
@@ -11,9 +13,9 @@ use url::{Origin, Url};
 use super::{Checker, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    BreakerSettings, ConnectorSettings, CredentialSettings, SecretSettings, TextOrFalse,
+    BreakerSettings, ConnectorSettings, CredentialSettings, RateLimitSettings, SecretSettings, TextOrFalse,
 };
-use crate::config::{Breaker, Connector, ConnectorName, Credential, Egress, SecretRef};
+use crate::config::{Breaker, Connector, ConnectorName, Credential, Egress, RateLimit, SecretRef, defaults};
 
 pub(super) fn connectors(
     settings: BTreeMap<String, ConnectorSettings>,
@@ -32,7 +34,11 @@ fn connector(path: &KeyPath, mut settings: ConnectorSettings, checker: &mut Chec
     let own = plugins::own_settings(path, std::mem::take(&mut settings.settings), checker);
     let mut connector = Connector::new(plugin, endpoint(path, settings.endpoint.take(), checker));
     connector.settings = own;
-    set(&mut connector.concurrency, settings.concurrency);
+    concurrency(path, &settings, &mut connector, checker);
+    connector.rate_limit = settings
+        .rate_limit
+        .take()
+        .and_then(|settings| rate_limit(&path.key("rate-limit"), &settings, checker));
     breaker(&path.key("breaker"), &settings.breaker, &mut connector.breaker, checker);
     egress(path, settings, &mut connector.egress, checker);
     connector
@@ -159,6 +165,37 @@ fn ca_file(path: &KeyPath, file: PathBuf, checker: &mut Checker<'_>) -> PathBuf 
         Ok(_) => {}
     }
     file
+}
+
+fn concurrency(
+    path: &KeyPath,
+    settings: &ConnectorSettings,
+    connector: &mut Connector,
+    checker: &mut Checker<'_>,
+) {
+    set(&mut connector.concurrency, settings.concurrency);
+    connector.concurrency_floor = defaults::CONCURRENCY_FLOOR.min(connector.concurrency);
+    set(&mut connector.concurrency_floor, settings.concurrency_floor);
+    let (floor, ceiling) = (connector.concurrency_floor, connector.concurrency);
+    if floor > ceiling {
+        let text = format!("it is {floor} and `concurrency` only {ceiling}; raise the latter");
+        checker.mistake(&path.key("concurrency-floor"), text);
+    }
+}
+
+fn rate_limit(path: &KeyPath, settings: &RateLimitSettings, checker: &mut Checker<'_>) -> Option<RateLimit> {
+    let key = path.key("requests-per-second");
+    let mend = "write how many requests a second may be sent";
+    let wanted = checker.required(&key, settings.requests_per_second, mend)?;
+    if !(0.001..=1e6).contains(&wanted) {
+        checker.mistake(&key, format!("{wanted} is not a rate; write a number from 0.001 to 1000000"));
+        return None;
+    }
+    // Waits are a millisecond or more: a lively rate needs a burst to be reached.
+    let mut burst = (wanted / 10.0) as u32;
+    set(&mut burst, settings.burst);
+    let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+    Some(RateLimit { interval: Duration::from_secs_f64(1.0 / wanted), burst })
 }
 
 fn breaker(path: &KeyPath, settings: &BreakerSettings, breaker: &mut Breaker, checker: &mut Checker<'_>) {

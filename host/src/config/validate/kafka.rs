@@ -1,12 +1,14 @@
 //! Checks `[kafka]`.
 
+use std::time::Duration;
+
 use super::{Checker, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{BrokersSetting, KafkaSettings};
 use crate::config::{Brokers, Kafka};
 
 /// Properties that the host sets itself, and why nobody else may.
-const OWNED: [(&str, &str); 15] = [
+const OWNED: [(&str, &str); 16] = [
     ("acks", "a dead letter must be kept by every replica before its event is let go"),
     ("auto.commit.enable", OFFSETS),
     ("auto.commit.interval.ms", "set `commit-interval`"),
@@ -21,8 +23,12 @@ const OWNED: [(&str, &str); 15] = [
     ("offset.store.method", OFFSETS),
     ("partition.assignment.strategy", "partitions that stay must not stop in a rebalance"),
     ("request.required.acks", "a dead letter must be kept by every replica before its event is let go"),
+    ("statistics.interval.ms", "it hears by the statistics whether Kafka is there"),
     ("test.mock.num.brokers", "set `brokers = \"embedded\"`"),
 ];
+
+/// Two looks at the connections.
+const LEAST_AWAY: Duration = Duration::from_secs(10);
 
 const OFFSETS: &str = "the host commits an offset only when its event is settled";
 
@@ -37,6 +43,12 @@ pub(super) fn kafka(settings: KafkaSettings, checker: &mut Checker<'_>) -> Kafka
     }
     checker.not_zero(&path.key("start-timeout"), settings.start_timeout);
     checker.not_zero(&path.key("commit-interval"), settings.commit_interval);
+    if settings.away_after.is_some_and(|after| Duration::from(after) < LEAST_AWAY) {
+        checker.mistake(
+            &path.key("away-after"),
+            "it is looked every 5 s whether Kafka is there; write 10s or more",
+        );
+    }
     let texts = [("type-header", &settings.type_header), ("group-prefix", &settings.group_prefix)];
     for (key, _) in texts.iter().filter(|(_, text)| text.as_ref().is_some_and(String::is_empty)) {
         checker.mistake(&path.key(key), "must not be empty");
@@ -44,6 +56,7 @@ pub(super) fn kafka(settings: KafkaSettings, checker: &mut Checker<'_>) -> Kafka
     set(&mut kafka.start_timeout, settings.start_timeout);
     set(&mut kafka.type_header, settings.type_header);
     set(&mut kafka.commit_interval, settings.commit_interval);
+    set(&mut kafka.away_after, settings.away_after);
     kafka
 }
 

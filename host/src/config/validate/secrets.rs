@@ -35,20 +35,23 @@ fn is_signing_key(text: &str) -> bool {
 
 /// The reference, and what it holds now.
 fn read(path: &KeyPath, settings: SecretSettings, checker: &mut Checker<'_>) -> (SecretRef, Option<String>) {
-    let (reference, key, found) = match settings {
-        SecretSettings::Env(name) => {
-            let found = match (checker.variable)(&name) {
+    let reference = match settings {
+        SecretSettings::Env(name) => SecretRef::Env(name),
+        SecretSettings::File(file) => SecretRef::File(checker.path(file)),
+    };
+    if !checker.are_secrets_needed {
+        return (reference, None);
+    }
+    let (key, found) = match &reference {
+        SecretRef::Env(name) => {
+            let found = match (checker.variable)(name) {
                 Some(text) if !text.trim().is_empty() => Ok(text),
                 Some(_) => Err(format!("the environment variable {name} is empty; set it to the secret")),
                 None => Err(format!("the environment variable {name} is not set; set it to the secret")),
             };
-            (SecretRef::Env(name), "env", found)
+            ("env", found)
         }
-        SecretSettings::File(file) => {
-            let file = checker.path(file);
-            let found = filled_file(&file);
-            (SecretRef::File(file), "file", found)
-        }
+        SecretRef::File(file) => ("file", filled_file(file)),
     };
     match found {
         Ok(text) => (reference, Some(text)),

@@ -1,6 +1,7 @@
 //! Checks `[subscriptions]`: that each names what exists, selects by rules that can be read, and is in no other's way.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -8,11 +9,16 @@ use super::sla::Tables;
 use super::{Checker, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    BoundsSettings, ConflictSettings, OrderingSetting, PolicySetting, SubscriptionSettings,
+    BoundsSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, ParkingSettings, PolicySetting,
+    SubscriptionSettings,
 };
 use crate::config::{
-    Bounds, ConflictPolicy, ConnectorName, Ordering, Subscription, SubscriptionName, TransformerName,
+    Bounds, ConflictPolicy, ConnectorName, FloodGuard, Ordering, Subscription, SubscriptionName,
+    TransformerName,
 };
+
+/// Delay topics of one subscription.
+const MAX_DELAYS: usize = 8;
 
 pub(super) fn subscriptions(
     settings: BTreeMap<String, SubscriptionSettings>,
@@ -29,7 +35,7 @@ pub(super) fn subscriptions(
         subscriptions.insert(name, subscription);
     }
     check_groups(&subscriptions, checker);
-    check_dead_letter_topics(&subscriptions, checker);
+    check_own_topics(&subscriptions, checker);
     subscriptions
 }
 
@@ -65,8 +71,11 @@ fn subscription(
         check_topic(&path.key("dead-letter-topic"), topic, checker);
     }
     set(&mut subscription.dead_letter_topic, settings.dead_letter_topic);
+    journal(path, settings.journal, settings.journal_topic, &mut subscription, checker);
+    parking(&path.key("parking"), settings.parking, &mut subscription, checker);
     subscription.sla = tables.of(&path.key("sla"), &settings.sla, checker);
     bounds(&settings.bounds, &mut subscription.bounds);
+    flood_guard(&path.key("flood-guard"), &settings.flood_guard, &mut subscription.flood_guard, checker);
     set(&mut subscription.grace, settings.grace);
     subscription
 }
@@ -188,10 +197,77 @@ fn is_json_pointer(text: &str) -> bool {
     (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(is_escaped)
 }
 
+fn journal(
+    path: &KeyPath,
+    is_wanted: Option<bool>,
+    topic: Option<String>,
+    subscription: &mut Subscription,
+    checker: &mut Checker<'_>,
+) {
+    let topic_path = path.key("journal-topic");
+    if is_wanted != Some(true) {
+        if topic.is_some() {
+            checker.mistake(&topic_path, "names a journal that is not kept; write `journal = true` too");
+        }
+        return;
+    }
+    let is_written = topic.is_some();
+    let topic = topic.unwrap_or_else(|| format!("{}.journal", subscription.group));
+    // Where the name follows from the group, the group is what to mend.
+    check_topic(&if is_written { topic_path } else { path.key("group") }, &topic, checker);
+    subscription.journal = Some(topic);
+}
+
+fn parking(
+    path: &KeyPath,
+    settings: ParkingSettings,
+    subscription: &mut Subscription,
+    checker: &mut Checker<'_>,
+) {
+    if subscription.ordering == Ordering::Key {
+        if settings.after.is_some() || settings.delays.is_some() {
+            checker.mistake(path, "only events without an order are parked; write `ordering = \"none\"` too");
+        }
+        return;
+    }
+    checker.not_zero(&path.key("after"), settings.after);
+    set(&mut subscription.parking.after, settings.after);
+    if let Some(delays) = settings.delays {
+        subscription.parking.delays = delays.into_iter().map(Duration::from).collect();
+    }
+    let delays = &subscription.parking.delays;
+    let is_rising = delays.is_sorted_by(|one, next| one < next);
+    if !is_rising || delays.iter().any(|delay| *delay < Duration::from_secs(1)) || delays.len() > MAX_DELAYS {
+        let text =
+            format!("wants at most {MAX_DELAYS} delays of 1s and more, each longer than the one before");
+        checker.mistake(&path.key("delays"), text);
+    }
+    for (topic, _) in subscription.delay_topics() {
+        check_topic(&path.key("delays"), &topic, checker);
+    }
+}
+
 fn bounds(settings: &BoundsSettings, bounds: &mut Bounds) {
     set(&mut bounds.events, settings.events);
     set(&mut bounds.bytes, settings.bytes);
     set(&mut bounds.events_per_partition, settings.events_per_partition);
+}
+
+fn flood_guard(
+    path: &KeyPath,
+    settings: &FloodGuardSettings,
+    guard: &mut FloodGuard,
+    checker: &mut Checker<'_>,
+) {
+    checker.not_zero(&path.key("window"), settings.window);
+    if let Some(share) = settings.share.filter(|share| !(*share > 0.0 && *share <= 1.0)) {
+        checker
+            .mistake(&path.key("share"), format!("`{share}` is no share; write more than 0 and at most 1"));
+    }
+    set(&mut guard.is_on, settings.enabled);
+    set(&mut guard.window, settings.window);
+    set(&mut guard.minimum, settings.minimum);
+    set(&mut guard.share, settings.share);
 }
 
 /// Two subscriptions in one group would each get half of the events.
@@ -208,19 +284,28 @@ fn check_groups(subscriptions: &BTreeMap<SubscriptionName, Subscription>, checke
     }
 }
 
-/// A dead letter that is read as an event goes round for ever.
-fn check_dead_letter_topics(
-    subscriptions: &BTreeMap<SubscriptionName, Subscription>,
-    checker: &mut Checker<'_>,
-) {
+/// A dead letter that is read as an event goes round for ever, and what else the host writes is no event at all.
+fn check_own_topics(subscriptions: &BTreeMap<SubscriptionName, Subscription>, checker: &mut Checker<'_>) {
     for (name, subscription) in subscriptions {
-        let topic = &subscription.dead_letter_topic;
-        if let Some((reader, _)) = subscriptions.iter().find(|(_, other)| other.topics.contains(topic)) {
-            let path = KeyPath::of(&["subscriptions", name.as_str(), "dead-letter-topic"]);
-            let text = format!(
-                "`{topic}` is read as events by `{reader}`; choose a topic that nobody subscribes to"
-            );
-            checker.mistake(&path, text);
+        let path = KeyPath::of(&["subscriptions", name.as_str()]);
+        let delays = subscription.delay_topics().into_iter().map(|(topic, _)| ("parking", topic));
+        let own = [("dead-letter-topic", subscription.dead_letter_topic.clone())];
+        let journal = subscription.journal.iter().map(|topic| ("journal-topic", topic.clone()));
+        for (key, topic) in own.into_iter().chain(journal).chain(delays) {
+            if let Some((reader, _)) = subscriptions.iter().find(|(_, other)| other.topics.contains(&topic)) {
+                let text = format!(
+                    "`{topic}` is read as events by `{reader}`; choose a topic that nobody subscribes to"
+                );
+                checker.mistake(&path.key(key), text);
+            }
+        }
+        let mut others = subscriptions.iter().filter(|(other, _)| *other != name);
+        if let Some(journal) = &subscription.journal
+            && let Some((other, _)) =
+                others.find(|(_, other)| other.own_topics().any(|topic| topic == *journal))
+        {
+            let text = format!("`{journal}` is a topic of `{other}` too; a journal has one for itself");
+            checker.mistake(&path.key("journal-topic"), text);
         }
     }
 }

@@ -18,7 +18,7 @@ const FEWEST_RESULTS: usize = 20;
 /// The fewest events that must have failed in the window: fewer may be bad events.
 const FEWEST_EVENTS: usize = 5;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Evidence {
     /// Failures in a row that say that the system is down.
     enough: u32,
@@ -28,7 +28,7 @@ pub(super) struct Evidence {
 }
 
 /// Failures without a success between.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Streak {
     failures: u32,
     /// Failed connections without any other result between.

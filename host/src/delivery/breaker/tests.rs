@@ -18,7 +18,7 @@ fn breaker() -> Breaker {
 }
 
 fn failure(event: u64, kind: FailureKind, began: Instant) -> Failure {
-    Failure { event, kind, retry_after: None, began }
+    Failure { event, kind, retry_after: None, began, failed_before: None }
 }
 
 fn fail(breaker: &mut Breaker, event: u64, kind: FailureKind, now: Instant) -> Option<Change> {
@@ -60,6 +60,28 @@ fn one_event_that_always_fails_does_not_open_it() {
         assert_eq!(unavailable(&mut breaker, 1, now), None);
     }
     assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn events_that_fail_while_others_succeed_do_not_open_it() {
+    let start = Instant::now();
+    let later = start + 2 * SECOND;
+    for (kind, success, opens) in [
+        (FailureKind::Unavailable, Some(start + SECOND), false),
+        (FailureKind::Unavailable, Some(start), true),
+        (FailureKind::Unavailable, None, true),
+        (FailureKind::Connection, Some(start + SECOND), true),
+    ] {
+        let mut breaker = breaker();
+        if let Some(success) = success {
+            breaker.succeeded(success);
+        }
+        for event in 0..20 {
+            let again = Failure { failed_before: Some(start), ..failure(event, kind, later) };
+            breaker.failed(&again, later, NO_JITTER);
+        }
+        assert_eq!(breaker.state() == State::Open, opens, "{kind:?} {success:?}");
+    }
 }
 
 #[test]
@@ -159,9 +181,10 @@ fn the_wait_has_jitter_and_honours_what_the_system_asked_for() {
         (0, None, 0.0, 800),
         (0, None, 1.0, 1_200),
         (u32::MAX, None, 0.5, 60_000),
-        (0, Some(300 * SECOND), 0.5, 300_000),
+        (0, Some(300 * SECOND), 0.5, 300_100),
+        (0, Some(300 * SECOND), 0.0, 300_000),
         (9, Some(SECOND), 0.5, 60_000),
-        (0, Some(Duration::MAX), 0.5, 86_400_000),
+        (0, Some(Duration::MAX), 0.5, 86_400_100),
         (0, None, f64::NAN, 1_200),
     ] {
         assert_eq!(wait(&settings, failed, after, jitter), Duration::from_millis(expected_ms));
@@ -304,7 +327,7 @@ fn perform(breaker: &mut Breaker, act: &Act, now: Instant, jitter: f64) -> Optio
         Act::Fail(event, is_connection, after) => {
             let kind = if is_connection { FailureKind::Connection } else { FailureKind::Unavailable };
             let retry_after = after.map(Duration::from_millis);
-            breaker.failed(&Failure { event, kind, retry_after, began: now }, now, jitter)
+            breaker.failed(&Failure { retry_after, ..failure(event, kind, now) }, now, jitter)
         }
         Act::Throttle(event, after) => {
             breaker.throttled(event, now + Duration::from_millis(after), now);
@@ -323,49 +346,121 @@ fn perform(breaker: &mut Breaker, act: &Act, now: Instant, jitter: f64) -> Optio
     }
 }
 
+/// A breaker beside what is known of it from outside.
+#[derive(Debug, Clone)]
+struct Watched {
+    breaker: Breaker,
+    now: Instant,
+    probe: Option<u64>,
+    last_success: Option<Instant>,
+}
+
+impl Watched {
+    fn new(failures: u32) -> Watched {
+        let settings = config::Breaker { failures, ..breaker().settings };
+        Watched { breaker: Breaker::new(settings), now: Instant::now(), probe: None, last_success: None }
+    }
+
+    /// Performs an act, and checks what must hold then.
+    fn perform(&mut self, act: &Act, jitter: f64) {
+        let was_closed = self.breaker.state() == State::Closed;
+        let change = perform(&mut self.breaker, act, self.now, jitter);
+        match *act {
+            Act::Wait(length_ms) => self.now += Duration::from_millis(length_ms),
+            Act::Start(event) => match self.breaker.may_start(event, self.now) {
+                Permit::Probe => assert_eq!(self.probe.replace(event), None, "a second probe"),
+                Permit::No => assert!(self.probe.is_some(), "nothing to wait for"),
+                Permit::WaitUntil(until) => assert!(until > self.now),
+                Permit::Yes => assert!(was_closed, "a start while it is open"),
+            },
+            Act::Succeed => {
+                (self.probe, self.last_success) = (None, Some(self.now));
+                assert_eq!(self.breaker.state(), State::Closed);
+            }
+            Act::CheckFails => self.probe = None,
+            Act::Fail(event, ..) | Act::Throttle(event, _) | Act::Deny(event) | Act::Abandon(event) => {
+                self.probe = self.probe.filter(|probe| *probe != event);
+            }
+            Act::Trip => {}
+        }
+        let state = self.breaker.state();
+        assert_eq!(state == State::HalfOpen, self.probe.is_some());
+        assert_eq!(change == Some(Change::Closed), !was_closed && state == State::Closed);
+        if let Some(Change::Opened { until, .. }) = change {
+            assert!(was_closed && until > self.now);
+        }
+        // While it is open an attempt that fails now is given back, unless something has succeeded since.
+        let fails_later = self.last_success.is_none_or(|success| self.now > success);
+        assert_eq!(self.breaker.is_refundable(self.now), state != State::Closed && fails_later);
+    }
+
+    /// It is not stuck: when the probe that is under way has ended, waiting as told leads to a start.
+    fn check_way_on(mut self) {
+        if let Some(probe) = self.probe {
+            self.breaker.probe_abandoned(probe, self.now);
+        }
+        for _ in 0..2 {
+            if let Permit::WaitUntil(until) = self.breaker.may_start(0, self.now) {
+                assert!(until <= self.now + LONGEST_WAIT + 60 * SECOND);
+                self.now = until;
+            }
+        }
+        // One that was permitted above is the probe by now.
+        let permit = self.breaker.may_start(0, self.now);
+        assert!(matches!(permit, Permit::Yes | Permit::Probe) || self.breaker.state() == State::HalfOpen);
+        self.breaker.succeeded(self.now);
+        assert_eq!(self.breaker.may_start(1, self.now + LONGEST_WAIT), Permit::Yes);
+    }
+}
+
+/// Every sequence of so many of these acts, each beginning shared by all that follow.
+fn try_all(watched: &Watched, acts: &[Act], length: usize, tried: &mut usize) {
+    for act in acts {
+        let mut next = watched.clone();
+        next.perform(act, NO_JITTER);
+        *tried += 1;
+        if length > 1 {
+            try_all(&next, acts, length - 1, tried);
+        } else {
+            next.check_way_on();
+        }
+    }
+}
+
+#[test]
+fn every_short_sequence_leaves_one_probe_and_a_way_on() {
+    let acts = [
+        Act::Start(1),
+        Act::Start(2),
+        Act::Succeed,
+        Act::Fail(1, false, None),
+        Act::Fail(2, true, Some(1_500)),
+        Act::Throttle(1, 700),
+        Act::Deny(2),
+        Act::CheckFails,
+        Act::Abandon(1),
+        Act::Trip,
+        Act::Wait(1_000),
+    ];
+    let mut tried = 0;
+    try_all(&Watched::new(2), &acts, 5, &mut tried);
+    assert_eq!(tried, (1..=5).map(|length| 11_usize.pow(length)).sum::<usize>());
+    // Longer, of those that lead through its states.
+    let acts =
+        [Act::Start(1), Act::Start(2), Act::Succeed, Act::Fail(1, false, None), Act::Trip, Act::Wait(1_000)];
+    try_all(&Watched::new(1), &acts, 7, &mut tried);
+}
+
 proptest! {
     #[test]
     fn there_is_never_more_than_one_probe_and_always_a_way_on(
         acts in proptest::collection::vec((act(), 0.0..=1.0_f64), 0..120),
     ) {
-        let mut breaker = breaker();
-        let mut now = Instant::now();
-        let mut probe = None;
+        let mut watched = Watched::new(5);
         for (act, jitter) in &acts {
-            let change = perform(&mut breaker, act, now, *jitter);
-            match *act {
-                Act::Wait(length_ms) => now += Duration::from_millis(length_ms),
-                Act::Start(event) => match breaker.may_start(event, now) {
-                    Permit::Probe => prop_assert_eq!(probe.replace(event), None),
-                    Permit::No => prop_assert!(probe.is_some()),
-                    Permit::WaitUntil(until) => prop_assert!(until > now),
-                    Permit::Yes => prop_assert_eq!(breaker.state(), State::Closed),
-                },
-                Act::Succeed => {
-                    probe = None;
-                    prop_assert_eq!(breaker.state(), State::Closed);
-                }
-                Act::CheckFails => probe = None,
-                Act::Fail(event, ..) | Act::Throttle(event, _) | Act::Deny(event) | Act::Abandon(event) => {
-                    probe = probe.filter(|probe| *probe != event);
-                }
-                Act::Trip => {}
-            }
-            prop_assert_eq!(breaker.state() == State::HalfOpen, probe.is_some());
-            if let Some(Change::Opened { until, .. }) = change {
-                prop_assert!(until > now);
-            }
+            watched.perform(act, *jitter);
         }
-        if probe.is_none() {
-            for _ in 0..2 {
-                if let Permit::WaitUntil(until) = breaker.may_start(0, now) {
-                    now = until;
-                } else {
-                    return Ok(());
-                }
-            }
-            prop_assert!(matches!(breaker.may_start(0, now), Permit::Yes | Permit::Probe));
-        }
+        watched.check_way_on();
     }
 
     #[test]

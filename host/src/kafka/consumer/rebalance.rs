@@ -7,17 +7,19 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError as LibraryError, KafkaResult};
-use rdkafka::statistics::Statistics;
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::statistics::{Statistics, Topic};
+use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
+use rdkafka::{ClientContext, Offset};
 use tokio::sync::mpsc;
 
+use super::heard::silence;
 use super::{COMMITTED, Control, log_failure};
 use crate::kafka::client;
 use crate::kafka::commit::metadata_of;
+use crate::kafka::overtaken::Overtaken;
 use crate::kafka::partition::{Partition, Position, offsets, partitions, positions};
 
 /// What librdkafka calls back, on the consumer thread and inside of a poll.
@@ -32,6 +34,7 @@ pub(super) struct State {
     pub(super) epoch: u64,
     /// Partitions that the latest rebalance touched.
     pub(super) changed: HashSet<Partition>,
+    pub(super) overtaken: Overtaken,
     /// The group is being left: nobody waits for what is in flight any more.
     pub(super) is_leaving: bool,
 }
@@ -51,6 +54,17 @@ impl Context {
         state.epoch += 1;
         state.changed = partitions.iter().cloned().collect();
         state.epoch
+    }
+
+    /// Finds partitions of which nothing is left to read, so that no record will tell.
+    fn watch_for_loss(&self, topic: &Topic) {
+        for found in topic.partitions.values().filter(|found| found.fetchq_cnt == 0) {
+            let partition = Partition { topic: topic.topic.as_str().into(), number: found.partition };
+            let lost = self.state().overtaken.nothing_below(&partition, found.next_offset, found.lo_offset);
+            if let Some(lost) = lost {
+                self.tell(Control::Overtaken { partition, lost });
+            }
+        }
     }
 
     /// Lets the subscription finish what is in flight, then commits how far it got.
@@ -73,9 +87,13 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let lags = statistics.topics.values().flat_map(|topic| topic.partitions.values());
-        let records = lags.map(|partition| partition.consumer_lag.max(0)).sum();
-        drop(self.controls.try_send(Control::Lag { records }));
+        let lag =
+            |topic: &Topic| topic.partitions.values().map(|partition| partition.consumer_lag.max(0)).sum();
+        let lag = statistics.topics.iter().map(|(name, topic)| (name.clone(), lag(topic))).collect();
+        drop(self.controls.try_send(Control::Statistics { lag, silence: silence(&statistics) }));
+        for topic in statistics.topics.values() {
+            self.watch_for_loss(topic);
+        }
     }
 }
 
@@ -85,14 +103,19 @@ impl ConsumerContext for Context {
             Rebalance::Assign(list) => {
                 let partitions = partitions(list);
                 let epoch = self.begin_epoch(&partitions);
-                let beside = committed_metadata(consumer, list);
-                let beside = beside.into_iter().chain(std::iter::repeat(String::new()));
-                let partitions = partitions.into_iter().zip(beside).collect();
-                self.tell(Control::Assigned { epoch, partitions });
+                let committed =
+                    committed(consumer, list).into_iter().chain(std::iter::repeat_with(Default::default));
+                let mut with_metadata = Vec::with_capacity(partitions.len());
+                for (partition, (offset, metadata)) in partitions.into_iter().zip(committed) {
+                    self.state().overtaken.assigned(partition.clone(), offset);
+                    with_metadata.push((partition, metadata));
+                }
+                self.tell(Control::Assigned { epoch, partitions: with_metadata });
             }
             Rebalance::Revoke(list) => {
                 let partitions = partitions(list);
                 let epoch = self.begin_epoch(&partitions);
+                partitions.iter().for_each(|partition| self.state().overtaken.gone(partition));
                 if consumer.assignment_lost() {
                     self.tell(Control::Lost { epoch, partitions });
                 } else if !self.state().is_leaving {
@@ -125,13 +148,24 @@ pub(super) fn commit_now(consumer: &BaseConsumer<Context>, last: &[Position]) ->
     consumer.commit(&offsets(last), CommitMode::Sync)
 }
 
-/// The metadata of the last commit of each of these partitions, in their order. Nothing if Kafka does not say.
-fn committed_metadata(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> Vec<String> {
+/// Offset and metadata of the last commit of each of these partitions, in their order. Nothing if Kafka does not say.
+fn committed(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> Vec<(Option<i64>, String)> {
     if list.count() == 0 {
         return Vec::new();
     }
     match consumer.committed_offsets(list.clone(), COMMITTED) {
-        Ok(committed) => metadata_of(&committed),
+        Ok(committed) => {
+            let offset = |element: TopicPartitionListElem<'_>| match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                // There was no commit yet.
+                Offset::Beginning
+                | Offset::End
+                | Offset::Stored
+                | Offset::Invalid
+                | Offset::OffsetTail(_) => None,
+            };
+            committed.elements().into_iter().map(offset).zip(metadata_of(&committed)).collect()
+        }
         Err(error) => {
             tracing::warn!(%error, "Kafka does not say what was settled before: some events may come again");
             Vec::new()

@@ -1,5 +1,6 @@
 //! What the stages do once, outside of the task: a connector's check, and the delivery of one event now.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub enum SyncEnd {
 impl Stages {
     /// Asks the connector whether the external system is usable; how that was seen, or why not.
     pub(crate) async fn check(&self, now: TimestampMs) -> Result<String, String> {
-        let until = Instant::now() + CHECK_TIME;
+        let until = Cell::new(Instant::now() + CHECK_TIME);
         let mut rounds = Vec::new();
         for _ in 0..CHECK_STEPS {
             let (step, so_far) = self.check_step(now, rounds).await;
@@ -39,15 +40,18 @@ impl Stages {
                 CheckStep::Usable(how) => return Ok(how),
                 CheckStep::Unusable(why) => return Err(why),
             };
-            let call = Call {
-                event_data: None,
-                idempotency_key: None,
-                traceparent: None,
-                rounds: &rounds,
-                deadline: until,
+            let perform = async |request: &HttpRequest, _| {
+                self.wait_turn(false, &until).await;
+                let call = Call {
+                    event_data: None,
+                    idempotency_key: None,
+                    traceparent: None,
+                    rounds: &rounds,
+                    deadline: until.get(),
+                };
+                self.gateway.perform(request, &call).await
             };
-            let perform = async |request: &HttpRequest, _| self.gateway.perform(request, &call).await;
-            let replies = perform_round(&effects, until, perform).await;
+            let replies = perform_round(&effects, &[], &until, perform).await;
             rounds.push(replies);
         }
         Err(format!("the connector's check has no answer after {CHECK_STEPS} steps"))
@@ -82,6 +86,7 @@ impl Stages {
                 event: event.clone(),
                 next: Some(next),
                 part: (count > 1).then_some(part),
+                has_more_parts: false,
                 attempt: 1,
                 now,
                 deadline: None,
@@ -89,6 +94,8 @@ impl Stages {
                 is_suspect: false,
                 check_first: false,
                 attempt_timeout: sla.attempt_timeout,
+                has_turn: false,
+                journal: None,
             };
             let Done::Attempted { attempt, .. } = self.carry(job).await else { continue };
             match end(attempt.result) {

@@ -4,10 +4,12 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
-use super::{Letter, Settles, Task};
+use super::{Letter, Settles, Task, relief};
 use crate::contract::{Fault, Outcome};
 use crate::dead_letter::{DeadLetter, Reason, Stage};
+use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::{Change, Failure, FailureKind};
+use crate::delivery::flood::Verdict;
 use crate::delivery::next::{self, Next};
 use crate::subscription::lanes::LaneId;
 use crate::subscription::stages::Done;
@@ -15,12 +17,12 @@ use crate::telemetry::Settlement;
 
 impl Task {
     pub(in crate::subscription) fn finish(&mut self, lane: LaneId, done: Done, now: Instant) {
-        self.in_flight -= 1;
+        self.share.end();
         let Some(carried) = self.lanes.head(lane) else { return };
         let (sequence, was_probe) = (carried.sequence, std::mem::take(&mut carried.is_probe));
         let is_attempt = matches!(done, Done::Attempted { .. } | Done::NotUsable(_));
         if was_probe && !is_attempt {
-            self.breaker.probe_abandoned(sequence, now);
+            self.share.tell(now, |breaker| breaker.probe_abandoned(sequence, now));
         }
         match done {
             Done::Transformed(parts) => {
@@ -33,20 +35,24 @@ impl Task {
             }
             Done::TransformRejected { by, why } => {
                 carried.stopped_by = Some(by);
-                self.give_up(lane, Stage::Transform, Reason::TransformRejected, why)
+                self.give_up(lane, Stage::Transform, Reason::TransformRejected, why, None)
             }
             Done::TransformFault { by, fault } => {
                 carried.stopped_by = Some(by);
-                self.after(lane, Err(fault), Stage::Transform, now)
+                self.after(lane, &Err(fault), None, now)
             }
             Done::NotUsable(why) => {
                 tracing::debug!(why, "the check says that the external system is not usable");
                 let jitter = self.random.f64();
-                self.breaker.probe_check_failed(now, jitter);
+                self.share.tell(now, |breaker| breaker.probe_check_failed(now, jitter));
                 self.go_on(lane);
             }
-            Done::Attempted { attempt, idempotency_key } => {
+            Done::Attempted { mut attempt, idempotency_key, journalled } => {
+                self.witness.strike(&mut attempt.result);
                 carried.idempotency_key = Some(idempotency_key);
+                if let Some((journal, journalled)) = self.journal.as_mut().zip(journalled) {
+                    journal.keep(carried.place.partition, carried.place.offset, carried.part, journalled);
+                }
                 let began = carried.began;
                 self.witness.attempted(&attempt, now.saturating_duration_since(began));
                 let retry_after = match &attempt.result {
@@ -55,10 +61,12 @@ impl Task {
                 };
                 let is_down = matches!(attempt.result, Ok(Outcome::Retry(_)));
                 let failure = attempt.trouble.filter(|_| is_down);
-                let failure = failure.map(|kind| Failure { event: sequence, kind, retry_after, began });
+                let failed_before = carried.last_doubtful();
+                let failure =
+                    failure.map(|kind| Failure { event: sequence, kind, retry_after, began, failed_before });
                 carried.attempted(&attempt.result, failure.is_some(), now);
                 self.tell_breaker(sequence, &attempt.result, failure.as_ref(), was_probe, now);
-                self.after(lane, attempt.result, Stage::Deliver, now);
+                self.after(lane, &attempt.result, Some(&attempt), now);
             }
         }
     }
@@ -75,23 +83,23 @@ impl Task {
         let jitter = self.random.f64();
         let change = match result {
             Ok(Outcome::Delivered(_) | Outcome::Skipped(_) | Outcome::Conflict(_) | Outcome::Rejected(_)) => {
-                self.breaker.succeeded(now)
+                self.share.tell(now, |breaker| breaker.succeeded(now))
             }
             Ok(Outcome::Denied(why)) => {
-                let change = self.breaker.denied(sequence, now, jitter);
+                let change = self.share.tell(now, |breaker| breaker.denied(sequence, now, jitter));
                 return self.breaker_changed(change, why);
             }
-            Ok(Outcome::Retry(_)) if failure.is_some() => {
-                failure.and_then(|failure| self.breaker.failed(failure, now, jitter))
-            }
+            Ok(Outcome::Retry(_)) if failure.is_some() => failure
+                .and_then(|failure| self.share.tell(now, |breaker| breaker.failed(failure, now, jitter))),
             // Whatever keeps a probe from its end, the next one waits longer and is another event.
             Ok(Outcome::Retry(retry)) if was_probe => {
                 let (kind, retry_after) = (FailureKind::Unavailable, retry.after);
-                self.breaker.failed(&Failure { event: sequence, kind, retry_after, began: now }, now, jitter)
+                let failure = Failure { event: sequence, kind, retry_after, began: now, failed_before: None };
+                self.share.tell(now, |breaker| breaker.failed(&failure, now, jitter))
             }
             Ok(Outcome::Retry(_) | Outcome::Throttled(_)) | Err(_) => {
                 if was_probe && !matches!(result, Ok(Outcome::Throttled(_))) {
-                    self.breaker.probe_abandoned(sequence, now);
+                    self.share.tell(now, |breaker| breaker.probe_abandoned(sequence, now));
                 }
                 None
             }
@@ -112,42 +120,57 @@ impl Task {
     }
 
     fn breaker_changed(&mut self, change: Option<Change>, why: &str) {
-        let Some(change) = change else { return };
-        self.witness.breaker_changed(change, self.breaker.state(), why);
-        if matches!(change, Change::Opened { .. }) {
-            // What failed because the system is down costs no attempt, and goes first when it is up again.
-            let breaker = &self.breaker;
+        if let Some(change) = change {
+            self.share.levels();
+            self.witness.breaker_changed(change, why);
+        }
+    }
+
+    /// What failed because the system is down costs no attempt, and goes first when it is up again.
+    pub(super) fn refund(&mut self) {
+        let outages = self.share.outages();
+        if outages != self.outages {
+            self.outages = outages;
+            let breaker = self.share.breaker();
             self.lanes.call(|carried| carried.refund(|failed_at| breaker.is_refundable(failed_at)));
         }
     }
 
-    /// Does what the rules say follows.
-    fn after(&mut self, lane: LaneId, result: Result<Outcome, Fault>, stage: Stage, now: Instant) {
+    /// Does what the rules say follows; without an attempt, it is a transformer that failed.
+    fn after(
+        &mut self,
+        lane: LaneId,
+        result: &Result<Outcome, Fault>,
+        attempt: Option<&Attempt>,
+        now: Instant,
+    ) {
         let jitter = self.random.f64();
         let Some(carried) = self.lanes.head(lane) else { return };
+        let stage = if attempt.is_some() { Stage::Deliver } else { Stage::Transform };
         if stage == Stage::Transform {
-            carried.attempted(&result, false, now);
+            carried.attempted(result, false, now);
         }
         if matches!(result, Ok(Outcome::Denied(_))) {
-            carried.denied(self.breaker.last_success(), now);
+            carried.denied(self.share.breaker().last_success(), now);
         }
-        let breaker = &self.breaker;
-        carried.refund(|failed_at| breaker.is_refundable(failed_at));
+        carried.refund(|failed_at| self.share.breaker().is_refundable(failed_at));
         let event = carried.next_part().unwrap_or_else(|| carried.event.clone());
         let sla = self.settings.sla.of(&event.kind);
+        let is_hopeless = self.is_choked && relief::is_hopeless(carried);
         let is_conflict = matches!(result, Ok(Outcome::Conflict(_)));
         let history = carried.history(is_conflict);
         let policy = &self.settings.conflict;
         let (sequence, first_failure_at) = (carried.sequence, carried.first_failure_at());
-        match next::next(&result, event.data.as_deref(), &history, sla, policy, now, jitter) {
+        match next::next(result, event.data.as_deref(), &history, sla, policy, now, jitter) {
             Next::Delivered => self.part_done(lane, Settlement::Delivered),
             Next::Superseded(why) => {
                 tracing::info!(event = event.id, why, "superseded by what the external system holds");
                 self.part_done(lane, Settlement::Superseded);
             }
-            Next::Retry { at } => self.wait(lane, at),
+            Next::Retry { .. } if is_hopeless => self.give_room(lane),
+            Next::Retry { at } => self.wait_for_attempt(lane, at, now),
             Next::Throttle { until } => {
-                self.breaker.throttled(sequence, until, now);
+                self.share.tell(now, |breaker| breaker.throttled(sequence, until, now));
                 self.wait(lane, until);
             }
             Next::Denied(_) => self.wait(lane, now),
@@ -156,9 +179,9 @@ impl Task {
                 self.go_on(lane);
             }
             Next::DeadLetter { reason: Reason::AttemptsSpent, .. }
-                if first_failure_at.is_some_and(|at| self.breaker.holds_exhausted(at)) =>
+                if first_failure_at.is_some_and(|at| self.share.breaker().holds_exhausted(at)) =>
             {
-                let change = self.breaker.trip(now, jitter);
+                let change = self.share.tell(now, |breaker| breaker.trip(now, jitter));
                 self.breaker_changed(
                     change,
                     "an event spent its attempts, and nothing else has succeeded since",
@@ -166,10 +189,12 @@ impl Task {
                 self.wait(lane, now);
             }
             // Nothing is given up because a system is down: it is tried again when the breaker lets it.
-            Next::DeadLetter { reason: Reason::GaveUp, .. } if self.breaker.open_for(now).is_some() => {
+            Next::DeadLetter { reason: Reason::GaveUp, .. }
+                if self.share.breaker().open_for(now).is_some() =>
+            {
                 self.wait(lane, now);
             }
-            Next::DeadLetter { reason, message } => self.give_up(lane, stage, reason, message),
+            Next::DeadLetter { reason, message } => self.give_up(lane, stage, reason, message, attempt),
         }
     }
 
@@ -183,7 +208,7 @@ impl Task {
         }
     }
 
-    fn wait(&mut self, lane: LaneId, until: Instant) {
+    pub(super) fn wait(&mut self, lane: LaneId, until: Instant) {
         if self.may_go_on(lane) {
             self.lanes.wait(lane, until);
         }
@@ -196,19 +221,38 @@ impl Task {
     }
 
     /// A delivery that is not settled when its partition leaves is left to whoever reads the partition next.
-    fn may_go_on(&mut self, lane: LaneId) -> bool {
+    pub(super) fn may_go_on(&mut self, lane: LaneId) -> bool {
         let Some(carried) = self.lanes.head(lane) else { return false };
-        let may = !self.is_stopping && self.partitions.is_staying(carried.partition);
+        let may = !self.is_stopping && self.partitions.is_staying(carried.place.partition);
         if !may {
             self.lanes.abandon(lane);
         }
         may
     }
 
-    fn give_up(&mut self, lane: LaneId, stage: Stage, reason: Reason, message: String) {
+    /// Makes a dead letter of it, unless most would be ones: then it waits with the others.
+    pub(super) fn give_up(
+        &mut self,
+        lane: LaneId,
+        stage: Stage,
+        reason: Reason,
+        message: String,
+        last: Option<&Attempt>,
+    ) {
         let Some(carried) = self.lanes.head(lane) else { return };
-        let letter = self.witness.dead_letter(carried, stage, reason, message);
-        self.dead_letter(letter, Settles::Lane(lane));
+        match self.flood.would_give_up(carried.sequence, Instant::now()) {
+            Verdict::GiveUp => {
+                carried.is_given_up = matches!(reason, Reason::AttemptsSpent | Reason::GaveUp);
+                let letter = self.witness.dead_letter(carried, stage, reason, message, last);
+                self.dead_letter(letter, Settles::Lane(lane));
+            }
+            Verdict::Hold { is_new } => {
+                if is_new {
+                    self.witness.flood_began(self.flood.counts(), &message);
+                }
+                self.go_on(lane);
+            }
+        }
     }
 
     pub(super) fn dead_letter(&mut self, letter: DeadLetter, settles: Settles) {
@@ -226,8 +270,8 @@ impl Task {
         self.unacknowledged -= 1;
         match settles {
             Settles::Lane(lane) => self.settle(lane, Settlement::DeadLettered),
-            Settles::Record { partition, offset, bytes } => {
-                self.partitions.settle(partition, offset, bytes);
+            Settles::Record(place) => {
+                self.partitions.settle(place.partition, place.offset, place.bytes);
                 self.witness.metrics.settled[Settlement::DeadLettered].inc();
             }
         }
@@ -235,7 +279,17 @@ impl Task {
 
     fn settle(&mut self, lane: LaneId, settlement: Settlement) {
         let Some(mut carried) = self.lanes.finish(lane) else { return };
-        self.partitions.settle(carried.partition, carried.record.origin.offset, carried.bytes());
-        self.witness.settled(&mut carried, settlement);
+        let place = carried.place;
+        self.partitions.settle(place.partition, place.offset, place.bytes);
+        let now = Instant::now();
+        let is_delivered = matches!(settlement, Settlement::Delivered | Settlement::Superseded);
+        if is_delivered && self.flood.delivered(carried.sequence, now) {
+            self.witness.flood_ended();
+        }
+        self.witness.settled(&carried, settlement);
+        self.oversight.settled(&mut carried, settlement, now);
+        if carried.is_given_up {
+            self.follow_given_up(lane);
+        }
     }
 }

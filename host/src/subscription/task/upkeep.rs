@@ -1,7 +1,6 @@
 //! Commit, rebalance, pause and the passing of time: what keeps a subscription in step with Kafka and with its SLA.
 
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -18,9 +17,14 @@ impl Task {
                     "partitions assigned"
                 );
                 self.epoch = epoch;
+                let mut assigned = Vec::with_capacity(partitions.len());
                 for (partition, metadata) in partitions {
                     self.drop_partition(&partition);
-                    self.partitions.assign(partition, epoch, metadata);
+                    let number = self.partitions.assign(partition.clone(), epoch, metadata);
+                    assigned.push((partition, number));
+                }
+                if let Some(journal) = &mut self.journal {
+                    journal.assigned(assigned, unix_ms());
                 }
             }
             Control::Revoked { epoch, partitions, positions } => {
@@ -40,6 +44,7 @@ impl Task {
             Control::Committed { positions, error: None } => {
                 self.commit_asked_at = None;
                 self.partitions.committed(&positions);
+                self.journal_committed(&positions);
                 self.witness.committed(true);
             }
             Control::Committed { error: Some(error), .. } => {
@@ -48,9 +53,8 @@ impl Task {
                 tracing::debug!(error, "a commit failed");
                 self.witness.committed(false);
             }
-            Control::Lag { records } => {
-                self.witness.metrics.consumer_lag.set(records);
-            }
+            Control::Statistics { lag, silence } => self.oversight.statistics(&lag, silence, now),
+            Control::Overtaken { partition, lost } => self.oversight.overtaken(&partition, &lost),
             // The loop ends with these.
             Control::Failed { .. } | Control::Stopped => {}
         }
@@ -100,26 +104,33 @@ impl Task {
 
     fn drop_partition(&mut self, partition: &Partition) {
         let Some(number) = self.partitions.forget(partition) else { return };
+        if let Some(journal) = &mut self.journal {
+            journal.forget(number);
+        }
         for carried in self.lanes.drop_partition(number) {
             if carried.is_probe {
-                self.breaker.probe_abandoned(carried.sequence, Instant::now());
+                let now = Instant::now();
+                self.share.tell(now, |breaker| breaker.probe_abandoned(carried.sequence, now));
             }
         }
     }
 
     /// Does what time asks for.
     pub(in crate::subscription) fn tick(&mut self, now: Instant) {
+        self.refund();
         self.lanes.wake(now);
         self.end_revoke(now);
         if now >= self.next_commit {
             self.next_commit = now + self.commit_interval;
             self.commit(now);
             self.pause(now);
-            self.witness.levels(&self.partitions, &self.lanes, self.breaker.state(), self.in_flight);
+            self.relieve();
+            self.share.levels();
+            self.witness.levels(&self.partitions, &self.lanes, self.share.at_work());
         }
         if now >= self.next_oversight {
             self.next_oversight = now + OVERSIGHT;
-            self.oversee();
+            self.oversight.look(&mut self.lanes, self.partitions.unsettled(), now);
         }
     }
 
@@ -143,27 +154,20 @@ impl Task {
         }
     }
 
-    /// Pauses what is stuck for long: all while the breaker is open, and a partition that is full by itself.
+    /// Pauses what is stuck for long: all while the breaker is open, and a partition that takes the others' room.
     fn pause(&mut self, now: Instant) {
-        let is_down = self.breaker.open_for(now).is_some_and(|time| time >= self.pause_after);
+        let held_for = self.share.breaker().open_for(now).max(self.flood.shut_for(now));
+        let is_down = held_for.is_some_and(|time| time >= self.pause_after);
         // With nothing left to probe with, records must come.
         let all = is_down && self.lanes.len() > 0;
         let (pause, resume) = self.partitions.pauses(all, self.settings.bounds.events_per_partition, now);
-        for (partitions, command) in [(pause, Command::Pause as fn(_) -> _), (resume, Command::Resume)] {
-            if !partitions.is_empty() {
-                drop(self.commands.try_send(command(partitions)));
+        for (partitions, is_paused) in [(pause, true), (resume, false)] {
+            let command = if is_paused { Command::Pause } else { Command::Resume };
+            // While the thread has no room for commands, the next tick asks again.
+            if !partitions.is_empty() && self.commands.try_send(command(partitions.clone())).is_ok() {
+                self.partitions.set_paused(&partitions, is_paused);
             }
         }
-    }
-
-    fn oversee(&mut self) {
-        let now = unix_ms();
-        let mut oldest = None;
-        for carried in self.lanes.iter_mut() {
-            oldest = oldest.max(carried.record.timestamp.map(|written| now.saturating_sub(written)));
-            self.witness.watch_deadline(carried, now);
-        }
-        self.witness.oldest(Duration::from_millis(oldest.unwrap_or_default()));
     }
 }
 

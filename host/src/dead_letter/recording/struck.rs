@@ -1,0 +1,150 @@
+//! Strikes secrets out of a recording, and out of what a plugin says: everything that may hold what a reply echoed.
+
+use bytes::Bytes;
+
+use super::{Answer, AnswerBody, End, Recording, Round};
+use crate::config::mask::Mask;
+use crate::contract::{
+    Body, Conflict, Effect, Failure, Fault, HttpRequest, Outcome, Receipt, Resolution, Retry,
+};
+
+/// Strikes secrets out of what came of an attempt, so that no log, alert or dead letter repeats them.
+pub fn strike_result(result: &mut Result<Outcome, Fault>, mask: &Mask) {
+    let _is_struck = match result {
+        Ok(outcome) => outcome.strike(mask),
+        Err(
+            Fault::Trap(text)
+            | Fault::Inconsistent(text)
+            | Fault::Nonsense(text)
+            | Fault::Changed(text)
+            | Fault::Unwritten(text),
+        ) => text.strike(mask),
+        Err(
+            Fault::CpuTime(_)
+            | Fault::WallTime(_)
+            | Fault::Memory(_)
+            | Fault::ResultSize(_)
+            | Fault::WrongLength { .. }
+            | Fault::NoRoom,
+        ) => false,
+    };
+}
+
+/// Something that may hold secrets.
+pub(super) trait Strike {
+    /// Strikes them out; says whether there were any.
+    fn strike(&mut self, mask: &Mask) -> bool;
+}
+
+impl Strike for String {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        mask.text(self)
+    }
+}
+
+impl Strike for Bytes {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        mask.bytes(self)
+    }
+}
+
+impl<T: Strike> Strike for Option<T> {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        self.as_mut().is_some_and(|value| value.strike(mask))
+    }
+}
+
+impl<T: Strike> Strike for Vec<T> {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        // Each of them, whatever the ones before were.
+        self.iter_mut().fold(false, |is_struck, value| value.strike(mask) | is_struck)
+    }
+}
+
+impl Strike for (String, String) {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        self.1.strike(mask)
+    }
+}
+
+impl Strike for Recording {
+    /// The reshaped event is left: it was made of the original alone.
+    fn strike(&mut self, mask: &Mask) -> bool {
+        let end = match &mut self.end {
+            End::Outcome(outcome) => outcome.strike(mask),
+            End::Fault(text) => text.strike(mask),
+        };
+        self.rounds.strike(mask) | self.resolution.strike(mask) | end
+    }
+}
+
+impl Strike for Round {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        self.asked.strike(mask) | self.answered.strike(mask)
+    }
+}
+
+impl Strike for Effect {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        match self {
+            Effect::Http(HttpRequest { url, headers, body, .. }) => {
+                url.strike(mask) | headers.strike(mask) | body.strike(mask)
+            }
+            Effect::Grpc | Effect::Sql => false,
+        }
+    }
+}
+
+impl Strike for Body {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        match self {
+            Body::Bytes(bytes) => bytes.strike(mask),
+            Body::None | Body::EventData | Body::OfReply { .. } => false,
+        }
+    }
+}
+
+impl Strike for Answer {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        match self {
+            Answer::Http { headers, body: AnswerBody::Bytes(bytes), .. } => {
+                headers.strike(mask) | bytes.strike(mask)
+            }
+            Answer::Http { headers, body: AnswerBody::Kept { .. }, .. } => headers.strike(mask),
+            Answer::Failed(
+                Failure::NotAllowed(text)
+                | Failure::Invalid(text)
+                | Failure::Connection(text)
+                | Failure::Unsupported(text)
+                | Failure::Other(text),
+            ) => text.strike(mask),
+            Answer::Failed(Failure::TimedOut | Failure::TooLarge(_)) => false,
+        }
+    }
+}
+
+impl Strike for Resolution {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        match self {
+            Resolution::Overwrite(version) => version.strike(mask),
+            Resolution::Merged { data, version } => data.strike(mask) | version.strike(mask),
+        }
+    }
+}
+
+impl Strike for Outcome {
+    fn strike(&mut self, mask: &Mask) -> bool {
+        match self {
+            Outcome::Delivered(Receipt { external_id, version }) => {
+                external_id.strike(mask) | version.strike(mask)
+            }
+            Outcome::Skipped(text) | Outcome::Denied(text) | Outcome::Rejected(text) => text.strike(mask),
+            Outcome::Retry(Retry { reason, .. }) | Outcome::Throttled(Retry { reason, .. }) => {
+                reason.strike(mask)
+            }
+            Outcome::Conflict(Conflict { version, current, reason }) => {
+                version.strike(mask) | current.strike(mask) | reason.strike(mask)
+            }
+        }
+    }
+}

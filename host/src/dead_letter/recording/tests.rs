@@ -1,0 +1,192 @@
+//! What is recorded reads back as it was, holds no secret, and never takes more than its bound.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::config::Credential;
+use crate::config::mask::tests::mask_of;
+use crate::contract::{Body, HttpRequest, Retry};
+use crate::event::Origin;
+
+pub(crate) fn event(kind: &str) -> Event {
+    Event {
+        id: "e-1".to_owned(),
+        source: "/tests".to_owned(),
+        kind: kind.to_owned(),
+        subject: None,
+        time: Some(5),
+        key: Some(Bytes::from_static(b"key")),
+        content_type: Some("application/json".to_owned()),
+        data: Some(Bytes::from_static(b"{}")),
+        attributes: vec![("traceparent".to_owned(), "00-1-2-01".to_owned())],
+        origin: Origin { topic: "t".into(), partition: 0, offset: 1 },
+    }
+}
+
+fn put(url: &str, body: Body) -> Effect {
+    Effect::Http(HttpRequest {
+        method: "PUT".to_owned(),
+        url: url.to_owned(),
+        headers: vec![("x".to_owned(), "y".to_owned())],
+        body,
+        timeout: Some(Duration::from_secs(2)),
+        keep_body: false,
+    })
+}
+
+fn answered(status: u16, body: &'static [u8], kept: Option<[u8; 32]>) -> Reply {
+    let headers = HeaderMap::from_iter([(http::header::ETAG, HeaderValue::from_static("\"1\""))]);
+    Reply::Http(HttpResponse { status, headers, body: Bytes::from_static(body), kept })
+}
+
+fn delivery(event: Event, rounds: Vec<Vec<Reply>>) -> Delivery {
+    Delivery {
+        event: event.into(),
+        attempt: 3,
+        now: 1_700_000_000_100,
+        seed: u64::MAX,
+        deadline: Some(9),
+        idempotency_key: "key-1".into(),
+        resolution: Some(Resolution::Overwrite(Some("v7".to_owned()))),
+        rounds,
+    }
+}
+
+fn asked() -> Vec<Vec<Effect>> {
+    vec![
+        vec![put("/a", Body::EventData), Effect::Grpc],
+        vec![
+            put("/b", Body::OfReply { round: 0, position: 0 }),
+            put("/c", Body::Bytes(Bytes::from_static(&[0xff]))),
+        ],
+    ]
+}
+
+fn replies() -> Vec<Vec<Reply>> {
+    vec![
+        vec![answered(200, b"{\"a\": 1}", None), Reply::Failed(Failure::Unsupported("gRPC".to_owned()))],
+        vec![answered(200, b"12345", Some([7; 32])), Reply::Failed(Failure::TimedOut)],
+    ]
+}
+
+fn retry() -> Result<Outcome, Fault> {
+    Ok(Outcome::Retry(Retry { after: Some(Duration::from_millis(1500)), reason: "503".to_owned() }))
+}
+
+fn read(json: &[u8]) -> Recording {
+    match Recorded::from_json(json).unwrap() {
+        Recorded::Whole(recording) => *recording,
+        Recorded::Cut(why) => panic!("cut: {why}"),
+    }
+}
+
+#[test]
+fn a_recording_reads_back_and_gives_the_delivery_again() {
+    let reshaped = Event { kind: "other".to_owned(), data: None, ..event("t") };
+    for given in [event("t"), reshaped] {
+        let delivery = delivery(given, replies());
+        let recording = Recording::of(&delivery, &asked(), &retry(), &event("t"), &Mask::default());
+        let back = read(&Recorded::of(recording.clone()));
+        assert_eq!(back, recording);
+        assert_eq!(back.reshaped.is_some(), delivery.event.kind == "other");
+        let again = back.delivery(event("t"));
+        let begun = Delivery { rounds: Vec::new(), ..delivery };
+        assert_eq!(format!("{again:?}"), format!("{begun:?}"));
+        for (round, replies) in back.rounds.iter().zip(replies()) {
+            let given: Vec<_> = round.answered.iter().map(|answer| answer.reply().unwrap()).collect();
+            // Of what stayed with the host, the guest sees no more than this.
+            let seen = |replies: &[Reply]| replies.iter().map(Answer::of).collect::<Vec<_>>();
+            assert_eq!(seen(&given), seen(&replies));
+        }
+    }
+}
+
+#[test]
+fn the_json_is_what_a_person_can_read() {
+    let delivery = delivery(event("t"), replies());
+    let recording = Recording::of(&delivery, &asked(), &retry(), &event("t"), &Mask::default());
+    let json: serde_json::Value = serde_json::from_slice(&Recorded::of(recording)).unwrap();
+    for (pointer, expected) in [
+        ("/whole/attempt", json!(3)),
+        ("/whole/seed", json!(u64::MAX)),
+        ("/whole/resolution", json!({"overwrite": "v7"})),
+        (
+            "/whole/rounds/0/asked/0/http",
+            json!({"method": "PUT", "url": "/a", "headers": [["x", "y"]], "body": "event-data", "timeout": 2000,
+                "keep_body": false}),
+        ),
+        ("/whole/rounds/1/asked/1/http/body", json!({"bytes": {"base64": "/w=="}})),
+        (
+            "/whole/rounds/0/answered/0/http",
+            json!({"status": 200, "headers": [["etag", "\"1\""]], "body": {"bytes": "{\"a\": 1}"}}),
+        ),
+        ("/whole/rounds/1/answered/0/http/body", json!({"kept": {"length": 5, "sha256": "07".repeat(32)}})),
+        ("/whole/rounds/1/answered/1/failed", json!("timed-out")),
+        ("/whole/end/outcome/retry", json!({"after": 1500, "reason": "503"})),
+        ("/whole/is_struck", json!(false)),
+    ] {
+        assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}");
+    }
+    assert_eq!(json.pointer("/whole/reshaped"), None);
+}
+
+#[test]
+fn a_secret_that_comes_back_is_struck_out_wherever_it_went() {
+    let mask = mask_of("recording", "hush", Credential::Bearer);
+    let echo =
+        vec![vec![answered(401, b"you sent hush", None)], vec![Reply::Failed(Failure::Other("hush".into()))]];
+    let asked =
+        vec![vec![put("/hush", Body::Bytes(Bytes::from_static(b"\xffhush")))], vec![put("/x", Body::None)]];
+    for result in [
+        Ok(Outcome::Denied("hush".to_owned())),
+        Ok(Outcome::Conflict(crate::contract::Conflict {
+            version: Some("hush".to_owned()),
+            current: Some(Bytes::from_static(b"hush")),
+            reason: "hush".to_owned(),
+        })),
+        Err(Fault::Trap("hush".to_owned())),
+    ] {
+        let delivery = delivery(event("t"), echo.clone());
+        let recording = Recording::of(&delivery, &asked, &result, &event("t"), &mask);
+        assert!(recording.is_struck);
+        let text = String::from_utf8(Recorded::of(recording).to_vec()).unwrap();
+        assert!(!text.contains("hush") && !text.contains("aHVz"), "{text}");
+        let mut result = result;
+        strike_result(&mut result, &mask);
+        assert!(!format!("{result:?}").contains("hush"), "{result:?}");
+    }
+    let silent = delivery(event("t"), Vec::new());
+    let recording = Recording::of(&silent, &[], &retry(), &event("t"), &mask);
+    assert!(!recording.is_struck);
+}
+
+#[test]
+fn what_is_too_large_is_cut_and_says_so() {
+    let large = Reply::Http(HttpResponse {
+        status: 200,
+        headers: HeaderMap::new(),
+        body: vec![b'x'; RECORDING_BYTES].into(),
+        kept: None,
+    });
+    let delivery = delivery(event("t"), vec![vec![large]]);
+    let asked = [vec![put("/a", Body::None)]];
+    let recording = Recording::of(&delivery, &asked, &retry(), &event("t"), &Mask::default());
+    let json = Recorded::of(recording);
+    assert_eq!(Recorded::from_json(&json).unwrap(), Recorded::Cut("it takes more than 256 KiB".to_owned()));
+}
+
+#[test]
+fn an_answer_that_somebody_changed_is_no_reply() {
+    let kept = |length, sha256: &str| AnswerBody::Kept { length, sha256: sha256.to_owned() };
+    let bytes = AnswerBody::Bytes(Bytes::new());
+    for (headers, body) in [
+        (vec![("a b".to_owned(), String::new())], bytes.clone()),
+        (vec![("a".to_owned(), "\n".to_owned())], bytes),
+        (vec![], kept(u64::MAX, &"07".repeat(32))),
+        (vec![], kept(1, "07")),
+    ] {
+        assert!(Answer::Http { status: 200, headers, body }.reply().is_none());
+    }
+}

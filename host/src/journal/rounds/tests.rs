@@ -1,0 +1,167 @@
+//! What is kept of an attempt, by tables of rounds.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::*;
+use crate::contract::{Body, Failure, HttpRequest, HttpResponse};
+use crate::event::{Event, Origin};
+
+pub(crate) fn delivery(rounds: usize, resolution: Option<Resolution>) -> Delivery {
+    let event = Event {
+        id: "1".into(),
+        source: "/tests".into(),
+        kind: "t".into(),
+        subject: None,
+        time: None,
+        key: None,
+        content_type: None,
+        data: None,
+        attributes: Vec::new(),
+        origin: Origin { topic: "t".into(), partition: 0, offset: 0 },
+    };
+    Delivery {
+        event: Rc::new(event),
+        attempt: 2,
+        now: 1_700_000_000_000,
+        seed: u64::MAX,
+        deadline: Some(1_700_000_001_000),
+        idempotency_key: "key".into(),
+        resolution,
+        rounds: vec![Vec::new(); rounds],
+    }
+}
+
+pub(crate) fn effect(text: &str) -> Effect {
+    let (method, url) = text.split_once(' ').unwrap();
+    Effect::Http(HttpRequest {
+        method: method.into(),
+        url: url.into(),
+        headers: Vec::new(),
+        body: Body::None,
+        timeout: None,
+        keep_body: false,
+    })
+}
+
+/// 0 is no answer.
+pub(crate) fn reply(status: u16) -> Reply {
+    if status == 0 {
+        return Reply::Failed(Failure::TimedOut);
+    }
+    Reply::Http(HttpResponse { status, headers: HeaderMap::new(), body: Bytes::new(), kept: None })
+}
+
+/// Rounds such as `POST /a 201 + PUT /b 503`.
+fn read(rounds: &[&str]) -> (Vec<Vec<Effect>>, Vec<Vec<Reply>>) {
+    let one = |text: &str| {
+        let (asked, status) = text.rsplit_once(' ').unwrap();
+        (effect(asked), reply(status.parse().unwrap()))
+    };
+    rounds.iter().map(|round| round.split(" + ").map(one).unzip()).unzip()
+}
+
+/// The statuses that are kept, a list a round; `-` is asked again.
+fn shown(rounds: &[Vec<Answered>]) -> Vec<String> {
+    let status = |answered: &Answered| match &answered.reply {
+        None => "-".to_owned(),
+        Some(Reply::Http(response)) => response.status.to_string(),
+        Some(Reply::Failed(_)) => "0".to_owned(),
+    };
+    rounds.iter().map(|round| round.iter().map(status).collect::<Vec<_>>().join(" ")).collect()
+}
+
+const CREATED: &str = "POST /cases 201";
+
+#[test]
+fn a_failed_reply_is_asked_again_and_what_was_done_before_is_not() {
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&["PUT /a 503"], &[]),
+        (&["GET /a 200", "PUT /a 503"], &[]),
+        (&[CREATED, "PUT /file 503"], &["201"]),
+        (&[CREATED, "PUT /file 0"], &["201"]),
+        (&[CREATED, "PUT /file 401"], &["201"]),
+        (&["GET /cases 404", CREATED, "PUT /file 503"], &["404", "201"]),
+        (&[CREATED, "GET /cases/1 200", "PUT /file 429"], &["201"]),
+        (&[CREATED, "GET /status 503"], &["201"]),
+        (&[CREATED, "GET /status 200"], &["201"]),
+        // Its own second try failed too.
+        (&[CREATED, "PUT /file 503", "PUT /file 503"], &["201"]),
+        // Its own second try went through, and then the booking failed.
+        (&[CREATED, "PUT /file 503", "PUT /file 200", "POST /dates 503"], &["201", "503", "200"]),
+        (&["POST /a 201 + POST /b 503 + GET /c 200"], &["201 - -"]),
+    ];
+    for (rounds, expected) in cases {
+        let (asked, replies) = read(rounds);
+        assert_eq!(shown(&kept(&asked, &replies, End::Unhappy)), expected, "{rounds:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_the_connector_is_not_content_with_is_asked_again() {
+    let busy: &[&str] = &[CREATED, "POST /dates 200"];
+    let undone: &[&str] = &[CREATED, "PUT /file 503", "DELETE /cases/1 204"];
+    for (rounds, end, expected) in [
+        (busy, End::Unhappy, &["201"][..]),
+        (busy, End::Fault, &["201", "200"]),
+        (&[CREATED], End::Unhappy, &[]),
+        (&[CREATED], End::Fault, &["201"]),
+        // It has undone what it began.
+        (undone, End::Unhappy, &[]),
+        (undone, End::Fault, &["201", "503", "204"]),
+    ] {
+        let (asked, replies) = read(rounds);
+        assert_eq!(shown(&kept(&asked, &replies, end)), expected, "{rounds:?} {end:?}");
+    }
+}
+
+#[test]
+fn an_attempt_that_is_cut_off_goes_on_exactly_where_it_was() {
+    for (rounds, expected) in [
+        (&["GET /a 200"][..], &[][..]),
+        (&["GET /a 200", CREATED, "GET /a 200"], &["200", "201"]),
+        (&[CREATED, "PUT /file 503"], &["201", "503"]),
+        (&["POST /a 201 + POST /b 0"], &["201 0"]),
+    ] {
+        let (asked, replies) = read(rounds);
+        assert_eq!(shown(&so_far(&asked, &replies)), expected, "{rounds:?}");
+    }
+}
+
+fn recorded(rounds: &[&str]) -> Recorded {
+    let (asked, replies) = read(rounds);
+    Recorded {
+        idempotency_key: "key".into(),
+        arguments: Arguments::of(&delivery(0, None)),
+        rounds: kept(&asked, &replies, End::Fault),
+    }
+}
+
+fn statuses(replies: &[Option<Reply>]) -> Vec<Option<u16>> {
+    let status = |reply: &Reply| match reply {
+        Reply::Http(response) => response.status,
+        Reply::Failed(_) => 0,
+    };
+    replies.iter().map(|reply| reply.as_ref().map(status)).collect()
+}
+
+#[test]
+fn what_was_done_is_recalled_for_the_same_request_alone() {
+    let journal = recorded(&[CREATED, "PUT /a 200 + PUT /b 503"]);
+    let ask = |round, resolution: Option<Resolution>, effects: &[&str]| {
+        let mut recorded = Some(&journal);
+        let effects: Vec<_> = effects.iter().map(|text| effect(text)).collect();
+        let recalled = recall(&mut recorded, &delivery(round, resolution), &effects);
+        recalled.map(|replies| (statuses(&replies), recorded.is_some()))
+    };
+    assert_eq!(ask(0, None, &["POST /cases"]), Ok((vec![Some(201)], true)));
+    assert_eq!(ask(1, None, &["PUT /a", "PUT /b"]), Ok((vec![Some(200), None], true)));
+    assert_eq!(ask(2, None, &["POST /dates"]), Ok((vec![], true)));
+    for changed in [&["POST /case"][..], &["PUT /cases"], &["POST /cases", "PUT /b"]] {
+        assert!(matches!(ask(0, None, changed), Err(Fault::Changed(_))), "{changed:?}");
+        let resolution = Some(Resolution::Overwrite(None));
+        assert_eq!(ask(0, resolution, changed), Ok((vec![], false)));
+    }
+}

@@ -1,0 +1,413 @@
+//! Sends dead letters through their own subscription again: the same transformers, connector, gateway and rules.
+//!
+//! ```text
+//! hold the topic ─▶ read what waits ─▶ follow the source ─▶ a lane a key, oldest first ─▶ mark (acknowledged)
+//!  (nobody else)    (no mark yet)      (who is overtaken)    (paced, with the SLA's retries)
+//! ```
+//!
+//! Each letter is marked when it has ended, so a run that was killed is taken up by the next: only what was in flight
+//! is sent twice, under the same idempotency key. When the external system is down the run ends and what is left waits
+//! on. A letter that fails again is replaced by a new one, which counts that.
+
+mod one;
+mod overtaken;
+mod pace;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+pub(crate) use self::overtaken::Overtaken;
+use self::pace::Pace;
+use super::filter::{Filter, FilterError};
+use super::letters::send_once;
+use super::stages::{Stages, StagesError};
+use super::{SubscriptionPlan, unix_ms};
+use crate::config::{self, SubscriptionName};
+use crate::dead_letter::DeadLetter;
+use crate::dead_letter::listing::{Summary, Waiting, waiting};
+use crate::dead_letter::mark::{Mark, Resolution};
+use crate::dead_letter::selection::Selection;
+use crate::dead_letter::store::{LetterId, Store, StoreError, outgoing_mark};
+use crate::delivery::breaker::Breaker;
+use crate::event::DecodeRules;
+use crate::kafka::client::KafkaError;
+use crate::kafka::hold::{Hold, HoldError, hold};
+use crate::kafka::topics::Topics;
+
+/// For reading the topic once.
+const READ: std::time::Duration = std::time::Duration::from_secs(600);
+/// Letters that are in memory at the same time, and what they may take together.
+const LOADED: usize = 10_000;
+const LOADED_BYTES: usize = 64 << 20;
+
+/// What is to be sent again.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub selection: Selection,
+    /// What a later event has overtaken too.
+    pub force: bool,
+    /// Attempts a second, at most.
+    pub rate: u32,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    pub delivered: usize,
+    /// The subscription does not want them, by its filter or a transformer.
+    pub filtered: usize,
+    /// A later event has overtaken them, or the external system holds something newer.
+    pub superseded: usize,
+    /// They failed again: each is a new dead letter.
+    pub failed: usize,
+    /// They wait on as they were.
+    pub left: usize,
+    /// Why the run ended before its end.
+    pub stopped: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RedriveError {
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Taken(#[from] HoldError),
+    #[error(transparent)]
+    Stages(#[from] StagesError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error("nobody can tell which dead letters are overtaken by later events: {0}")]
+    Follow(String),
+    #[error("a task that read dead letters was stopped: the process is ending")]
+    Stopped,
+}
+
+/// The dead letters of one subscription, as who works on them needs them.
+#[derive(Debug, Clone)]
+pub(crate) struct Tray {
+    pub(crate) kafka: config::Kafka,
+    pub(crate) bootstrap: String,
+    pub(crate) name: SubscriptionName,
+    pub(crate) subscription: config::Subscription,
+}
+
+/// How one letter ended.
+#[derive(Debug)]
+enum End {
+    Delivered,
+    /// It is not wanted, and why.
+    Filtered(String),
+    /// By what.
+    Superseded(String),
+    Failed(Box<DeadLetter>),
+    /// It waits on; the run is ending, or its original is gone.
+    Left,
+}
+
+impl Tray {
+    /// Holds the topic alone; `None` if there is no such topic.
+    pub(crate) async fn hold(&self) -> Result<Option<Hold>, RedriveError> {
+        let topic = &self.subscription.dead_letter_topic;
+        let topics = Topics::new(&self.kafka, &self.bootstrap)?;
+        let Some(partitions) = topics.partitions_of(topic).await? else { return Ok(None) };
+        let group = format!("{}.redrive", self.subscription.group);
+        let partitions = usize::try_from(partitions).unwrap_or_default();
+        Ok(Some(hold(&self.kafka, &self.bootstrap, &group, topic, partitions).await?))
+    }
+
+    /// Works on the store on a thread that may block.
+    pub(crate) async fn in_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Store<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, RedriveError> {
+        let tray = self.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            work(Store {
+                settings: &tray.kafka,
+                bootstrap: &tray.bootstrap,
+                subscription: &tray.name,
+                topic: &tray.subscription.dead_letter_topic,
+                limit: READ,
+            })
+        });
+        Ok(task.await.map_err(|_| RedriveError::Stopped)??)
+    }
+
+    /// What waits of the selection; with `force` what was overtaken too.
+    pub(crate) async fn waiting(&self, selection: &Selection, force: bool) -> Result<Waiting, RedriveError> {
+        let selection = selection.clone();
+        self.in_store(move |store| waiting(&store, &selection, force)).await
+    }
+}
+
+/// Sends what is asked for again, until all of it has ended or `stop` is ready.
+pub(crate) async fn redrive(
+    plan: SubscriptionPlan,
+    request: Request,
+    stop: impl Future<Output = ()>,
+) -> Result<Report, RedriveError> {
+    let tray = Tray {
+        kafka: plan.kafka.clone(),
+        bootstrap: plan.bootstrap.clone(),
+        name: plan.stages.subscription.clone(),
+        subscription: plan.settings.clone(),
+    };
+    let Some(mut held) = tray.hold().await? else { return Ok(Report::default()) };
+    let result = run(&plan, &tray, &request, &mut held, stop).await;
+    held.release().await;
+    result
+}
+
+async fn run(
+    plan: &SubscriptionPlan,
+    tray: &Tray,
+    request: &Request,
+    held: &mut Hold,
+    stop: impl Future<Output = ()>,
+) -> Result<Report, RedriveError> {
+    let waiting = tray.waiting(&request.selection, request.force).await?;
+    tracing::info!(letters = waiting.letters.len(), "looking for later events of the same keys");
+    let overtaken = Overtaken::follow(&plan.kafka, &plan.bootstrap, &plan.settings, &waiting).await?;
+    let run = Run::new(plan, tray, request, overtaken)?;
+    let mut interrupted = pin!(async {
+        tokio::select! {
+            () = held.lost() => "another has joined, or Kafka has lost sight of this one".to_owned(),
+            () = stop => "it was told to".to_owned(),
+        }
+    });
+    let mut work = pin!(run.all(waiting.letters));
+    let done = tokio::select! {
+        done = &mut work => Some(done),
+        why = &mut interrupted => {
+            run.stop(why);
+            None
+        }
+    };
+    match done {
+        Some(done) => done?,
+        None => work.await?,
+    }
+    let mut report = run.report.borrow().clone();
+    report.stopped = run.stopped.borrow().clone();
+    Ok(report)
+}
+
+/// One run, on one worker thread.
+struct Run<'a> {
+    plan: &'a SubscriptionPlan,
+    tray: &'a Tray,
+    request: &'a Request,
+    overtaken: Overtaken,
+    stages: Stages,
+    filter: Filter,
+    rules: DecodeRules,
+    room: Semaphore,
+    pace: RefCell<Pace>,
+    breaker: RefCell<Breaker>,
+    random: RefCell<fastrand::Rng>,
+    report: RefCell<Report>,
+    /// Why it ends early.
+    stopped: watch::Sender<Option<String>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        plan: &'a SubscriptionPlan,
+        tray: &'a Tray,
+        request: &'a Request,
+        overtaken: Overtaken,
+    ) -> Result<Self, RedriveError> {
+        let settings = &plan.settings;
+        Ok(Self {
+            plan,
+            tray,
+            request,
+            overtaken,
+            stages: Stages::alone(&plan.stages)?,
+            filter: Filter::new(settings.types.clone(), settings.filter.as_deref())?,
+            rules: DecodeRules { type_header: plan.kafka.type_header.clone() },
+            room: Semaphore::new(plan.stages.connector.concurrency),
+            pace: RefCell::new(Pace::new(request.rate, Instant::now())),
+            breaker: RefCell::new(Breaker::new(plan.stages.connector.breaker)),
+            random: RefCell::default(),
+            report: RefCell::default(),
+            stopped: watch::Sender::new(None),
+        })
+    }
+
+    /// All letters, in the order of their originals; as many at a time as may be in memory.
+    async fn all(&self, letters: Vec<Summary>) -> Result<(), RedriveError> {
+        let mut rest = &letters[..];
+        while !rest.is_empty() && self.stopped.borrow().is_none() {
+            let (now, later) = rest.split_at(loadable(rest));
+            rest = later;
+            let loaded = self.load(now).await?;
+            let mut lanes: FuturesUnordered<_> =
+                self.lanes(now, loaded).into_iter().map(|lane| self.lane(lane)).collect();
+            self.stages.drive(async { while lanes.next().await.is_some() {} }).await;
+        }
+        self.report.borrow_mut().left += rest.len();
+        Ok(())
+    }
+
+    async fn load(&self, letters: &[Summary]) -> Result<HashMap<LetterId, DeadLetter>, RedriveError> {
+        let mut partitions: BTreeMap<i32, Vec<LetterId>> = BTreeMap::new();
+        for letter in letters {
+            partitions.entry(letter.id.partition).or_default().push(letter.id.clone());
+        }
+        let load = move |store: Store<'_>| {
+            let mut loaded = HashMap::new();
+            for mut ids in partitions.into_values() {
+                ids.sort();
+                for (id, letter) in store.load(&ids)? {
+                    match store.resolved(letter) {
+                        Ok(letter) => drop(loaded.insert(id, letter)),
+                        Err(error @ StoreError::Gone(_)) => tracing::error!(letter = %id, %error, "left"),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Ok(loaded)
+        };
+        self.tray.in_store(load).await
+    }
+
+    /// The letters of each key, in their order; one without a key by itself.
+    fn lanes(
+        &self,
+        letters: &[Summary],
+        mut loaded: HashMap<LetterId, DeadLetter>,
+    ) -> Vec<Vec<(Summary, Option<DeadLetter>)>> {
+        let mut lanes: Vec<Vec<_>> = Vec::new();
+        let mut by_key = HashMap::new();
+        for letter in letters {
+            let entry = (letter.clone(), loaded.remove(&letter.id));
+            let key = match (self.plan.settings.ordering, &letter.key) {
+                (config::Ordering::Key, Some(key)) => {
+                    Some((letter.origin.topic.clone(), letter.origin.partition, key))
+                }
+                (config::Ordering::Key, None) | (config::Ordering::None, _) => None,
+            };
+            let lane = match key {
+                Some(key) => *by_key.entry(key).or_insert(lanes.len()),
+                None => lanes.len(),
+            };
+            match lanes.get_mut(lane) {
+                Some(lane) => lane.push(entry),
+                None => lanes.push(vec![entry]),
+            }
+        }
+        lanes
+    }
+
+    /// The letters of one key, one after another.
+    async fn lane(&self, letters: Vec<(Summary, Option<DeadLetter>)>) {
+        for (summary, letter) in letters {
+            let place = one::Place::default();
+            let end = match letter {
+                Some(letter) => self.one(&summary, &letter, &place).await,
+                None => End::Left,
+            };
+            if let Err(why) = self.ended(&summary, end).await {
+                self.report.borrow_mut().left += 1;
+                self.stop(why);
+            }
+        }
+    }
+
+    /// Marks a letter that has ended; the error is why Kafka did not take the mark.
+    async fn ended(&self, letter: &Summary, end: End) -> Result<(), String> {
+        let mut note = None;
+        let (resolution, count): (_, fn(&mut Report) -> &mut usize) = match end {
+            End::Delivered => (Resolution::Redriven, |report| &mut report.delivered),
+            End::Filtered(why) => {
+                note = Some(format!("not wanted: {why}"));
+                (Resolution::Redriven, |report| &mut report.filtered)
+            }
+            End::Superseded(by) => {
+                tracing::info!(letter = %letter.id, by, "superseded");
+                note = Some(format!("by {by}"));
+                (Resolution::Superseded, |report| &mut report.superseded)
+            }
+            End::Failed(new) => {
+                let id = self.replace(letter, &new).await?;
+                note = Some(format!("failed again, see {id}"));
+                (Resolution::Redriven, |report| &mut report.failed)
+            }
+            End::Left => {
+                self.report.borrow_mut().left += 1;
+                return Ok(());
+            }
+        };
+        let mark = Mark { offset: letter.id.offset, resolution, at: unix_ms(), note };
+        let mark = outgoing_mark(letter.id.partition, &mark, &self.plan.settings.dead_letter_topic);
+        self.plan.producer.send(mark).await.map_err(|error| error.to_string())?;
+        *count(&mut self.report.borrow_mut()) += 1;
+        Ok(())
+    }
+
+    /// Writes the new letter of one that failed again.
+    async fn replace(&self, old: &Summary, new: &DeadLetter) -> Result<LetterId, String> {
+        let sent = send_once(&self.plan.producer, new, &self.plan.settings.dead_letter_topic).await;
+        let (partition, offset) = sent.map_err(|error| error.to_string())?;
+        let id = LetterId { partition, offset, ..old.id.clone() };
+        tracing::warn!(letter = %old.id, new = %id, message = new.message, "failed again");
+        Ok(id)
+    }
+
+    /// Nothing more starts; what is in flight ends. The first reason counts.
+    fn stop(&self, why: String) {
+        self.stopped.send_if_modified(|stopped| {
+            let is_first = stopped.is_none();
+            stopped.get_or_insert(why);
+            is_first
+        });
+    }
+
+    /// `false` when the run ends first.
+    async fn wait_until(&self, at: Instant) -> bool {
+        let mut stopped = self.stopped.subscribe();
+        if stopped.borrow_and_update().is_some() {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep_until(at) => self.stopped.borrow().is_none(),
+            // Only `stop` changes it.
+            _ = stopped.changed() => false,
+        }
+    }
+}
+
+/// How many of the first may be in memory together: one at least.
+fn loadable(letters: &[Summary]) -> usize {
+    let mut bytes = 0;
+    let fits = |letter: &&Summary| {
+        bytes += letter.bytes;
+        bytes <= LOADED_BYTES
+    };
+    letters.iter().take(LOADED).take_while(fits).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letter::listing::tests::summary;
+
+    #[test]
+    fn no_more_is_loaded_than_fits_and_one_always_is() {
+        let of = |bytes: usize, count: usize| vec![Summary { bytes, ..summary() }; count];
+        for (bytes, count, expected) in
+            [(1, 3, 3), (1, LOADED + 1, LOADED), (LOADED_BYTES / 4, 9, 4), (LOADED_BYTES + 1, 2, 1)]
+        {
+            assert_eq!(loadable(&of(bytes, count)), expected, "{bytes} {count}");
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! One dead letter on its way again: what the subscription's task does with an event, without a lane of its own.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
+
+use super::{End, Run};
+use crate::config;
+use crate::contract::{Fault, Outcome, Resolution, TimestampMs};
+use crate::dead_letter::listing::Summary;
+use crate::dead_letter::{Attempts, DeadLetter, Reason, Stage};
+use crate::delivery::attempt::Attempt;
+use crate::delivery::breaker::Failure;
+use crate::delivery::next::{self, History, Next};
+use crate::event::Event;
+use crate::subscription::filter::Verdict;
+use crate::subscription::stages::{Done, Job};
+use crate::subscription::unix_ms;
+use crate::subscription::witness::identify;
+
+/// Somebody waits for the command: what takes longer becomes a dead letter again, or ends the run.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A place among those at work, kept from an attempt until the letter is marked: what is in flight is bounded by it.
+pub(super) type Place<'a> = RefCell<Option<SemaphorePermit<'a>>>;
+
+/// What is to be done with a letter's event: its transformation, or one part.
+struct Turn<'a, 'run> {
+    summary: &'a Summary,
+    letter: &'a DeadLetter,
+    event: &'a Rc<Event>,
+    place: &'a Place<'run>,
+    /// What the connector is given; `None` for the transformers' turn.
+    next: Option<Rc<Event>>,
+    part: Option<u32>,
+}
+
+/// What a turn has behind it.
+struct Tries {
+    history: History,
+    evidence: Attempts,
+    resolution: Option<Resolution>,
+    /// When the last one met an external system that is not well.
+    failed_at: Option<Instant>,
+}
+
+/// One try that the rules of delivery decide on.
+struct Tried {
+    result: Result<Outcome, Fault>,
+    attempt: Option<Attempt>,
+    /// The transformer that failed.
+    by: Option<usize>,
+}
+
+/// Why a letter fails again.
+struct Trouble {
+    stage: Stage,
+    reason: Reason,
+    message: String,
+    /// The transformer that it was.
+    by: Option<usize>,
+}
+
+/// What came of a turn.
+enum Turned {
+    Parts(Vec<Event>),
+    Ended(End),
+}
+
+impl Run<'_> {
+    pub(super) async fn one<'a>(&'a self, summary: &Summary, letter: &DeadLetter, place: &Place<'a>) -> End {
+        if self.stopped.borrow().is_some() {
+            return End::Left;
+        }
+        if let Some(end) = self.overtaken_end(summary) {
+            return end;
+        }
+        let event = match Event::decode(&letter.record, &self.rules) {
+            Ok(event) => Rc::new(event),
+            Err(error) => {
+                let new = self.plan.witness.letter(
+                    letter.record.clone(),
+                    Stage::Decode,
+                    Reason::Undecodable,
+                    error.to_string(),
+                );
+                return End::Failed(Box::new(again(letter, new)));
+            }
+        };
+        match self.filter.verdict(&event) {
+            Verdict::Wanted => self.deliver(summary, letter, event, place).await,
+            Verdict::Unwanted(by) => End::Filtered(format!("by the subscription's {by}")),
+            Verdict::Failed(why) => {
+                let turn = Turn { summary, letter, event: &event, place, next: None, part: None };
+                let trouble =
+                    Trouble { stage: Stage::Filter, reason: Reason::FilterFailed, message: why, by: None };
+                turn.failed(self, trouble, Attempts::default(), None)
+            }
+        }
+    }
+
+    /// The parts that were not delivered before, in order.
+    async fn deliver<'a>(
+        &'a self,
+        summary: &Summary,
+        letter: &DeadLetter,
+        event: Rc<Event>,
+        place: &Place<'a>,
+    ) -> End {
+        let parts = if self.stages.has_transformers() {
+            let turn = Turn { summary, letter, event: &event, place, next: None, part: None };
+            match self.turn(&turn).await {
+                Turned::Parts(parts) => parts.into_iter().map(Rc::new).collect(),
+                Turned::Ended(end) => return end,
+            }
+        } else {
+            vec![event.clone()]
+        };
+        let mut end = End::Delivered;
+        let count = parts.len();
+        // Of fewer parts than there were, nobody can tell which were delivered.
+        let first = letter.part.filter(|part| (*part as usize) < count).unwrap_or_default();
+        for (part, next) in (0..).zip(parts).filter(|(part, _)| *part >= first) {
+            let part = (count > 1).then_some(part);
+            let turn = Turn { summary, letter, event: &event, place, next: Some(next), part };
+            match self.turn(&turn).await {
+                Turned::Ended(End::Delivered) | Turned::Parts(_) => {}
+                Turned::Ended(superseded @ End::Superseded(_)) => end = superseded,
+                Turned::Ended(end @ (End::Filtered(_) | End::Failed(_) | End::Left)) => return end,
+            }
+        }
+        end
+    }
+
+    /// One turn with the SLA's retries.
+    async fn turn<'a>(&'a self, turn: &Turn<'_, 'a>) -> Turned {
+        let kind = turn.next.as_ref().map_or(&turn.event.kind, |event| &event.kind);
+        let sla = self.plan.settings.sla.of(kind);
+        let sla = config::Sla { give_up_after: sla.give_up_after.min(PATIENCE), ..*sla };
+        let mut tries = Tries::new();
+        loop {
+            if let Err(end) = self.start(turn).await {
+                return Turned::Ended(end);
+            }
+            let tried = match self.tried(turn, &mut tries, &sla).await {
+                Ok(tried) => tried,
+                Err(turned) => return turned,
+            };
+            let now = Instant::now();
+            let history = tries.history_for(&tried.result);
+            let data = turn.next.as_ref().and_then(|event| event.data.as_deref());
+            let jitter = self.random.borrow_mut().f64();
+            let policy = &self.plan.settings.conflict;
+            match next::next(&tried.result, data, &history, &sla, policy, now, jitter) {
+                Next::Delivered => return Turned::Ended(End::Delivered),
+                Next::Superseded(why) => return Turned::Ended(End::Superseded(why)),
+                Next::Retry { at } => {
+                    // Others go on meanwhile.
+                    drop(turn.place.take());
+                    self.wait_until(at).await;
+                }
+                Next::Throttle { until } if until > now + PATIENCE => {
+                    self.stop("the external system asks everyone to wait".to_owned());
+                }
+                Next::Throttle { until } => self.pace.borrow_mut().hold_until(until),
+                Next::Denied(why) => self.stop(format!("the external system refuses our credentials: {why}")),
+                Next::Resolve(decided) => tries.resolution = Some(decided),
+                // What failed because the system is down waits on as it was.
+                Next::DeadLetter { .. } if self.stopped.borrow().is_some() => {
+                    return Turned::Ended(End::Left);
+                }
+                Next::DeadLetter { reason, message } => {
+                    let stage = if tried.attempt.is_some() { Stage::Deliver } else { Stage::Transform };
+                    let trouble = Trouble { stage, reason, message, by: tried.by };
+                    return Turned::Ended(turn.failed(self, trouble, tries.evidence, tried.attempt.as_ref()));
+                }
+            }
+        }
+    }
+
+    /// Waits for its place among the others; the error is an end that has come before it.
+    async fn start<'a>(&'a self, turn: &Turn<'_, 'a>) -> Result<(), End> {
+        // Whoever keeps one while waiting for another may wait for ever.
+        drop(turn.place.take());
+        let Ok(permit) = self.room.acquire().await else { return Err(End::Left) };
+        turn.place.replace(Some(permit));
+        let now = Instant::now();
+        // Transformers send nothing.
+        let at = if turn.next.is_some() { self.pace.borrow_mut().next(now) } else { now };
+        if !self.wait_until(at).await {
+            return Err(End::Left);
+        }
+        // What has come while it waited counts too.
+        self.overtaken_end(turn.summary).map_or(Ok(()), Err)
+    }
+
+    /// The end of a letter that a later event has overtaken.
+    fn overtaken_end(&self, letter: &Summary) -> Option<End> {
+        if self.request.force {
+            return None;
+        }
+        match self.overtaken.by(letter) {
+            Ok(by) => by.map(|by| End::Superseded(by.to_string())),
+            Err(error) => {
+                self.stop(error.to_string());
+                Some(End::Left)
+            }
+        }
+    }
+
+    /// One try, noted; the error is what needs no decision.
+    async fn tried(
+        &self,
+        turn: &Turn<'_, '_>,
+        tries: &mut Tries,
+        sla: &config::Sla,
+    ) -> Result<Tried, Turned> {
+        let (began, began_ms) = (Instant::now(), unix_ms());
+        let done = self.stages.carry(job(turn, tries, sla)).await;
+        let tried = match done {
+            Done::Transformed(parts) => return Err(Turned::Parts(parts)),
+            Done::Dropped(why) => {
+                return Err(Turned::Ended(End::Filtered(format!("a transformer drops it: {why}"))));
+            }
+            Done::TransformRejected { by, why } => {
+                let (stage, reason) = (Stage::Transform, Reason::TransformRejected);
+                let trouble = Trouble { stage, reason, message: why, by: Some(by) };
+                return Err(Turned::Ended(turn.failed(self, trouble, tries.evidence.clone(), None)));
+            }
+            Done::TransformFault { by, fault } => Tried { result: Err(fault), attempt: None, by: Some(by) },
+            // Nobody asked for the check.
+            Done::NotUsable(_) => return Err(Turned::Ended(End::Left)),
+            Done::Attempted { mut attempt, .. } => {
+                self.plan.witness.strike(&mut attempt.result);
+                self.tell_breaker(turn, &attempt, began, tries.failed_at);
+                tries.failed_at = attempt.trouble.map(|_| Instant::now());
+                Tried { result: attempt.result.clone(), attempt: Some(attempt), by: None }
+            }
+        };
+        tries.note(&tried.result, began_ms, began.elapsed());
+        Ok(tried)
+    }
+
+    /// Ends the run when the external system is down: what is left is not worth an attempt.
+    fn tell_breaker(
+        &self,
+        turn: &Turn<'_, '_>,
+        attempt: &Attempt,
+        began: Instant,
+        failed_before: Option<Instant>,
+    ) {
+        let now = Instant::now();
+        let mut breaker = self.breaker.borrow_mut();
+        match (&attempt.result, attempt.trouble) {
+            (Ok(Outcome::Retry(retry)), Some(kind)) => {
+                // It is enough to tell one from several.
+                let event = turn.letter.record.origin.offset.unsigned_abs();
+                let failure = Failure { event, kind, retry_after: retry.after, began, failed_before };
+                if breaker.failed(&failure, now, 0.0).is_some() {
+                    self.stop(format!("the external system is down: {}", retry.reason));
+                }
+            }
+            (
+                Ok(Outcome::Delivered(_) | Outcome::Skipped(_) | Outcome::Conflict(_) | Outcome::Rejected(_)),
+                _,
+            ) => {
+                breaker.succeeded(now);
+            }
+            (Ok(Outcome::Retry(_) | Outcome::Throttled(_) | Outcome::Denied(_)) | Err(_), _) => {}
+        }
+    }
+}
+
+impl Turn<'_, '_> {
+    /// A new letter in the place of the old one.
+    fn failed(&self, run: &Run<'_>, trouble: Trouble, evidence: Attempts, last: Option<&Attempt>) -> End {
+        let Trouble { stage, reason, message, by } = trouble;
+        let witness = &run.plan.witness;
+        let mut new = witness.letter(self.letter.record.clone(), stage, reason, message);
+        identify(&mut new, self.event);
+        if stage == Stage::Transform {
+            new.plugin = by.and_then(|by| witness.transformers.get(by)).cloned();
+        }
+        new.part = self.part;
+        new.attempts = evidence;
+        new.idempotency_key = last.map(|attempt| attempt.delivery.idempotency_key.to_string());
+        new.recording = last.map(|attempt| witness.recorded(attempt, self.event));
+        End::Failed(Box::new(again(self.letter, new)))
+    }
+}
+
+/// What the new letter has of the old one.
+fn again(old: &DeadLetter, new: DeadLetter) -> DeadLetter {
+    DeadLetter {
+        redrives: old.redrives.saturating_add(1),
+        first_seen_at: old.first_seen_at,
+        deadline: old.deadline,
+        part: new.part.or(old.part),
+        ..new
+    }
+}
+
+fn job(turn: &Turn<'_, '_>, tries: &Tries, sla: &config::Sla) -> Job {
+    Job {
+        event: turn.event.clone(),
+        next: turn.next.clone(),
+        part: turn.part,
+        attempt: tries.history.attempts + 1,
+        now: unix_ms() / 100 * 100,
+        deadline: turn.letter.deadline,
+        resolution: tries.resolution.clone(),
+        is_suspect: tries.history.faults > 0,
+        check_first: false,
+        attempt_timeout: sla.attempt_timeout,
+        has_more_parts: false,
+        has_turn: false,
+        journal: None,
+    }
+}
+
+impl Tries {
+    fn new() -> Self {
+        let first_attempt_at = Instant::now();
+        let history = History { attempts: 0, faults: 0, resolutions: 0, denials: 0, first_attempt_at };
+        Self { history, evidence: Attempts::default(), resolution: None, failed_at: None }
+    }
+
+    /// Counts what is to be counted, as the subscription's own deliveries do.
+    fn note(&mut self, result: &Result<Outcome, Fault>, began_ms: TimestampMs, took: Duration) {
+        let (name, said) = said(result);
+        self.evidence.push(began_ms, took, name, &said);
+        match result {
+            Ok(Outcome::Retry(_)) => self.history.attempts += 1,
+            Ok(Outcome::Conflict(_)) => self.history.resolutions += 1,
+            Err(Fault::NoRoom) => {}
+            Err(_) => {
+                self.history.attempts += 1;
+                self.history.faults += 1;
+            }
+            Ok(
+                Outcome::Delivered(_)
+                | Outcome::Skipped(_)
+                | Outcome::Throttled(_)
+                | Outcome::Denied(_)
+                | Outcome::Rejected(_),
+            ) => {}
+        }
+    }
+
+    /// A conflict that is decided on is not behind it yet.
+    fn history_for(&self, result: &Result<Outcome, Fault>) -> History {
+        let is_conflict = matches!(result, Ok(Outcome::Conflict(_)));
+        History { resolutions: self.history.resolutions - u32::from(is_conflict), ..self.history }
+    }
+}
+
+/// The name of what came of an attempt, and what was said.
+fn said(result: &Result<Outcome, Fault>) -> (&'static str, String) {
+    match result {
+        Ok(outcome) => (outcome.name(), crate::subscription::carried::reason_of(outcome).unwrap_or_default()),
+        Err(fault) => ("fault", fault.to_string()),
+    }
+}

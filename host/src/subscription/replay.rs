@@ -1,0 +1,66 @@
+//! Runs the last attempt of a dead letter again: the real plugin in its sandbox, and the recorded replies in the place
+//! of the external system. Nothing is sent.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::stages::drive;
+use crate::config::mask::Mask;
+use crate::contract::{Delivery, Effect, Failure, Fault, HttpRequest, Reply};
+use crate::dead_letter::recording::{Recording, Round};
+use crate::dead_letter::replayed::ReplayEnd;
+use crate::delivery::attempt::{Limits, Place, attempt};
+use crate::event::Event;
+use crate::plugin::{Calls, Connectors};
+
+/// No effect takes time, so only the plugin's own limits end it.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
+
+/// What the plugin asks now, with what it is answered, and how that ends. `original` is the event before the
+/// transformers.
+pub(crate) async fn replay(
+    calls: &Calls<Connectors>,
+    limits: Limits,
+    recording: &Recording,
+    original: &Event,
+) -> (Vec<Round>, ReplayEnd) {
+    let is_unknown = Cell::new(false);
+    let step = async |delivery: Delivery| {
+        if is_unknown.get() {
+            // It was answered something that nobody ever said: what it makes of that means nothing.
+            return (delivery, Err(Fault::Nonsense("not recorded".to_owned())));
+        }
+        calls.call(delivery, true).await
+    };
+    let perform = async |_: &Delivery, request: &HttpRequest, place: Place| {
+        recorded(recording, request, place).unwrap_or_else(|| {
+            is_unknown.set(true);
+            Reply::Failed(Failure::Other("not recorded".to_owned()))
+        })
+    };
+    let delivery = recording.delivery(original.clone());
+    let until = Cell::new(Instant::now() + NEVER);
+    let keep = async |_: &Delivery, _: &[Vec<Effect>]| Ok(());
+    let work = attempt(delivery, None, limits, &until, step, perform, keep);
+    let mut ended = drive(work, |context| calls.poll(context)).await;
+    let unknown = if is_unknown.get() { ended.asked.pop() } else { None };
+    let again = Recording::of(&ended.delivery, &ended.asked, &ended.result, original, &Mask::default());
+    let end = unknown.map_or(ReplayEnd::Ended(again.end), ReplayEnd::NotRecorded);
+    (again.rounds, end)
+}
+
+/// What was answered to this request: in its place, else wherever the same was asked.
+fn recorded(recording: &Recording, request: &HttpRequest, place: Place) -> Option<Reply> {
+    let is_it = |effect: &Effect| matches!(effect, Effect::Http(asked) if asked == request);
+    let at = |round: &Round, position: usize| {
+        round.asked.get(position).filter(|effect| is_it(effect))?;
+        round.answered.get(position)?.reply()
+    };
+    let in_place = recording.rounds.get(place.round).and_then(|round| at(round, place.position));
+    in_place.or_else(|| {
+        let rounds = recording.rounds.iter();
+        rounds.flat_map(|round| (0..round.asked.len()).filter_map(move |position| at(round, position))).next()
+    })
+}

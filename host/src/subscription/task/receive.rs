@@ -1,0 +1,96 @@
+//! How records come in: each becomes a delivery in its lane, or settles at once.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Settles, Task};
+use crate::config;
+use crate::delivery::deadline::Deadline;
+use crate::event::{Event, Record};
+use crate::kafka::consumer::{Batch, Partition};
+use crate::subscription::carried::{Carried, Place, record_bytes, unix_ms};
+use crate::subscription::filter::Verdict;
+use crate::subscription::journal::Journalled;
+use crate::subscription::parked::{self, Opened};
+use crate::telemetry::Settlement;
+
+impl Task {
+    pub(in crate::subscription) fn receive(&mut self, batch: Batch) {
+        if let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_reading()) {
+            return journal.hold(batch);
+        }
+        self.witness.metrics.received.inc_by(batch.records.len() as u64);
+        for record in batch.records {
+            self.receive_record(record, batch.epoch);
+        }
+    }
+
+    fn receive_record(&mut self, mut record: Record, epoch: u64) {
+        let partition = Partition { topic: record.origin.topic.clone(), number: record.origin.partition };
+        let (offset, bytes) = (record.origin.offset, record_bytes(&record));
+        let Some(number) = self.partitions.receive(&partition, epoch, offset, bytes) else { return };
+        let place = Place { partition: number, offset, bytes };
+        if !self.delays.contains_key(&*record.origin.topic) {
+            return self.receive_original(place, record, None);
+        }
+        match parked::open(&mut record) {
+            Ok(opened) => self.receive_original(place, record, Some(opened)),
+            Err(error) => {
+                let letter = self.witness.undecodable(record, &error);
+                self.dead_letter(letter, Settles::Record(place));
+            }
+        }
+    }
+
+    fn receive_original(&mut self, place: Place, record: Record, opened: Option<Opened>) {
+        let event = match Event::decode(&record, &self.rules) {
+            Ok(event) => event,
+            Err(error) => {
+                let letter = self.witness.undecodable(record, &error);
+                return self.dead_letter(letter, Settles::Record(place));
+            }
+        };
+        match self.filter.verdict(&event) {
+            Verdict::Wanted => self.accept(place, record, event, opened),
+            Verdict::Unwanted(_) => {
+                self.partitions.settle(place.partition, place.offset, place.bytes);
+                self.witness.metrics.settled[Settlement::Filtered].inc();
+            }
+            Verdict::Failed(why) => {
+                let letter = self.witness.filter_failed(record, &event, why);
+                self.dead_letter(letter, Settles::Record(place));
+            }
+        }
+    }
+
+    fn accept(&mut self, place: Place, record: Record, event: Event, opened: Option<Opened>) {
+        let sequence = self.share.next_sequence();
+        let key = match self.settings.ordering {
+            config::Ordering::Key => record.key.clone(),
+            config::Ordering::None => None,
+        };
+        let sla = self.settings.sla.of(&event.kind);
+        let deadline = record.timestamp.and_then(|written| Deadline::of(written, sla));
+        let mut carried = Carried::new(sequence, place, record, event, deadline);
+        let now = Instant::now();
+        let not_before = opened.map(|Opened { parked, evidence, journal }| {
+            carried.unparked(&parked, evidence, now);
+            if let Some((own, recorded)) = self.journal.as_mut().zip(journal) {
+                let journalled = Journalled { recorded: Rc::new(recorded), is_written: false };
+                own.keep(place.partition, place.offset, parked.part, journalled);
+            }
+            parked.not_before
+        });
+        if !self.has_transformers {
+            let event = carried.event.clone();
+            carried.transformed([event]);
+        }
+        let lane = self.lanes.push(place.partition, key, sequence, Box::new(carried));
+        let wait_ms = not_before.map_or(0, |at| at.saturating_sub(unix_ms()));
+        if wait_ms > 0 {
+            self.wait_for_attempt(lane, now + Duration::from_millis(wait_ms), now);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! A system that comes back to thousands of waiting events: soon at full rate, and never overrun.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use liaison_tests::proof::{duplicates, out_of_order};
+use liaison_tests::system::{Behaviour, Entry};
+
+use crate::fixture::{Config, Fixture, LIMIT, event};
+
+const EVENTS: usize = 6_000;
+const KEYS: usize = 600;
+/// 24 at a time of 30 ms each are 800 a second: what limits the rate is the system, not the machine.
+const CONNECTOR: &str = r#"
+    concurrency = 24
+    breaker = { failures = 3, probe-interval = "100ms", max-probe-interval = "200ms", pause-after = "300ms" }
+"#;
+
+/// Accepted requests from then on for so long, by the second.
+fn rate(ledger: &[Arc<Entry>], from: Instant, length: Duration) -> f64 {
+    let is_in =
+        |entry: &&Arc<Entry>| entry.is_accepted() && entry.received >= from && entry.received < from + length;
+    ledger.iter().filter(is_in).count() as f64 / length.as_secs_f64()
+}
+
+#[test]
+fn thousands_that_waited_are_delivered_at_full_rate_within_seconds_and_without_a_herd() -> anyhow::Result<()>
+{
+    let tables = "[sla.default]\nmax-attempts = 2\ninitial-interval = \"20ms\"";
+    let config = Config { connector: CONNECTOR, tables, ..Config::default() };
+    let fixture = Fixture::start(&config, Behaviour::status(503))?;
+    let produced: Vec<_> = (0..EVENTS).map(|number| (format!("k-{}", number % KEYS), number)).collect();
+    let produced: Vec<_> =
+        produced.into_iter().map(|(key, number)| (key.clone(), format!("{key}-{number}"))).collect();
+    fixture.produce(produced.iter().map(|(key, id)| event(id, key)))?;
+    fixture.host.wait_for_metric(LIMIT, "liaison_partitions_paused", &[], |count| count == 4.0)?;
+
+    // Down for long: what is held stays what it is, and far more probes are made than anything has attempts.
+    let asked = fixture.system.count();
+    fixture.system.wait_for(asked + 5, LIMIT)?;
+    let held = fixture.metric("liaison_events_unsettled", &[]);
+    fixture.system.wait_for(asked + 15, LIMIT)?;
+    assert_eq!(fixture.metric("liaison_events_unsettled", &[]), held);
+    assert!(held <= 5_000.0, "{held} events are held, more than the bounds");
+    assert_eq!(fixture.metric("liaison_events_settled_total", &[]), 0.0);
+
+    fixture.system.take_ledger();
+    let up = Instant::now();
+    fixture.system.behave(Behaviour::ok().with_latency(Duration::from_millis(30)));
+    fixture.settled("delivered", EVENTS)?;
+    let ledger = fixture.system.ledger();
+    let second = Duration::from_secs(1);
+    let steady = rate(&ledger, up + 3 * second, 2 * second);
+    let quarter = second / 4;
+    let peak = (0..16).map(|step| rate(&ledger, up + step * second / 16, quarter)).fold(0.0, f64::max);
+    assert!(peak <= 1.5 * steady, "{peak} a second just after it was up, and {steady} later");
+    let full = (0..100)
+        .map(|step| step * second / 20)
+        .find(|after| rate(&ledger, up + *after, quarter) >= 0.8 * steady);
+    let full = full.map(|after| after + quarter);
+    assert!(full.is_some_and(|after| after <= 5 * second), "full rate after {full:?}");
+    // It rises: overrun is what is as fast at once as it will ever be.
+    assert!(rate(&ledger, up, second / 2) < 0.8 * steady, "no ramp: {steady}");
+
+    let produced: Vec<_> = produced.iter().map(|(key, id)| (key.as_str(), id.as_str())).collect();
+    let delivered = fixture.delivered();
+    let delivered: Vec<&str> = delivered.iter().map(String::as_str).collect();
+    assert_eq!((delivered.len(), duplicates(&delivered)), (EVENTS, BTreeMap::new()));
+    assert_eq!(out_of_order(&produced, &delivered), []);
+    assert_eq!(fixture.metric("liaison_breaker_opened_total", &[]), 1.0);
+    assert_eq!(fixture.metric("liaison_concurrency_limit", &[("connector", "calendar")]), 24.0);
+    fixture.stop_without_dead_letters()
+}
