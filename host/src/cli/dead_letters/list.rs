@@ -28,7 +28,7 @@ pub(in crate::cli) struct List {
     reason: Option<Reason>,
     #[command(flatten)]
     filter: Filter,
-    /// In this state: waiting, redriven, superseded or discarded [default: waiting]
+    /// waiting, redriven, superseded or discarded [default: waiting]
     #[arg(long, value_name = "STATE", value_parser = state(), hide_possible_values = true)]
     state: Option<State>,
     /// In every state

@@ -24,7 +24,7 @@ pub(in crate::cli) struct Replay {
     /// SUBSCRIPTION/PARTITION/OFFSET, as `list` shows it
     #[arg(required_unless_present = "file")]
     id: Option<LetterId>,
-    /// What `show --json` printed, in place of an ID; - reads stdin. Kafka is not asked
+    /// What `show --json` printed, or - for stdin, instead of an ID in Kafka
     #[arg(long, value_name = "FILE", conflicts_with = "id")]
     file: Option<Input>,
     /// A component in place of the configuration's, such as a mended one
