@@ -88,9 +88,9 @@ fn p99(bootstrap: &str, system: &System, round: &str) -> anyhow::Result<Duration
     Ok(latencies[EVENTS * 99 / 100 - 1])
 }
 
-/// The promise is 10 %. A p99 of a few milliseconds moves by more than that between two runs on a machine that builds
-/// meanwhile, so medians of several rounds are compared, by turns, with 10 ms of slack; a connector that held up its
-/// neighbour would do so for seconds.
+/// The promise is 10 %, which the benchmark measures. Beside other tests a p99 of a few milliseconds moves by more than
+/// that, so medians of several rounds are compared, by turns, with a second of slack: a connector that held up its
+/// neighbour would do so until its attempts time out, after 30 s.
 #[test]
 fn a_connector_that_is_stuck_does_not_slow_its_neighbour() -> anyhow::Result<()> {
     let (free, stuck) = (System::start("free", Behaviour::ok())?, System::start("stuck", Behaviour::ok())?);
@@ -128,7 +128,7 @@ fn a_connector_that_is_stuck_does_not_slow_its_neighbour() -> anyhow::Result<()>
         stuck.wait_for_accepted((round + 1) * 100, LIMIT)?;
     }
     let [without, with] = [without, with].map(|times| sorted(times)[1]);
-    assert!(with <= without.mul_f64(1.1) + Duration::from_millis(10), "{with:?}, and {without:?} without");
+    assert!(with <= without.mul_f64(1.1) + Duration::from_secs(1), "{with:?}, and {without:?} without");
     host.stop()
 }
 
