@@ -13,7 +13,8 @@ use crate::kafka_fixture::{Events, LIMIT, Setup, dead_letters, event_id, wait_fo
 
 const TOPIC: &str = "parked";
 const GROUP: &str = "parked.calendar";
-const DELAY: &str = "parked.calendar.delay.20s";
+/// Long enough that a busy machine has asked Kafka for the offsets before it is over.
+const DELAY: &str = "parked.calendar.delay.1m";
 const PARTITIONS: usize = 4;
 /// Every tenth event fails, once: a second time they would be alone, and look like a system that is down.
 const FAILING: usize = 200;
@@ -43,7 +44,7 @@ fn parked_events_are_not_lost_when_the_host_is_killed() -> anyhow::Result<()> {
     let (bootstrap, admin) = (kafka.bootstrap(), port::free()?);
     let sla = "initial-interval = \"1s\"";
     let setup = Setup { topic: TOPIC, bootstrap, admin, subscriptions, sla };
-    let parking = "ordering = \"none\"\nparking = { after = \"100ms\", delays = [\"20s\"] }";
+    let parking = "ordering = \"none\"\nparking = { after = \"100ms\", delays = [\"1m\"] }";
     let mut host = HostProcess::start(&format!("{}\n{parking}", setup.text()?), admin, &[])?;
 
     // Those that do not fail are done, and Kafka alone has the others.
