@@ -13,6 +13,7 @@ pub mod mask;
 mod read;
 mod schema;
 pub mod secret;
+mod security;
 mod settings;
 mod sla;
 mod topics;
@@ -33,6 +34,7 @@ pub use document::Position;
 pub use errors::{ConfigErrors, Mistake};
 pub use read::Checked;
 pub use schema::schema;
+pub use security::{KafkaSecurity, KafkaTls, Sasl, SaslMechanism, TlsIdentity};
 pub use sla::{Burn, Objective, Sla, SlaTable};
 
 /// A checked configuration, from a file or made in code.
@@ -70,6 +72,7 @@ impl Config {
 #[derive(Debug, Clone)]
 pub struct Kafka {
     pub brokers: Brokers,
+    pub security: KafkaSecurity,
     /// Passed to librdkafka as they are, over the host's own settings.
     pub properties: BTreeMap<String, String>,
     /// How long to wait for the brokers at start.

@@ -115,7 +115,9 @@ impl HostError {
             HostError::Plugin(_)
             | HostError::Stages(_)
             | HostError::Alerts(_)
-            | HostError::Kafka(KafkaError::Settings(_))
+            | HostError::Kafka(
+                KafkaError::Settings(_) | KafkaError::Secret { .. } | KafkaError::NoAuthorities { .. },
+            )
             | HostError::Missing { .. } => true,
             HostError::Subscription { source, .. } => {
                 matches!(**source, SubscriptionError::Stages(_) | SubscriptionError::Filter(_))

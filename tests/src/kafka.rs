@@ -4,6 +4,7 @@
 //! nothing of it outlives the test process.
 
 mod admin;
+pub mod security;
 mod settings;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::folder::Folder;
 use crate::port;
 use crate::process::{Process, Signal};
 pub use admin::GroupOffset;
+use security::Extra;
 
 /// Starting takes 4 seconds on an idle machine.
 const STARTED: Duration = Duration::from_secs(90);
@@ -44,13 +46,17 @@ pub struct Kafka {
 impl Kafka {
     /// Starts an empty broker and waits until it takes clients. Fetches Kafka if that was not done yet.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_at(port::free()?, port::free()?, &Extra::default())
+    }
+
+    fn start_at(broker: SocketAddr, controller: SocketAddr, extra: &Extra) -> anyhow::Result<Self> {
         let libraries = liaison_tasks::kafka::prepare()?;
         let folder = Folder::new("kafka")?;
-        let (broker, controller) = (port::free()?, port::free()?);
-        folder.write("server.properties", &settings::server(folder.path(), broker, controller))?;
+        let settings = settings::server(folder.path(), broker, controller) + &extra.settings;
+        folder.write("server.properties", &settings)?;
         folder.write("log4j2.properties", settings::LOGGING)?;
         let mut kafka = Self { process: None, folder, libraries, broker };
-        kafka.format()?;
+        kafka.format(&extra.users)?;
         kafka.start_again()?;
         Ok(kafka)
     }
@@ -116,10 +122,13 @@ impl Kafka {
     }
 
     /// Writes the metadata without which a broker does not start.
-    fn format(&self) -> anyhow::Result<()> {
+    fn format(&self, users: &[String]) -> anyhow::Result<()> {
         let file = self.folder.path().join("server.properties");
         let file = file.to_str().context("the temporary folder's name is not UTF-8")?;
-        self.run("kafka.tools.StorageTool", &["format", "-t", settings::CLUSTER_ID, "-c", file]).map(drop)
+        let format = ["format", "-t", settings::CLUSTER_ID, "-c", file];
+        let users = users.iter().flat_map(|user| ["--add-scram", user]);
+        let arguments: Vec<&str> = format.into_iter().chain(users).collect();
+        self.run("kafka.tools.StorageTool", &arguments).map(drop)
     }
 
     /// Runs one of Kafka's command line tools to its end and gives what it printed. Fails if the tool does.

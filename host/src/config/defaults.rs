@@ -13,8 +13,8 @@ use url::Url;
 
 use super::{
     Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName, Egress,
-    FloodGuard, Instances, Kafka, Limits, Objective, Ordering, Parking, Plugin, PluginName, Runtime, Sla,
-    SlaTable, Subscription, SubscriptionName, Transformer,
+    FloodGuard, Instances, Kafka, KafkaSecurity, Limits, Objective, Ordering, Parking, Plugin, PluginName,
+    Runtime, Sla, SlaTable, Subscription, SubscriptionName, Transformer,
 };
 
 /// The prefix of consumer groups.
@@ -43,6 +43,7 @@ impl Kafka {
     pub fn new(brokers: Brokers) -> Self {
         Self {
             brokers,
+            security: KafkaSecurity::default(),
             properties: BTreeMap::new(),
             start_timeout: Duration::from_secs(30),
             type_header: "type".to_owned(),

@@ -42,6 +42,9 @@ mod tests {
                 ("plugins/reshape.wasm", ""),
                 ("secrets/documents", "secret"),
                 ("agency-ca.pem", "-----BEGIN CERTIFICATE-----"),
+                ("kafka-ca.pem", "-----BEGIN CERTIFICATE-----"),
+                ("liaison.pem", "-----BEGIN CERTIFICATE-----"),
+                ("liaison-key.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----"),
             ] {
                 let file = folder.0.join(file);
                 std::fs::create_dir_all(file.parent().unwrap()).unwrap();

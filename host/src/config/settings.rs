@@ -6,6 +6,7 @@
 
 mod alerts;
 mod connectors;
+mod security;
 mod subscriptions;
 mod values;
 
@@ -20,6 +21,7 @@ pub(super) use alerts::{
 pub(super) use connectors::{
     BreakerSettings, ConnectorSettings, CredentialSettings, RateLimitSettings, SecretSettings,
 };
+pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};
 pub(super) use subscriptions::{
     BoundsSettings, BurnSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, ParkingSettings,
     PolicySetting, SlaSettings, SubscriptionSettings,
@@ -67,7 +69,9 @@ pub(super) struct KafkaSettings {
     /// The brokers to start from, `host:port` each, or `"embedded"` for one inside the process that keeps nothing.
     #[schemars(required)]
     pub(super) brokers: Option<BrokersSetting>,
-    /// Further properties of librdkafka, such as `security.protocol`.
+    /// How connections are protected, and as whom the host comes. Default: in the clear, as nobody.
+    pub(super) security: Option<KafkaSecuritySettings>,
+    /// Further properties of librdkafka, such as `client.rack`.
     #[serde(default)]
     pub(super) properties: BTreeMap<String, PropertyText>,
     /// How long to wait for the brokers at start.

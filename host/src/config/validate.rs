@@ -8,6 +8,7 @@ mod connectors;
 mod kafka;
 mod plugins;
 mod secrets;
+mod security;
 mod sla;
 mod subscriptions;
 

@@ -1,27 +1,35 @@
-//! What every Kafka client of the host shares: its settings, its log lines and its errors.
+//! What every Kafka client of the host shares: its settings and its errors.
 //!
 //! In comes the `[kafka]` configuration, out goes a `ClientConfig` to which a producer, a consumer or an admin client
-//! adds its own. librdkafka logs through the `log` crate, filtered by its level, unless a context takes the lines:
-//! [`LogContext`] hands them to `tracing`. Nothing here connects.
+//! adds its own. librdkafka logs through the `log` crate, filtered by its level, unless a context takes the lines, as
+//! `complaints` does. Nothing here connects.
 
-use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::ConsumerContext;
-use rdkafka::types::RDKafkaErrorCode;
 
 pub(crate) use super::properties::ClientKind;
+use super::security::secure;
 use crate::config;
+use crate::config::secret::SecretError;
 
 /// What went wrong between the host and Kafka, beside producing.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaError {
-    #[error("the Kafka client cannot be set up: {0}; check `properties` in [kafka]")]
+    #[error("the Kafka client cannot be set up: {0}; check [kafka.security] and `properties` in [kafka]")]
     Settings(#[source] LibraryError),
+    #[error("`{key}` in [kafka.security]: {source}")]
+    Secret { key: &'static str, source: SecretError },
+    #[error(
+        "no certificate authority of this system could be read, so no broker can be trusted: {reason}; name one in \
+         `ca-file` of [kafka.security]"
+    )]
+    NoAuthorities { reason: String },
     #[error(
         "no Kafka broker of {bootstrap} answered within {limit:?}: {reason}; check `brokers` in [kafka], and that \
-         its `properties` match the brokers' security settings"
+         [kafka.security] matches the brokers' settings"
     )]
     Unreachable { bootstrap: String, limit: std::time::Duration, reason: String },
+    #[error("Kafka at {bootstrap} cannot be used: {refusal}")]
+    Refused { bootstrap: String, refusal: String },
     #[error("topic {topic} cannot be looked up: {source}")]
     Lookup { topic: String, source: LibraryError },
     #[error("topic {topic} cannot be created: {source}; create it by hand, or let this client create topics")]
@@ -49,19 +57,24 @@ pub enum KafkaError {
 #[error(transparent)]
 pub struct LibraryError(#[from] rdkafka::error::KafkaError);
 
-/// The settings of every client: the brokers, and over the host's own settings those `properties` that mean something
-/// to this kind of client, as they are.
+/// The settings of every client: the brokers, over the host's own settings those `properties` that mean something to
+/// this kind of client, as they are, and how it is protected.
 ///
 /// What a client sets afterwards wins over `properties`; [`set_defaults`] is for what should not.
-pub(crate) fn client_config(settings: &config::Kafka, bootstrap: &str, kind: ClientKind) -> ClientConfig {
+pub(crate) fn client_config(
+    settings: &config::Kafka,
+    bootstrap: &str,
+    kind: ClientKind,
+) -> Result<ClientConfig, KafkaError> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap).set("client.id", "liaison");
     for (name, value) in settings.properties.iter().filter(|(name, _)| kind.takes(name)) {
         config.set(name, value);
     }
+    secure(&mut config, &settings.security)?;
     let verbose = settings.properties.contains_key("debug");
     config.set_log_level(if verbose { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
-    config
+    Ok(config)
 }
 
 /// Sets each property that `config` does not have yet.
@@ -73,61 +86,13 @@ pub(crate) fn set_defaults(config: &mut ClientConfig, defaults: &[(&str, &str)])
     }
 }
 
-/// Hands librdkafka's log lines and errors to `tracing`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LogContext;
-
-impl ClientContext for LogContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
-    }
-
-    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
-        log_error(&error, reason);
-    }
-}
-
-impl ConsumerContext for LogContext {}
-
-/// Logs one line of librdkafka. Its errors are warnings here: it reconnects by itself, and what does not recover
-/// reaches the host as an error value.
-pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-            tracing::error!(target: "librdkafka", facility, "{message}");
-        }
-        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
-            tracing::warn!(target: "librdkafka", facility, "{message}");
-        }
-        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-            tracing::info!(target: "librdkafka", facility, "{message}");
-        }
-        RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
-    }
-}
-
-/// Logs one error of a whole client. Only a fatal one needs a person. The end of a partition is none at all, and that
-/// all brokers are down only sums up, often and quickly, what was said of each.
-pub(crate) fn log_error(error: &rdkafka::error::KafkaError, reason: &str) {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::Fatal) => tracing::error!(target: "librdkafka", %error, "{reason}"),
-        Some(RDKafkaErrorCode::PartitionEOF | RDKafkaErrorCode::AllBrokersDown) => {
-            tracing::debug!(target: "librdkafka", %error, "{reason}");
-        }
-        Some(_) | None => tracing::warn!(target: "librdkafka", %error, "{reason}"),
-    }
-}
-
 #[cfg(test)]
 pub(crate) fn test_settings(properties: &[(&str, &str)]) -> config::Kafka {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     config::Kafka {
-        brokers: config::Brokers::Embedded,
         properties: properties.iter().map(owned).collect(),
         start_timeout: std::time::Duration::from_secs(10),
-        type_header: "type".to_owned(),
-        commit_interval: std::time::Duration::from_millis(100),
-        away_after: std::time::Duration::from_secs(30),
+        ..config::Kafka::new(config::Brokers::Embedded)
     }
 }
 
@@ -138,7 +103,7 @@ mod tests {
     #[test]
     fn properties_win_over_the_hosts_settings_and_defaults() {
         let settings = test_settings(&[("client.id", "mine"), ("linger.ms", "7")]);
-        let mut config = client_config(&settings, "broker:9092", ClientKind::Producer);
+        let mut config = client_config(&settings, "broker:9092", ClientKind::Producer).unwrap();
         set_defaults(&mut config, &[("linger.ms", "0"), ("acks", "all")]);
         assert_eq!(config.get("bootstrap.servers"), Some("broker:9092"));
         assert_eq!(config.get("client.id"), Some("mine"));
@@ -149,7 +114,7 @@ mod tests {
     #[test]
     fn the_log_level_does_not_follow_the_log_crate() {
         let level = |properties| {
-            client_config(&test_settings(properties), "broker:9092", ClientKind::Admin).log_level
+            client_config(&test_settings(properties), "broker:9092", ClientKind::Admin).unwrap().log_level
         };
         assert!(matches!(level(&[]), RDKafkaLogLevel::Info));
         assert!(matches!(level(&[("debug", "broker")]), RDKafkaLogLevel::Debug));

@@ -28,6 +28,8 @@ use self::rebalance::{Context, commit_now};
 use self::trouble::Trouble;
 use super::client::{self, ClientKind, KafkaError};
 use super::commit::commit_async;
+pub(crate) use super::complaints::Complaint;
+use super::complaints::Complaints;
 pub(crate) use super::partition::{Partition, Position};
 use super::partition::{list, offsets, partitions};
 use super::record::record_from;
@@ -90,9 +92,9 @@ pub(crate) enum Control {
     Lost { epoch: u64, partitions: Vec<Partition> },
     /// A commit came back.
     Committed { positions: Vec<Position>, error: Option<String> },
-    /// How far the group is behind in the partitions of each topic, in records, and for how long no broker has answered;
-    /// `None` if no connection is up. Every few seconds, whatever happens.
-    Statistics { lag: Vec<(String, i64)>, silence: Option<Duration> },
+    /// How far the group is behind in the partitions of each topic, in records; for how long no broker has answered,
+    /// `None` if no connection is up; and the last that the client complained of. Every few seconds, whatever happens.
+    Statistics { lag: Vec<(String, i64)>, silence: Option<Duration>, complaint: Option<Complaint> },
     /// Retention deleted these offsets of the partition before they were read.
     Overtaken { partition: Partition, lost: Range<i64> },
     /// The consumer cannot go on. The thread has ended.
@@ -140,11 +142,12 @@ pub(crate) fn start(
     let (batch_sender, batches) = mpsc::channel(BATCHES);
     let (control_sender, controls) = mpsc::channel(CONTROLS);
     let (commands, command_receiver) = sync_channel(COMMANDS);
-    let mut client = client::client_config(settings, bootstrap, ClientKind::Consumer);
+    let mut client = client::client_config(settings, bootstrap, ClientKind::Consumer)?;
     client::set_defaults(&mut client, &DEFAULTS);
     client.set("group.id", group).set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
     client.set("statistics.interval.ms", STATISTICS_MS);
-    let context = Context { controls: control_sender, grace, state: Mutex::default() };
+    let complaints = Complaints::new(&client);
+    let context = Context { controls: control_sender, grace, state: Mutex::default(), complaints };
     let consumer: BaseConsumer<Context> =
         client.create_with_context(context).map_err(|error| KafkaError::Settings(error.into()))?;
     let names: Vec<&str> = topics.iter().chain(delays.keys()).map(String::as_str).collect();

@@ -16,7 +16,8 @@ use rdkafka::error::KafkaError as Failure;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::client::{ClientKind, KafkaError, LibraryError, client_config, log_error, log_line};
+use super::client::{ClientKind, KafkaError, LibraryError, client_config};
+use super::complaints::{Complaints, log_error};
 use super::partition::partitions;
 use crate::config;
 
@@ -109,7 +110,7 @@ fn join(
     group: &str,
     held: watch::Sender<BTreeSet<i32>>,
 ) -> Result<BaseConsumer<Context>, KafkaError> {
-    let mut config: ClientConfig = client_config(settings, bootstrap, ClientKind::Consumer);
+    let mut config: ClientConfig = client_config(settings, bootstrap, ClientKind::Consumer)?;
     config
         .set("client.id", format!("liaison-redrive, process {}", std::process::id()))
         .set("group.id", group)
@@ -121,7 +122,7 @@ fn join(
         .set("enable.auto.offset.store", "false")
         // With it, a second one would take the place of the first.
         .remove("group.instance.id");
-    let context = Context { held: Mutex::new(held) };
+    let context = Context { held: Mutex::new(held), complaints: Complaints::new(&config) };
     config.create_with_context(context).map_err(|error| KafkaError::Settings(LibraryError::from(error)))
 }
 
@@ -178,6 +179,7 @@ fn others_text(others: &[String]) -> String {
 /// What librdkafka calls back inside of a poll.
 struct Context {
     held: Mutex<watch::Sender<BTreeSet<i32>>>,
+    complaints: Complaints,
 }
 
 impl Context {
@@ -188,7 +190,7 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
+        self.complaints.line(level, facility, message);
     }
 
     fn error(&self, error: Failure, reason: &str) {

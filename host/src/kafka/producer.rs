@@ -15,7 +15,8 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::{Notify, oneshot};
 
-use super::client::{ClientKind, KafkaError, LibraryError, client_config, log_error, log_line, set_defaults};
+use super::client::{ClientKind, KafkaError, LibraryError, client_config, set_defaults};
+use super::complaints::{Complaints, log_error};
 use crate::config;
 use crate::contract::TimestampMs;
 
@@ -96,7 +97,7 @@ type Inner = ThreadedProducer<Acknowledgements>;
 impl Producer {
     /// Sets up the producer and its thread. Does not wait for a broker.
     pub fn new(settings: &config::Kafka, bootstrap: &str) -> Result<Producer, KafkaError> {
-        let mut config = client_config(settings, bootstrap, ClientKind::Producer);
+        let mut config = client_config(settings, bootstrap, ClientKind::Producer)?;
         set_defaults(&mut config, &DEFAULTS);
         // Over `properties` too: offsets are committed on the strength of these acknowledgements.
         config.set("acks", "all").set("enable.idempotence", "true");
@@ -175,7 +176,8 @@ impl Producer {
 }
 
 fn create(config: &ClientConfig, room: &Arc<Notify>) -> Result<Inner, Failure> {
-    config.create_with_context(Acknowledgements { room: Arc::clone(room) })
+    config
+        .create_with_context(Acknowledgements { room: Arc::clone(room), complaints: Complaints::new(config) })
 }
 
 fn enqueue(inner: &Inner, record: &Outgoing) -> Result<oneshot::Receiver<Acknowledgement>, Failure> {
@@ -217,11 +219,12 @@ type Acknowledgement = Result<(i32, i64), Failure>;
 /// Tells each sender what came of its record, and those that wait for room that there may be some.
 struct Acknowledgements {
     room: Arc<Notify>,
+    complaints: Complaints,
 }
 
 impl ClientContext for Acknowledgements {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log_line(level, facility, message);
+        self.complaints.line(level, facility, message);
     }
 
     fn error(&self, error: Failure, reason: &str) {

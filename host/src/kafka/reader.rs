@@ -14,7 +14,8 @@ use rdkafka::error::KafkaError as Failure;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{ClientKind, KafkaError, LibraryError, LogContext, client_config};
+use super::client::{ClientKind, KafkaError, LibraryError, client_config};
+use super::complaints::Complaints;
 use super::record::record_from;
 use super::topics::partitions;
 use crate::config;
@@ -140,7 +141,7 @@ type Spans = BTreeMap<i32, std::ops::Range<i64>>;
 
 /// Hands out what is left of `spans`, and how many records that were.
 fn drain(
-    consumer: &BaseConsumer<LogContext>,
+    consumer: &BaseConsumer<Complaints>,
     topic: &str,
     mut spans: Spans,
     until: Instant,
@@ -181,8 +182,8 @@ fn drain(
     Ok((records, Drained::AtTheEnd))
 }
 
-fn connect(settings: &config::Kafka, bootstrap: &str) -> Result<BaseConsumer<LogContext>, KafkaError> {
-    let mut config = client_config(settings, bootstrap, ClientKind::Consumer);
+fn connect(settings: &config::Kafka, bootstrap: &str) -> Result<BaseConsumer<Complaints>, KafkaError> {
+    let mut config = client_config(settings, bootstrap, ClientKind::Consumer)?;
     config
         // librdkafka wants a name, though partitions are assigned by hand and nothing is committed.
         .set("group.id", "liaison-reader")
@@ -193,11 +194,12 @@ fn connect(settings: &config::Kafka, bootstrap: &str) -> Result<BaseConsumer<Log
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
         .remove("group.instance.id");
-    config.create_with_context(LogContext).map_err(|error| KafkaError::Settings(LibraryError::from(error)))
+    let context = Complaints::new(&config);
+    config.create_with_context(context).map_err(|error| KafkaError::Settings(LibraryError::from(error)))
 }
 
 fn unread(
-    consumer: &BaseConsumer<LogContext>,
+    consumer: &BaseConsumer<Complaints>,
     topic: &str,
     partitions: i32,
     start: Start,
@@ -218,7 +220,7 @@ fn unread(
     Ok(spans)
 }
 
-fn assign(consumer: &BaseConsumer<LogContext>, topic: &str, spans: &Spans) -> Result<(), Failure> {
+fn assign(consumer: &BaseConsumer<Complaints>, topic: &str, spans: &Spans) -> Result<(), Failure> {
     let mut assignment = TopicPartitionList::with_capacity(spans.len());
     for (partition, span) in spans {
         assignment.add_partition_offset(topic, *partition, Offset::Offset(span.start))?;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier};
 
-use super::client::{ClientKind, KafkaError, LibraryError, LogContext, client_config};
+use super::client::{ClientKind, KafkaError, LibraryError, client_config};
+use super::complaints::Complaints;
 use crate::config;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -44,9 +45,9 @@ async fn describe(
     bootstrap: &str,
     topics: &[&str],
 ) -> Result<Vec<Retention>, KafkaError> {
-    let config = client_config(settings, bootstrap, ClientKind::Admin);
-    let admin: AdminClient<LogContext> = config
-        .create_with_context(LogContext)
+    let config = client_config(settings, bootstrap, ClientKind::Admin)?;
+    let admin: AdminClient<Complaints> = config
+        .create_with_context(Complaints::new(&config))
         .map_err(|error| KafkaError::Settings(LibraryError::from(error)))?;
     let names: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let options = AdminOptions::new().request_timeout(Some(LIMIT));

@@ -8,20 +8,24 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError as Failure;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
-use super::client::{ClientKind, KafkaError, LibraryError, LogContext, client_config, log_error};
+use super::client::{ClientKind, KafkaError, LibraryError, client_config};
+use super::complaints::Complaints;
 use crate::config;
 
 /// For one look-up, and for a topic that was created to appear.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// A broker that starts may refuse at first: its users are read a moment later. What is refused for so long is refused.
+const REFUSED: Duration = Duration::from_secs(4);
+
 /// A connection for questions about topics.
 pub struct Topics {
-    lookups: Arc<BaseConsumer<LastReason>>,
+    lookups: Arc<BaseConsumer<Complaints>>,
     config: ClientConfig,
     bootstrap: String,
     embedded: bool,
@@ -30,10 +34,10 @@ pub struct Topics {
 impl Topics {
     /// Sets the connection up. Does not wait for a broker.
     pub fn new(settings: &config::Kafka, bootstrap: &str) -> Result<Topics, KafkaError> {
-        let config = client_config(settings, bootstrap, ClientKind::Admin);
+        let config = client_config(settings, bootstrap, ClientKind::Admin)?;
         // A client of the consumer kind does not create the topics that it asks for.
         let lookups = config
-            .create_with_context(LastReason::default())
+            .create_with_context(Complaints::new(&config))
             .map_err(|error| KafkaError::Settings(LibraryError::from(error)))?;
         Ok(Topics {
             lookups: Arc::new(lookups),
@@ -43,13 +47,14 @@ impl Topics {
         })
     }
 
-    /// Waits until a broker answers; the error says why none did.
+    /// Waits until a broker answers; the error says why none did. What is refused for some seconds, such as a password,
+    /// is not waited for any longer.
     pub async fn wait_for_brokers(&self, limit: Duration) -> Result<(), KafkaError> {
         let answered = self.ask(move |lookups| first_answer(lookups, limit)).await?;
-        answered.map_err(|reason| KafkaError::Unreachable {
-            bootstrap: self.bootstrap.clone(),
-            limit,
-            reason,
+        let bootstrap = self.bootstrap.clone();
+        answered.map_err(|silence| match silence {
+            Silence::Refused(refusal) => KafkaError::Refused { bootstrap, refusal },
+            Silence::Unreachable(reason) => KafkaError::Unreachable { bootstrap, limit, reason },
         })
     }
 
@@ -73,7 +78,7 @@ impl Topics {
     /// What a topic's setting is, its default too; `None` if there is no such setting.
     pub async fn config_of(&self, topic: &str, setting: &str) -> Result<Option<String>, KafkaError> {
         let failed = |error: Failure| KafkaError::Lookup { topic: topic.to_owned(), source: error.into() };
-        let admin: AdminClient<LogContext> = self.config.create_with_context(LogContext).map_err(failed)?;
+        let admin = self.admin().map_err(failed)?;
         let options = AdminOptions::new().request_timeout(Some(LIMIT));
         let asked = [ResourceSpecifier::Topic(topic)];
         let described = admin.describe_configs(&asked, &options).await.map_err(failed)?;
@@ -112,9 +117,13 @@ impl Topics {
         }
     }
 
+    fn admin(&self) -> Result<AdminClient<Complaints>, Failure> {
+        self.config.create_with_context(Complaints::new(&self.config))
+    }
+
     async fn create(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) -> Result<(), Failure> {
         const BROKERS_DEFAULT: i32 = -1;
-        let admin: AdminClient<LogContext> = self.config.create_with_context(LogContext)?;
+        let admin = self.admin()?;
         if self.embedded {
             // It knows no CreateTopics, and creates what a producer asks for.
             let name = topic.to_owned();
@@ -135,7 +144,7 @@ impl Topics {
 
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&BaseConsumer<LastReason>) -> T + Send + 'static,
+        question: impl FnOnce(&BaseConsumer<Complaints>) -> T + Send + 'static,
     ) -> Result<T, KafkaError> {
         let lookups = Arc::clone(&self.lookups);
         tokio::task::spawn_blocking(move || question(&lookups)).await.map_err(|_| KafkaError::Stopped)
@@ -170,57 +179,40 @@ pub(super) fn partitions<C: ClientContext>(
     }
 }
 
-/// Asks until a broker answers; else the last that librdkafka said.
-fn first_answer(lookups: &BaseConsumer<LastReason>, limit: Duration) -> Result<(), String> {
+/// Why no broker has answered.
+enum Silence {
+    Refused(String),
+    Unreachable(String),
+}
+
+/// Asks until a broker answers.
+fn first_answer(lookups: &BaseConsumer<Complaints>, limit: Duration) -> Result<(), Silence> {
     const ONE_TRY: Duration = Duration::from_secs(1);
     let until = Instant::now() + limit;
+    let mut refused_at = None;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let answer = lookups.fetch_metadata(None, left.min(ONE_TRY));
         // Lets the context hear why there is no connection.
         while lookups.poll(Duration::ZERO).is_some() {}
-        match answer {
-            Ok(_) => return Ok(()),
-            Err(error) if left.is_zero() => return Err(lookups.context().reason(&error)),
-            Err(_) => {
-                // A refused connection fails at once: wait for what librdkafka reports next, not for the clock.
-                let _ = lookups.poll(left.min(Duration::from_millis(100)));
+        let Err(error) = answer else { return Ok(()) };
+        let last = lookups.context().last();
+        match last {
+            Some(last) if last.is_refusal => {
+                let since: Instant = *refused_at.get_or_insert(last.at);
+                if left.is_zero() || since.elapsed() >= REFUSED {
+                    return Err(Silence::Refused(last.text));
+                }
             }
+            Some(_) | None if left.is_zero() => {
+                return Err(Silence::Unreachable(last.map_or_else(|| error.to_string(), |last| last.text)));
+            }
+            Some(_) | None => {}
         }
+        // A refused connection fails at once: wait for what librdkafka reports next, not for the clock.
+        let _ = lookups.poll(left.min(Duration::from_millis(100)));
     }
 }
-
-/// Keeps the last thing that librdkafka complained of, since its own error is only "transport failure".
-#[derive(Default)]
-struct LastReason(std::sync::Mutex<Option<String>>);
-
-impl LastReason {
-    fn reason(&self, error: &Failure) -> String {
-        let last = self.0.lock().ok().and_then(|mut reason| reason.take());
-        last.unwrap_or_else(|| error.to_string())
-    }
-}
-
-impl ClientContext for LastReason {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // What it warns of comes as an error too.
-        tracing::debug!(target: "librdkafka", facility, "{message}");
-    }
-
-    fn error(&self, error: Failure, reason: &str) {
-        let summary = matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::AllBrokersDown));
-        let Ok(mut last) = self.0.lock() else { return };
-        if last.is_none() {
-            // Once is enough: it goes on for as long as the brokers are waited for, and the last is told at the end.
-            log_error(&error, reason);
-        }
-        if !(summary && last.is_some()) {
-            *last = Some(reason.to_owned());
-        }
-    }
-}
-
-impl ConsumerContext for LastReason {}
 
 #[cfg(test)]
 mod tests {

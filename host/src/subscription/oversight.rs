@@ -23,7 +23,7 @@ use super::witness::Witness;
 use crate::admin::Health;
 use crate::alert::AlertKind;
 use crate::contract::TimestampMs;
-use crate::kafka::consumer::Partition;
+use crate::kafka::consumer::{Complaint, Partition};
 use crate::kafka::retention::{Retention, Retentions};
 use crate::telemetry::Settlement;
 
@@ -42,6 +42,9 @@ pub(super) struct Oversight {
     away_after: Duration,
     /// When a broker answered last.
     heard_at: Instant,
+    /// What the client has complained of since, and whether that was told.
+    complaint: Option<Complaint>,
+    is_complaint_told: bool,
     away: Steady,
 }
 
@@ -59,6 +62,8 @@ impl Oversight {
             subject: format!("kafka for {}", witness.subscription),
             away_after: plan.kafka.away_after,
             heard_at: now,
+            complaint: None,
+            is_complaint_told: false,
             away: Steady::default(),
             witness,
         }
@@ -70,11 +75,22 @@ impl Oversight {
     }
 
     /// What librdkafka says of the group and of its connections.
-    pub(super) fn statistics(&mut self, lag: &[(String, i64)], silence: Option<Duration>, now: Instant) {
+    pub(super) fn statistics(
+        &mut self,
+        lag: &[(String, i64)],
+        silence: Option<Duration>,
+        complaint: Option<Complaint>,
+        now: Instant,
+    ) {
         self.lag = u64::try_from(self.witness.lag(lag)).unwrap_or_default();
         if let Some(heard_at) = silence.and_then(|silence| now.checked_sub(silence)) {
             self.heard_at = self.heard_at.max(heard_at);
         }
+        // What was before the last answer is over.
+        let complaint = complaint.filter(|complaint| Instant::from_std(complaint.at) > self.heard_at);
+        let text = |complaint: &Option<Complaint>| complaint.as_ref().map(|complaint| complaint.text.clone());
+        self.is_complaint_told &= text(&complaint) == text(&self.complaint);
+        self.complaint = complaint;
     }
 
     /// Retention deleted these offsets before they were read.
@@ -147,21 +163,28 @@ impl Oversight {
 
     fn watch_kafka(&mut self, now: Instant) {
         let silence = now.saturating_duration_since(self.heard_at);
-        match self.away.look(silence >= self.away_after, 1, 1) {
-            Some(Change::Began) => {
-                let message = format!(
-                    "no Kafka broker has answered for {}; what is read already goes on, and offsets are held",
-                    short(silence)
-                );
-                self.health.set_not_ready(&self.subject, message.clone());
+        let change = self.away.look(silence >= self.away_after, 1, 1);
+        if self.away.is_on() {
+            let message = self.away_text(silence);
+            self.health.set_not_ready(&self.subject, message.clone());
+            // Why it is away may be known later than that it is.
+            if change.is_some() || !self.is_complaint_told {
                 self.witness.raise(AlertKind::KafkaAway, message, None);
+                self.is_complaint_told = true;
             }
-            Some(Change::Ended) => {
-                self.health.set_ready(&self.subject);
-                self.witness.over(AlertKind::KafkaAway, None, "Kafka answers again".to_owned());
-            }
-            None => {}
+        } else if change.is_some() {
+            self.health.set_ready(&self.subject);
+            self.witness.over(AlertKind::KafkaAway, None, "Kafka answers again".to_owned());
         }
+    }
+
+    fn away_text(&self, silence: Duration) -> String {
+        let complaint =
+            self.complaint.as_ref().map(|complaint| format!(" ({})", complaint.text)).unwrap_or_default();
+        let silence = short(silence);
+        format!(
+            "no Kafka broker has answered for {silence}{complaint}; what is read already goes on, and offsets are held"
+        )
     }
 }
 

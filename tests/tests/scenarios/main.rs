@@ -22,6 +22,7 @@ mod kafka_outages;
 mod kafka_redrive;
 mod kafka_restarts;
 mod kafka_retention;
+mod kafka_security;
 mod kafka_sharing;
 mod limits;
 mod mail;

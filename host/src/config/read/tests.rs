@@ -179,6 +179,57 @@ fn each_mistake_in_a_table_of_its_own_is_the_only_one() {
 }
 
 #[test]
+fn each_mistake_of_the_way_to_kafka_is_named() {
+    const SASL: &str = "sasl = { mechanism = \"plain\", username = \"u\", password = { env = \"TOKEN\" } }";
+    #[rustfmt::skip] // a row a case
+    let added = [
+        ("tls = false".to_owned(), "line 12, column 1: kafka.security.tls: is false, and there is no `sasl`: nothing is left of this table"),
+        (format!("tls = false\nca-file = \"none.pem\"\n{SASL}"), "kafka.security.ca-file: is of use with TLS alone, and `tls` is false"),
+        ("ca-file = \"none.pem\"".to_owned(), "line 12, column 1: kafka.security.ca-file: cannot read"),
+        ("ca-file = \"Cargo.toml\"".to_owned(), "line 12, column 1: kafka.security.ca-file: …Cargo.toml holds no PEM certificate; export it as PEM"),
+        ("certificate-file = \"none.pem\"\nkey-file = \"k.pem\"".to_owned(), "line 12, column 1: kafka.security.certificate-file: cannot read"),
+        ("key-file = \"Cargo.toml\"".to_owned(), "line 12, column 1: kafka.security.key-file: …Cargo.toml holds no PEM private key; export it as PEM"),
+        ("key-password = { env = \"TOKEN\" }".to_owned(), "line 12, column 1: kafka.security.key-password: is of no key; name that in `key-file`"),
+        (SASL.replace("plain", "gssapi"), "line 12, column 22: kafka.security.sasl.mechanism: unknown value; known are `plain`, `scram-sha-256`, `scram-sha-512`"),
+        (SASL.replace("mechanism = \"plain\", ", ""), "kafka.security.sasl.mechanism: missing; write \"scram-sha-512\", \"scram-sha-256\" or \"plain\""),
+        (SASL.replace("\"u\"", "\"\""), "kafka.security.sasl.username: must not be empty"),
+        (SASL.replace("TOKEN", "UNSET"), "kafka.security.sasl.password.env: the environment variable UNSET is not set"),
+        (SASL.replace(", password = { env = \"TOKEN\" }", ""), "kafka.security.sasl.password: missing; write { env = \"…\" } or { file = \"…\" }"),
+        (format!("{SASL}\n[kafka.properties]\n\"security.protocol\" = \"ssl\""), "line 14, column 1: kafka.properties.\"security.protocol\": is what [kafka.security] says too; leave it out here, or that table"),
+        (format!("{SASL}\n[kafka.properties]\n\"ssl.ca.location\" = \"probe\""), "line 14, column 1: kafka.properties.\"ssl.ca.location\": is what [kafka.security] says too"),
+    ];
+    for (text, said) in added {
+        let found = check(&format!("{GOOD}[kafka.security]\n{text}\n")).expect_err(&text).to_string();
+        let is_said = found.lines().any(|line| said.split('…').all(|part| line.contains(part)));
+        assert!(is_said, "{found}\nand not\n{said}");
+    }
+    let embedded = GOOD.replacen("[\"kafka-1:9092\"]", "\"embedded\"", 1) + "[kafka.security]\ntls = true\n";
+    assert_says(
+        &only_mistake(&embedded),
+        "kafka.security: is of no use: the embedded broker is in this process; leave it out",
+    );
+}
+
+#[test]
+fn a_way_to_kafka_in_the_clear_is_a_warning() {
+    for (mechanism, said) in [("plain", "the password goes over"), ("scram-sha-256", "all events go over")] {
+        let sasl = format!(
+            "sasl = {{ mechanism = \"{mechanism}\", username = \"u\", password = {{ env = \"TOKEN\" }} }}"
+        );
+        let checked = check(&format!("{GOOD}[kafka.security]\ntls = false\n{sasl}\n")).unwrap();
+        let warnings: Vec<_> = checked.warnings.iter().map(ToString::to_string).collect();
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with(&format!("kafka.security.tls: {said}")),
+            "{warnings:?}"
+        );
+        assert_eq!(checked.config.kafka.security.tls, None);
+    }
+    let checked = check(&format!("{GOOD}[kafka.security]\n")).unwrap();
+    assert!(checked.warnings.is_empty() && checked.config.kafka.security.tls.is_some());
+    assert_eq!(check(GOOD).unwrap().config.kafka.security, crate::config::KafkaSecurity::default());
+}
+
+#[test]
 fn each_mistake_of_a_connector_is_named() {
     #[rustfmt::skip] // a row a case
     let added = [
@@ -450,7 +501,7 @@ fn what_is_probably_not_meant_is_a_warning() {
             "13: transformers.t: no subscription uses it",
             "15: connectors.c: no subscription uses it",
             "19: admin.address: 0.0.0.0:9464 can be reached from other machines, and asks nobody who they are",
-            "21: kafka.properties.\"sasl.password\": holds a secret as plain text; let nobody but the host read this file",
+            "21: kafka.properties.\"sasl.password\": holds a secret as plain text; [kafka.security] takes it by reference, else let nobody but the host read this file",
         ]
     );
 }

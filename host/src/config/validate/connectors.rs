@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
@@ -13,9 +12,9 @@ use url::{Origin, Url};
 use super::{Checker, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    BreakerSettings, ConnectorSettings, CredentialSettings, RateLimitSettings, SecretSettings, TextOrFalse,
+    BreakerSettings, ConnectorSettings, CredentialSettings, RateLimitSettings, TextOrFalse,
 };
-use crate::config::{Breaker, Connector, ConnectorName, Credential, Egress, RateLimit, SecretRef, defaults};
+use crate::config::{Breaker, Connector, ConnectorName, Credential, Egress, RateLimit, defaults};
 
 pub(super) fn connectors(
     settings: BTreeMap<String, ConnectorSettings>,
@@ -85,7 +84,8 @@ fn egress(path: &KeyPath, settings: ConnectorSettings, egress: &mut Egress, chec
         }
     }
     set(&mut egress.idempotency_quoted, settings.idempotency_quoted);
-    egress.ca_file = settings.ca_file.map(|file| ca_file(&path.key("ca-file"), checker.path(file), checker));
+    egress.ca_file =
+        settings.ca_file.map(|file| secrets::certificate_file(&path.key("ca-file"), &file, checker));
 }
 
 fn credential(path: &KeyPath, settings: CredentialSettings, checker: &mut Checker<'_>) -> Option<Credential> {
@@ -99,26 +99,17 @@ fn credential(path: &KeyPath, settings: CredentialSettings, checker: &mut Checke
             if username.as_ref().is_some_and(|name| name.contains(':')) {
                 checker.mistake(&path.key("username"), "must hold no colon (RFC 7617)");
             }
-            let password = required_secret(&path.key("password"), basic.password, checker);
+            let password = secrets::required_secret(&path.key("password"), basic.password, checker);
             Some(Credential::Basic { username: username?, password: password? })
         }
         CredentialSettings::Header(header) => {
             let path = path.key("header");
             let name = checker.required(&path.key("name"), header.name, "write the header's name");
             let name = name.and_then(|name| header_name(&path.key("name"), &name, checker));
-            let value = required_secret(&path.key("value"), header.value, checker);
+            let value = secrets::required_secret(&path.key("value"), header.value, checker);
             Some(Credential::Header { name: name?, value: value? })
         }
     }
-}
-
-fn required_secret(
-    path: &KeyPath,
-    settings: Option<SecretSettings>,
-    checker: &mut Checker<'_>,
-) -> Option<SecretRef> {
-    let settings = checker.required(path, settings, "write { env = \"…\" } or { file = \"…\" }");
-    settings.map(|settings| secrets::secret(path, settings, checker))
 }
 
 fn header_name(path: &KeyPath, text: &str, checker: &mut Checker<'_>) -> Option<HeaderName> {
@@ -154,17 +145,6 @@ fn network(path: &KeyPath, text: &str, checker: &mut Checker<'_>) -> Option<IpNe
         checker.mistake(path, format!("`{text}` is one address of {all}; write \"{all}\" or \"{one}\""));
     }
     Some(network)
-}
-
-fn ca_file(path: &KeyPath, file: PathBuf, checker: &mut Checker<'_>) -> PathBuf {
-    match secrets::filled_file(&file) {
-        Err(problem) => checker.mistake(path, problem),
-        Ok(text) if !text.contains("-----BEGIN CERTIFICATE-----") => {
-            checker.mistake(path, format!("{} holds no PEM certificate; export it as PEM", file.display()));
-        }
-        Ok(_) => {}
-    }
-    file
 }
 
 fn concurrency(

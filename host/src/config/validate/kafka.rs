@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Checker, set};
+use super::{Checker, security, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{BrokersSetting, KafkaSettings};
 use crate::config::{Brokers, Kafka};
@@ -34,11 +34,20 @@ const OFFSETS: &str = "the host commits an offset only when its event is settled
 
 pub(super) fn kafka(settings: KafkaSettings, checker: &mut Checker<'_>) -> Kafka {
     let path = KeyPath::of(&["kafka"]);
+    let is_embedded = settings.brokers == Some(BrokersSetting::Embedded);
     let mend = "write a list such as [\"kafka-1:9092\"], or \"embedded\"";
     let brokers = checker.required(&path.key("brokers"), settings.brokers, mend);
     let mut kafka = Kafka::new(brokers.map_or(Brokers::Embedded, |brokers| self::brokers(brokers, checker)));
+    let is_secured = settings.security.is_some();
+    if is_secured && is_embedded {
+        checker.mistake(
+            &path.key("security"),
+            "is of no use: the embedded broker is in this process; leave it out",
+        );
+    }
+    set(&mut kafka.security, settings.security.map(|settings| security::security(settings, checker)));
     for (name, value) in settings.properties {
-        property(&name, checker);
+        property(&name, is_secured, checker);
         kafka.properties.insert(name, value.0);
     }
     checker.not_zero(&path.key("start-timeout"), settings.start_timeout);
@@ -91,12 +100,15 @@ fn is_host_and_port(text: &str) -> bool {
     is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-fn property(name: &str, checker: &mut Checker<'_>) {
+fn property(name: &str, is_secured: bool, checker: &mut Checker<'_>) {
     let path = KeyPath::of(&["kafka", "properties", name]);
+    if is_secured && security::stands_for(name) {
+        checker.mistake(&path, "is what [kafka.security] says too; leave it out here, or that table");
+    }
     if let Some((_, reason)) = OWNED.iter().find(|(owned, _)| *owned == name) {
         checker.mistake(&path, format!("is the host's own: {reason}"));
     }
     if name.ends_with("password") || name.ends_with("secret") {
-        checker.warning(&path, "holds a secret as plain text; let nobody but the host read this file");
+        checker.warning(&path, "holds a secret as plain text; [kafka.security] takes it by reference, else let nobody but the host read this file");
     }
 }

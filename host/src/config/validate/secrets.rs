@@ -1,6 +1,6 @@
-//! Checks what names a secret: that it is there and holds something. The secret itself is read and forgotten.
+//! Checks what names a secret or a certificate: that it is there and holds something. What is read is forgotten.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +13,16 @@ use crate::config::settings::SecretSettings;
 /// Reports a secret that could not be read when it is wanted.
 pub(super) fn secret(path: &KeyPath, settings: SecretSettings, checker: &mut Checker<'_>) -> SecretRef {
     read(path, settings, checker).0
+}
+
+/// As `secret`, and it must not be missing.
+pub(super) fn required_secret(
+    path: &KeyPath,
+    settings: Option<SecretSettings>,
+    checker: &mut Checker<'_>,
+) -> Option<SecretRef> {
+    let settings = checker.required(path, settings, "write { env = \"…\" } or { file = \"…\" }");
+    settings.map(|settings| secret(path, settings, checker))
 }
 
 /// As `secret`, and it must be a key of Standard Webhooks 1.0.0.
@@ -60,6 +70,19 @@ fn read(path: &KeyPath, settings: SecretSettings, checker: &mut Checker<'_>) -> 
             (reference, None)
         }
     }
+}
+
+/// A file that must hold PEM certificates.
+pub(super) fn certificate_file(path: &KeyPath, file: &Path, checker: &mut Checker<'_>) -> PathBuf {
+    let file = checker.path(file);
+    match filled_file(&file) {
+        Err(problem) => checker.mistake(path, problem),
+        Ok(text) if !text.contains("-----BEGIN CERTIFICATE-----") => {
+            checker.mistake(path, format!("{} holds no PEM certificate; export it as PEM", file.display()));
+        }
+        Ok(_) => {}
+    }
+    file
 }
 
 /// The text of a file that must hold something.

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 
 use super::heard::silence;
 use super::{COMMITTED, Control, log_failure};
-use crate::kafka::client;
 use crate::kafka::commit::metadata_of;
+use crate::kafka::complaints::{Complaints, log_error};
 use crate::kafka::overtaken::Overtaken;
 use crate::kafka::partition::{Partition, Position, offsets, partitions, positions};
 
@@ -27,6 +27,7 @@ pub(super) struct Context {
     pub(super) controls: mpsc::Sender<Control>,
     pub(super) grace: Duration,
     pub(super) state: Mutex<State>,
+    pub(super) complaints: Complaints,
 }
 
 #[derive(Default)]
@@ -79,18 +80,19 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log_line(level, facility, message);
+        self.complaints.line(level, facility, message);
     }
 
     fn error(&self, error: LibraryError, reason: &str) {
-        client::log_error(&error, reason);
+        log_error(&error, reason);
     }
 
     fn stats(&self, statistics: Statistics) {
         let lag =
             |topic: &Topic| topic.partitions.values().map(|partition| partition.consumer_lag.max(0)).sum();
         let lag = statistics.topics.iter().map(|(name, topic)| (name.clone(), lag(topic))).collect();
-        drop(self.controls.try_send(Control::Statistics { lag, silence: silence(&statistics) }));
+        let (silence, complaint) = (silence(&statistics), self.complaints.last());
+        drop(self.controls.try_send(Control::Statistics { lag, silence, complaint }));
         for topic in statistics.topics.values() {
             self.watch_for_loss(topic);
         }

@@ -14,6 +14,10 @@ pub(super) enum Change {
 }
 
 impl Steady {
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
     /// It begins with `begin` looks in a row that find it, and ends with `end` in a row that do not.
     pub(super) fn look(&mut self, is_found: bool, begin: u32, end: u32) -> Option<Change> {
         if is_found == self.is_on {

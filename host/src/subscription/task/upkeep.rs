@@ -53,7 +53,9 @@ impl Task {
                 tracing::debug!(error, "a commit failed");
                 self.witness.committed(false);
             }
-            Control::Statistics { lag, silence } => self.oversight.statistics(&lag, silence, now),
+            Control::Statistics { lag, silence, complaint } => {
+                self.oversight.statistics(&lag, silence, complaint, now);
+            }
             Control::Overtaken { partition, lost } => self.oversight.overtaken(&partition, &lost),
             // The loop ends with these.
             Control::Failed { .. } | Control::Stopped => {}
