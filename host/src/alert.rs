@@ -66,6 +66,8 @@ pub enum AlertError {
     Client(#[from] reqwest::Error),
     #[error("`{address}` in [alerts.email] is no e-mail address: {source}")]
     Address { address: String, source: lettre::address::AddressError },
+    #[error("`ca-file` in [alerts.email]: {path} cannot be read: {source}", path = path.display())]
+    CaFile { path: std::path::PathBuf, source: std::io::Error },
     #[error("TLS for the mail server of [alerts.email] cannot be set up: {0}")]
     MailTls(#[source] lettre::transport::smtp::Error),
 }

@@ -11,7 +11,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::AsyncSmtpTransport;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncTransport as _, Tokio1Executor};
 
 use super::causes::{Notice, State};
@@ -75,10 +75,9 @@ impl MailError {
 }
 
 fn transport(settings: &config::Email) -> Result<AsyncSmtpTransport<Tokio1Executor>, AlertError> {
-    let parameters = || TlsParameters::new(settings.server.clone()).map_err(AlertError::MailTls);
     let tls = match settings.security {
-        MailSecurity::StartTls => Tls::Required(parameters()?),
-        MailSecurity::Tls => Tls::Wrapper(parameters()?),
+        MailSecurity::StartTls => Tls::Required(tls(settings)?),
+        MailSecurity::Tls => Tls::Wrapper(tls(settings)?),
         MailSecurity::None => Tls::None,
     };
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.server)
@@ -90,6 +89,17 @@ fn transport(settings: &config::Email) -> Result<AsyncSmtpTransport<Tokio1Execut
             builder.credentials(Credentials::new(username.clone(), password.read()?.expose().to_owned()));
     }
     Ok(builder.build())
+}
+
+/// Trusts what the system trusts, and the certificates of the CA file.
+fn tls(settings: &config::Email) -> Result<TlsParameters, AlertError> {
+    let mut parameters = TlsParameters::builder(settings.server.clone());
+    if let Some(path) = &settings.ca_file {
+        let pem = std::fs::read(path).map_err(|source| AlertError::CaFile { path: path.clone(), source })?;
+        parameters =
+            parameters.add_root_certificate(Certificate::from_pem(&pem).map_err(AlertError::MailTls)?);
+    }
+    parameters.build().map_err(AlertError::MailTls)
 }
 
 fn mailbox(address: &str) -> Result<Mailbox, AlertError> {

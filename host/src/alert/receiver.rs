@@ -86,6 +86,7 @@ pub(super) async fn run(receiver: Receiver, mut notices: mpsc::Receiver<Arc<Noti
     let mut outbox: Outbox<Cause, Arc<Notice>> = Outbox::new();
     let mut tries = FuturesUnordered::new();
     let mut is_open = true;
+    let mut trouble = None;
     while is_open || !outbox.is_empty() {
         while tries.len() < TRIES
             && let Some((cause, notice)) = outbox.start(Instant::now())
@@ -110,19 +111,23 @@ pub(super) async fn run(receiver: Receiver, mut notices: mpsc::Receiver<Arc<Noti
                     Err(_) => Try::Refused,
                 };
                 let is_given_up = outbox.ended(&cause, how, Instant::now(), fastrand::f64());
-                account(&receiver, &notice, told, is_given_up, &metrics);
+                let before = std::mem::replace(&mut trouble, told.as_ref().err().map(ToString::to_string));
+                let is_news = trouble.is_some() && trouble != before;
+                account(&receiver, &notice, told, is_given_up, is_news, &metrics);
             }
             () = tokio::time::sleep_until(next_start.unwrap_or_else(Instant::now)), if next_start.is_some() => {}
         }
     }
 }
 
-/// Counts a try, and logs one that failed: loudly when it was the last.
+/// Counts a try, and logs one that failed: loudly when it was the last, or the receiver has not failed like this just
+/// before.
 fn account(
     receiver: &Receiver,
     notice: &Notice,
     told: Result<(), TellError>,
     is_given_up: bool,
+    is_news: bool,
     metrics: &AlertMetrics,
 ) {
     let (kind, alert, state) = (receiver.kind(), notice.alert.kind.name(), notice.state.name());
@@ -134,6 +139,10 @@ fn account(
             metrics.failed[kind].inc();
             let to = receiver.address();
             tracing::error!(failed = alert, state, to, %error, "an alert could not be told: it is only logged");
+        }
+        Err(error) if is_news => {
+            let to = receiver.address();
+            tracing::warn!(failed = alert, state, to, %error, "an alert could not be told yet: it is tried again");
         }
         Err(error) => {
             let to = receiver.address();

@@ -235,6 +235,7 @@ async fn a_receiver_that_is_not_there_keeps_no_other_waiting() {
         server: unused.ip().to_string(),
         port: unused.port(),
         security: MailSecurity::None,
+        ca_file: None,
         from: "liaison@example.gov".to_owned(),
         to: vec!["duty@example.gov".to_owned(), "night@example.gov".to_owned()],
         credential: None,

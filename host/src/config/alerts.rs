@@ -1,5 +1,6 @@
 //! Who is told of what, as the host uses it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -25,6 +26,8 @@ pub struct Email {
     pub server: String,
     pub port: u16,
     pub security: MailSecurity,
+    /// PEM certificates trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
     pub from: String,
     /// One message for each.
     pub to: Vec<String>,

@@ -1,7 +1,11 @@
-//! Alerts by e-mail: a person can read them, a refusal is counted, and receivers do not wait for each other.
+//! Alerts by e-mail: a person can read them, a refusal is counted, receivers do not wait for each other, and nothing goes
+//! in the clear where it should not.
 
+use std::collections::BTreeSet;
+
+use liaison_tests::certificates::{Authority, LOOPBACK};
 use liaison_tests::folder::Folder;
-use liaison_tests::mail::MailServer;
+use liaison_tests::mail::{MailServer, Tls};
 use liaison_tests::system::{Behaviour, System};
 
 use crate::fixture::{Config, Fixture, LIMIT, event};
@@ -81,7 +85,75 @@ fn nothing_is_sent_in_the_clear_where_tls_is_asked_for_and_not_offered() -> anyh
     fixture.settled("dead-lettered", 1)?;
     fixture.host.stop()?;
     assert!(server.mails().is_empty(), "{:?}", server.mails());
+    // It asks what there is, and goes.
+    let words: BTreeSet<String> = server.clear_words().into_iter().filter(|word| word != "QUIT").collect();
+    assert_eq!(words, BTreeSet::from(["EHLO".to_owned()]));
     Ok(())
+}
+
+const USER: (&str, &str) = ("liaison", "mail-hush-52d0");
+
+/// The lines that trust this authority and come as this user, behind those of [`table`].
+fn protected(folder: &Folder, authority: &Authority, password: &str) -> anyhow::Result<String> {
+    let (ca, secret) = (authority.write(folder)?, folder.write("password", password)?);
+    Ok(format!(
+        "ca-file = \"{}\"\ncredential = {{ username = \"{}\", password = {{ file = \"{}\" }} }}\n",
+        ca.display(),
+        USER.0,
+        secret.display()
+    ))
+}
+
+#[test]
+fn mail_goes_over_tls_to_a_server_of_an_authority_of_ones_own() -> anyhow::Result<()> {
+    let (authority, folder) = (Authority::new("agency")?, Folder::new("mail")?);
+    for (security, tls) in [("tls", Tls::AtOnce), ("starttls", Tls::OnDemand)] {
+        let server = MailServer::start_protected(250, tls, &authority.certify(&LOOPBACK)?, USER)?;
+        let tables =
+            table(&server, r#"["duty@example.gov"]"#, security) + &protected(&folder, &authority, USER.1)?;
+        let fixture =
+            Fixture::start(&Config { tables: &tables, ..Config::default() }, Behaviour::status(400))?;
+        fixture.produce([event("bad", "k")])?;
+        server.wait_for(1, LIMIT)?;
+        fixture.host.stop()?;
+        let words: BTreeSet<String> = server.clear_words().into_iter().collect();
+        let expected: &[&str] = match tls {
+            Tls::AtOnce => &[],
+            Tls::OnDemand => &["EHLO", "STARTTLS"],
+        };
+        assert_eq!(words, expected.iter().map(|word| (*word).to_owned()).collect(), "{security}");
+    }
+    Ok(())
+}
+
+#[test]
+fn mail_goes_neither_to_a_stranger_nor_with_a_password_that_is_refused() -> anyhow::Result<()> {
+    let (authority, folder) = (Authority::new("agency")?, Folder::new("mail")?);
+    for (security, tls) in [("tls", Tls::AtOnce), ("starttls", Tls::OnDemand)] {
+        let stranger = Authority::new("stranger")?.certify(&LOOPBACK)?;
+        let server = MailServer::start_protected(250, tls, &stranger, USER)?;
+        let tables =
+            table(&server, r#"["duty@example.gov"]"#, security) + &protected(&folder, &authority, USER.1)?;
+        let fixture =
+            Fixture::start(&Config { tables: &tables, ..Config::default() }, Behaviour::status(400))?;
+        fixture.produce([event("bad", "k")])?;
+        server.wait_for_broken(1, LIMIT)?;
+        fixture.host.stop()?;
+        assert!(server.mails().is_empty(), "{security}: {:?}", server.mails());
+    }
+    let server = MailServer::start_protected(250, Tls::OnDemand, &authority.certify(&LOOPBACK)?, USER)?;
+    let tables =
+        table(&server, r#"["duty@example.gov"]"#, "starttls") + &protected(&folder, &authority, "wrong")?;
+    let fixture = Fixture::start(&Config { tables: &tables, ..Config::default() }, Behaviour::status(400))?;
+    fixture.produce([event("bad", "k")])?;
+    fixture.host.wait_for_metric(
+        LIMIT,
+        "liaison_alerts_failed_total",
+        &[("receiver", "email")],
+        |failed| failed == 1.0,
+    )?;
+    assert!(server.mails().is_empty(), "{:?}", server.mails());
+    fixture.host.stop()
 }
 
 #[test]

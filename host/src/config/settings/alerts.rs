@@ -2,6 +2,8 @@
 //!
 //! Form alone, as in `settings`.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -47,6 +49,8 @@ pub(in crate::config) struct EmailSettings {
     pub(in crate::config) port: Option<u16>,
     /// How the connection is protected. Default: `starttls`.
     pub(in crate::config) security: Option<SecuritySetting>,
+    /// PEM certificates trusted beside the system's.
+    pub(in crate::config) ca_file: Option<PathBuf>,
     /// The sender's address.
     #[schemars(required)]
     pub(in crate::config) from: Option<String>,

@@ -3,7 +3,7 @@
 use super::{Checker, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    AlertsSettings, EmailSettings, MailCredentialSettings, SecretSettings, SecuritySetting, WebhookSettings,
+    AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
 };
 use crate::config::{Alerts, Email, MailSecurity, SecretRef, Webhook};
 
@@ -56,7 +56,21 @@ fn email(settings: EmailSettings, checker: &mut Checker<'_>) -> Option<Email> {
     }
     let port = settings.port.unwrap_or(usual_port(security));
     let credential = settings.credential.map(|settings| credential(&path, settings, security, checker));
-    Some(Email { server: server?, port, security, from: from?, to: to?, credential: credential.flatten() })
+    let ca_file =
+        settings.ca_file.map(|file| secrets::certificate_file(&path.key("ca-file"), &file, checker));
+    if ca_file.is_some() && security == MailSecurity::None {
+        let text = "is of use with TLS alone; set `security` to \"starttls\" or \"tls\", or leave it out";
+        checker.mistake(&path.key("ca-file"), text);
+    }
+    Some(Email {
+        server: server?,
+        port,
+        security,
+        ca_file,
+        from: from?,
+        to: to?,
+        credential: credential.flatten(),
+    })
 }
 
 fn credential(
@@ -71,9 +85,7 @@ fn credential(
         checker.mistake(&path, text);
     }
     let username = checker.required(&path.key("username"), settings.username, "write the user's name");
-    let password: Option<SecretSettings> =
-        checker.required(&path.key("password"), settings.password, A_SECRET);
-    let password = password.map(|password| secrets::secret(&path.key("password"), password, checker));
+    let password = secrets::required_secret(&path.key("password"), settings.password, checker);
     Some((username?, password?))
 }
 
