@@ -39,6 +39,14 @@ impl Kafka {
         self.run(TOPICS, &arguments).map(drop)
     }
 
+    /// Makes a topic have so many partitions: more than it has.
+    pub fn grow_topic(&self, name: &str, partitions: u32) -> anyhow::Result<()> {
+        let (bootstrap, partitions) = (self.bootstrap(), partitions.to_string());
+        let alter =
+            ["--alter", "--topic", name, "--partitions", &partitions, "--bootstrap-server", &bootstrap];
+        self.run(TOPICS, &alter).map(drop)
+    }
+
     /// Deletes the records of a partition below an offset, as retention does; -1 deletes all.
     pub fn delete_records(&self, topic: &str, partition: i32, below: i64) -> anyhow::Result<()> {
         let of = format!(r#"{{"topic": "{topic}", "partition": {partition}, "offset": {below}}}"#);

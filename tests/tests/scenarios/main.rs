@@ -17,6 +17,7 @@ mod journal;
 mod kafka_dead_letters;
 mod kafka_delays;
 mod kafka_fixture;
+mod kafka_growth;
 mod kafka_journal;
 mod kafka_outages;
 mod kafka_redrive;
