@@ -20,9 +20,18 @@ pub fn cpu_time(process: u32) -> anyhow::Result<Duration> {
 
 /// The most memory that it ever had resident, in bytes.
 pub fn peak_memory(process: u32) -> anyhow::Result<u64> {
+    memory(process, "VmHWM")
+}
+
+/// The memory that it has resident now, in bytes.
+pub fn memory_now(process: u32) -> anyhow::Result<u64> {
+    memory(process, "VmRSS")
+}
+
+fn memory(process: u32, name: &str) -> anyhow::Result<u64> {
     let path = format!("/proc/{process}/status");
     let text = fs::read_to_string(&path).with_context(|| format!("{path} cannot be read"))?;
-    read_peak(&text).with_context(|| format!("{path} has no VmHWM"))
+    read_memory(&text, name).with_context(|| format!("{path} has no {name}"))
 }
 
 fn read_cpu_time(stat: &str) -> Option<Duration> {
@@ -33,8 +42,8 @@ fn read_cpu_time(stat: &str) -> Option<Duration> {
     Some(TICK * (ticks()? + ticks()?))
 }
 
-fn read_peak(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn read_memory(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -51,14 +60,17 @@ mod tests {
     }
 
     #[test]
-    fn the_peak_is_in_bytes() {
-        assert_eq!(read_peak("VmPeak:\t 9 kB\nVmHWM:\t   2048 kB\nVmRSS:\t 1 kB\n"), Some(2 << 20));
-        assert_eq!(read_peak("VmPeak:\t 9 kB\n"), None);
+    fn memory_is_in_bytes() {
+        let status = "VmPeak:\t 9 kB\nVmHWM:\t   2048 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!(read_memory(status, "VmHWM"), Some(2 << 20));
+        assert_eq!(read_memory(status, "VmRSS"), Some(1024));
+        assert_eq!(read_memory("VmPeak:\t 9 kB\n", "VmHWM"), None);
     }
 
     #[test]
     fn this_process_has_used_something() {
-        assert!(peak_memory(std::process::id()).unwrap() > 100_000);
+        let now = memory_now(std::process::id()).unwrap();
+        assert!(now > 100_000 && peak_memory(std::process::id()).unwrap() >= now);
         assert!(cpu_time(std::process::id()).is_ok());
     }
 }

@@ -1,13 +1,13 @@
 //! A system that comes back to thousands of waiting events: soon at full rate, and never overrun.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use liaison_tests::proof::{duplicates, out_of_order};
-use liaison_tests::system::{Behaviour, Entry};
+use liaison_tests::system::Behaviour;
 
 use crate::fixture::{Config, Fixture, LIMIT, event};
+use crate::rate::Since;
 
 const EVENTS: usize = 6_000;
 const KEYS: usize = 600;
@@ -16,13 +16,6 @@ const CONNECTOR: &str = r#"
     concurrency = 24
     breaker = { failures = 3, probe-interval = "100ms", max-probe-interval = "200ms", pause-after = "300ms" }
 "#;
-
-/// Accepted requests from then on for so long, by the second.
-fn rate(ledger: &[Arc<Entry>], from: Instant, length: Duration) -> f64 {
-    let is_in =
-        |entry: &&Arc<Entry>| entry.is_accepted() && entry.received >= from && entry.received < from + length;
-    ledger.iter().filter(is_in).count() as f64 / length.as_secs_f64()
-}
 
 #[test]
 fn thousands_that_waited_are_delivered_at_full_rate_within_seconds_and_without_a_herd() -> anyhow::Result<()>
@@ -50,18 +43,14 @@ fn thousands_that_waited_are_delivered_at_full_rate_within_seconds_and_without_a
     fixture.system.behave(Behaviour::ok().with_latency(Duration::from_millis(30)));
     fixture.settled("delivered", EVENTS)?;
     let ledger = fixture.system.ledger();
+    let since = Since { ledger: &ledger, up };
     let second = Duration::from_secs(1);
-    let steady = rate(&ledger, up + 3 * second, 2 * second);
-    let quarter = second / 4;
-    let peak = (0..16).map(|step| rate(&ledger, up + step * second / 16, quarter)).fold(0.0, f64::max);
+    let steady = since.rate(3 * second, 2 * second);
+    let peak = since.peak_of_the_first_second();
     assert!(peak <= 1.5 * steady, "{peak} a second just after it was up, and {steady} later");
-    let full = (0..100)
-        .map(|step| step * second / 20)
-        .find(|after| rate(&ledger, up + *after, quarter) >= 0.8 * steady);
-    let full = full.map(|after| after + quarter);
-    assert!(full.is_some_and(|after| after <= 5 * second), "full rate after {full:?}");
+    assert!(since.full_after(steady).is_some(), "no full rate within 5 s: {steady}");
     // It rises: overrun is what is as fast at once as it will ever be.
-    assert!(rate(&ledger, up, second / 2) < 0.8 * steady, "no ramp: {steady}");
+    assert!(since.rate(Duration::ZERO, second / 2) < 0.8 * steady, "no ramp: {steady}");
 
     let produced: Vec<_> = produced.iter().map(|(key, id)| (key.as_str(), id.as_str())).collect();
     let delivered = fixture.delivered();
