@@ -58,9 +58,7 @@ impl Attempts {
         reason: &str,
     ) {
         self.count = self.count.saturating_add(1);
-        if self.kept.len() == KEPT {
-            self.kept.remove(KEPT_FIRST);
-        }
+        self.make_room(1);
         self.kept.push(Attempt {
             number: self.count,
             at_ms,
@@ -101,12 +99,22 @@ impl Attempts {
         }
     }
 
-    /// Reads what [`Attempts::to_json`] wrote.
+    /// Reads what [`Attempts::to_json`] wrote. What somebody else wrote is held to the same bounds.
     pub fn from_json(json: &[u8]) -> Result<Attempts, serde_json::Error> {
-        let form: Form<'static> = serde_json::from_slice(json)?;
-        let kept = form.attempts.into_owned();
-        let count = form.count.max(u32::try_from(kept.len()).unwrap_or(u32::MAX));
-        Ok(Attempts { count, kept })
+        let form: Form<'_> = serde_json::from_slice(json)?;
+        let count = form.count.max(u32::try_from(form.attempts.len()).unwrap_or(u32::MAX));
+        let mut attempts = Attempts { count, kept: form.attempts.into_owned() };
+        attempts.make_room(0);
+        attempts.kept = attempts.kept.iter().map(Attempt::bounded).collect();
+        Ok(attempts)
+    }
+
+    /// Forgets attempts from the middle, so that as many more may be kept.
+    fn make_room(&mut self, more: usize) {
+        let surplus = (self.kept.len() + more).saturating_sub(KEPT);
+        if surplus > 0 {
+            self.kept.drain(KEPT_FIRST..KEPT_FIRST + surplus);
+        }
     }
 }
 
@@ -171,6 +179,27 @@ mod tests {
         assert_eq!(read.kept().last(), long.kept().last());
         let form: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(form["omitted"], serde_json::json!(read.omitted()));
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_is_held_to_the_same_bounds() {
+        let attempt = |number| Attempt {
+            number,
+            at_ms: 1,
+            duration_ms: 1,
+            outcome: "o".repeat(1_000).into(),
+            reason: "r".repeat(1_000),
+        };
+        let attempts: Vec<_> = (1..=500).map(attempt).collect();
+        let json = serde_json::to_vec(&Form { count: 3, omitted: 0, attempts: attempts.into() }).unwrap();
+        let mut read = Attempts::from_json(&json).unwrap();
+        let expected: Vec<u32> = (1..=8).chain(477..=500).collect();
+        assert_eq!((read.count(), numbers(&read)), (500, expected));
+        assert!(read.kept().iter().all(|attempt| attempt.outcome.len() == OUTCOME_BYTES));
+        assert!(read.kept().iter().all(|attempt| attempt.reason.len() == REASON_BYTES));
+        read.push(1, Duration::ZERO, "retry", "503");
+        assert_eq!((read.count(), read.kept().len()), (501, KEPT));
+        assert_eq!(read.kept().last().map(|attempt| attempt.number), Some(501));
     }
 
     proptest! {

@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike as _, SecondsFormat};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -180,9 +180,10 @@ fn is_reserved(name: &str) -> bool {
     )
 }
 
+/// `None` beyond the year 9999, which RFC 3339 cannot write.
 fn rfc3339(time_ms: u64) -> Option<String> {
     let time = DateTime::from_timestamp_millis(i64::try_from(time_ms).ok()?)?;
-    Some(time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    (time.year() <= 9999).then(|| time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
 /// What is wrong and in which column: the number of the line is another one for the person who wrote the file.

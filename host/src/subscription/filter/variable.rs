@@ -13,7 +13,7 @@ use cel::common::types::{
     MAP_TYPE, Type,
 };
 use cel::common::value::{CowVal, Val};
-use chrono::DateTime;
+use chrono::{DateTime, Datelike as _};
 use serde_json::Value;
 
 use crate::event::Event;
@@ -112,9 +112,10 @@ impl Indexer for EventVariable<'_> {
     }
 }
 
+/// `None` beyond the year 9999, where CEL's timestamps end.
 fn timestamp(time_ms: u64) -> Option<CelTimestamp> {
     let time = DateTime::from_timestamp_millis(i64::try_from(time_ms).ok()?)?;
-    Some(time.fixed_offset().into())
+    (time.year() <= 9999).then(|| time.fixed_offset().into())
 }
 
 /// Of attributes that came twice, the first.
