@@ -102,10 +102,14 @@ async fn sync_all(
                 continue;
             }
         }
-        let stages = Stages::alone(&plan)?;
+        let (stages, mask) = (Stages::alone(&plan)?, plan.mask()?);
         let (event, sla) = (event.clone(), *settings.sla.of(&event.kind));
         runs.push(async move {
-            let end = stages.drive(stages.deliver_now(event, &sla, unix_ms())).await;
+            let mut end = stages.drive(stages.deliver_now(event, &sla, unix_ms())).await;
+            // A reply may have echoed a secret.
+            if let SyncEnd::Skipped(why) | SyncEnd::Failed(why) = &mut end {
+                mask.text(why);
+            }
             (plan.connector_name, end)
         });
     }
@@ -129,9 +133,11 @@ async fn check_all(
 ) -> Result<BTreeMap<ConnectorName, Result<String, String>>, HostError> {
     let mut checks = Vec::new();
     for (name, plan) in plans {
-        let stages = Stages::alone(&plan)?;
+        let (stages, mask) = (Stages::alone(&plan)?, plan.mask()?);
         checks.push(async move {
-            let result = stages.drive(stages.check(unix_ms())).await;
+            let mut result = stages.drive(stages.check(unix_ms())).await;
+            let (Ok(said) | Err(said)) = &mut result;
+            mask.text(said);
             (name, result)
         });
     }

@@ -97,7 +97,9 @@ impl Stages {
                 has_turn: false,
                 journal: None,
             };
-            let Done::Attempted { attempt, .. } = self.carry(job).await else { continue };
+            let Done::Attempted { attempt, .. } = self.carry(job).await else {
+                return SyncEnd::Failed("the connector was not asked".to_owned());
+            };
             match end(attempt.result) {
                 SyncEnd::Delivered => {}
                 SyncEnd::Skipped(why) => skipped.push(why),
