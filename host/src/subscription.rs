@@ -20,6 +20,7 @@ mod offsets;
 mod oversight;
 mod parked;
 mod partitions;
+mod recordings;
 pub(crate) mod redrive;
 pub(crate) mod replay;
 mod share;

@@ -28,6 +28,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Failed probes that are remembered.
 const FAILED_PROBES: usize = 64;
+/// Outages that are over and remembered.
+const PAST: usize = 16;
 
 /// Whether a delivery may start now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +95,16 @@ pub struct Breaker {
     throttled_until: Option<Instant>,
     last_success: Option<Instant>,
     last_closed: Option<Instant>,
+    /// The latest outages that are over, oldest first.
+    past: VecDeque<Past>,
+}
+
+/// An outage that is over: what failed in it was the system's fault.
+#[derive(Debug, Clone, Copy)]
+struct Past {
+    /// When something succeeded last before it.
+    last_success: Option<Instant>,
+    closed: Instant,
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +133,7 @@ impl Breaker {
             throttled_until: None,
             last_success: None,
             last_closed: None,
+            past: VecDeque::new(),
         }
     }
 
@@ -153,9 +166,13 @@ impl Breaker {
 
     /// The external system answered as a working one does: delivered, skipped, conflict or rejected.
     pub fn succeeded(&mut self, now: Instant) -> Option<Change> {
-        self.last_success = Some(now);
+        let last_success = self.last_success.replace(now);
         self.evidence.succeeded(now);
         self.outage.take()?;
+        if self.past.len() == PAST {
+            self.past.pop_front();
+        }
+        self.past.push_back(Past { last_success, closed: now });
         self.last_closed = Some(now);
         self.evidence.clear();
         Some(Change::Closed)
@@ -238,6 +255,15 @@ impl Breaker {
     /// Is an attempt that failed then to be given back? It is while the system counts as down.
     pub fn is_refundable(&self, failed_at: Instant) -> bool {
         self.outage.is_some() && self.last_success.is_none_or(|success| failed_at > success)
+    }
+
+    /// The same for an attempt of an event that may not have been here when the system was found to be down: also of an
+    /// outage that is over.
+    pub fn was_refundable(&self, failed_at: Instant) -> bool {
+        let is_of = |past: &Past| {
+            failed_at <= past.closed && past.last_success.is_none_or(|success| failed_at > success)
+        };
+        self.is_refundable(failed_at) || self.past.iter().any(is_of)
     }
 
     /// When the external system last answered as a working one does.

@@ -3,6 +3,9 @@
 //! Pure: what ended and `now` come in, verdicts and changes go out. When most deliveries of a window would become dead
 //! letters it is not the events that are wrong: the guard shuts, nothing more is given up, and nothing starts but one
 //! probe at a time, first after the window's length and then later and later. A probe that is delivered opens it again.
+//!
+//! A record that is no event, or that the subscription's filter fails on, is no delivery and passes: nothing that is
+//! mended outside makes it one, and whoever writes such records must not stop what others wrote.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -94,6 +97,14 @@ impl FloodGuard {
         Verdict::Hold { is_new: true }
     }
 
+    /// An event has left without an end that says anything. If it was the probe, another may be it at once.
+    pub fn abandoned(&mut self, event: u64, now: Instant) {
+        if let Some(shut) = self.shut.as_mut().filter(|shut| shut.probe == Some(event)) {
+            shut.probe = None;
+            shut.next_probe = now;
+        }
+    }
+
     /// When this event may start, if not now. Ask only when it would: it becomes the probe if one is due.
     pub fn waits_until(&mut self, event: u64, now: Instant) -> Option<Instant> {
         let shut = self.shut.as_mut()?;
@@ -103,7 +114,7 @@ impl FloodGuard {
         if now < shut.next_probe {
             return Some(shut.next_probe);
         }
-        // One that never ends, because its partition has left, is followed by another.
+        // One that takes too long is followed by another.
         shut.probe = Some(event);
         shut.next_probe = now + shut.wait(self.settings.window);
         None
@@ -261,6 +272,22 @@ mod tests {
         assert_eq!((guard.shut_for(due), guard.waits_until(6, due)), (None, None));
         assert_eq!(after(&mut guard, "x", due), Some(Verdict::GiveUp));
         assert_eq!(after(&mut guard, "x", due), Some(Verdict::Hold { is_new: true }));
+    }
+
+    #[test]
+    fn a_probe_that_left_is_followed_by_another_at_once() {
+        let now = Instant::now();
+        let mut guard = guard(1, 0.5);
+        guard.would_give_up(0, now);
+        let due = now + 60 * SECOND;
+        guard.abandoned(0, now);
+        assert_eq!(guard.waits_until(1, now), Some(due), "nothing was probed yet");
+        assert_eq!(guard.waits_until(1, due), None);
+        guard.abandoned(2, due);
+        assert!(guard.waits_until(2, due).is_some(), "another is the probe");
+        guard.abandoned(1, due);
+        assert!(!guard.avoids(1));
+        assert_eq!(guard.waits_until(2, due), None);
     }
 
     #[test]

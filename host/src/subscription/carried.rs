@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::lanes::PartitionIndex;
-use super::parked::Parked;
+use super::parked::{MAX_DOUBTFUL, Parked};
+use super::recordings::Kept;
 use crate::contract::{Fault, Outcome, Resolution, TimestampMs};
 use crate::dead_letter::Attempts;
 use crate::delivery::deadline::Deadline;
@@ -37,7 +38,10 @@ pub(crate) struct Carried {
     pub(crate) part_count: u32,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) first_attempt_at: Option<Instant>,
+    /// When it failed first in a way that may be the external system's fault.
     first_failure_at: Option<Instant>,
+    /// When it failed last, in whatever way.
+    last_failure_at: Option<Instant>,
     pub(crate) first_seen_at: TimestampMs,
     /// Since when it is in memory.
     pub(crate) read_at: Instant,
@@ -54,6 +58,8 @@ pub(crate) struct Carried {
     /// The transformer that rejected it, or failed on it last.
     pub(crate) stopped_by: Option<usize>,
     pub(crate) evidence: Attempts,
+    /// Its last attempt, where it may be given up without another.
+    pub(crate) recording: Option<Kept>,
     pub(crate) idempotency_key: Option<Rc<str>>,
     /// It is the breaker's probe.
     pub(crate) is_probe: bool,
@@ -81,6 +87,7 @@ impl Carried {
             deadline,
             first_attempt_at: None,
             first_failure_at: None,
+            last_failure_at: None,
             first_seen_at: unix_ms(),
             read_at: Instant::now(),
             began: Instant::now(),
@@ -93,6 +100,7 @@ impl Carried {
             resolution: None,
             stopped_by: None,
             evidence: Attempts::default(),
+            recording: None,
             idempotency_key: None,
             is_probe: false,
             is_given_up: false,
@@ -129,6 +137,8 @@ impl Carried {
         self.part += 1;
         self.first_attempt_at = None;
         self.first_failure_at = None;
+        self.last_failure_at = None;
+        self.recording = None;
         self.attempts = 0;
         self.doubtful.clear();
         self.faults = 0;
@@ -159,8 +169,11 @@ impl Carried {
             }
             Ok(_) => {}
         }
-        if matches!(result, Ok(Outcome::Retry(_)) | Err(_)) {
+        if matches!(result, Ok(Outcome::Retry(_))) {
             self.first_failure_at.get_or_insert(now);
+        }
+        if matches!(result, Ok(Outcome::Retry(_)) | Err(_)) {
+            self.last_failure_at = Some(now);
         }
     }
 
@@ -203,16 +216,22 @@ impl Carried {
         self.first_failure_at
     }
 
+    pub(crate) fn last_failure_at(&self) -> Option<Instant> {
+        self.last_failure_at
+    }
+
     pub(crate) fn has_faulted(&self) -> bool {
         self.faults > 0
     }
 
     /// What of it outlives the memory while it is parked.
     pub(crate) fn parked(&self, not_before: TimestampMs, now: Instant) -> Parked {
-        let unix_ms_at = |at: Option<Instant>| {
-            let ago = now.saturating_duration_since(at.unwrap_or(now));
+        let unix_ms_at = |at: Instant| {
+            let ago = now.saturating_duration_since(at);
             unix_ms().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
         };
+        // The oldest of very many are taken for good.
+        let latest = self.doubtful.len().saturating_sub(MAX_DOUBTFUL);
         Parked {
             topic: self.record.origin.topic.to_string(),
             partition: self.record.origin.partition,
@@ -220,9 +239,10 @@ impl Carried {
             timestamp: self.record.timestamp,
             not_before,
             first_seen_at: self.first_seen_at,
-            first_attempt_at: unix_ms_at(self.first_attempt_at),
-            first_failure_at: unix_ms_at(self.first_failure_at),
-            attempts: self.spent(),
+            first_attempt_at: unix_ms_at(self.first_attempt_at.unwrap_or(now)),
+            first_failure_at: self.first_failure_at.map(unix_ms_at),
+            attempts: self.attempts + u32::try_from(latest).unwrap_or(u32::MAX),
+            doubtful: self.doubtful[latest..].iter().copied().map(unix_ms_at).collect(),
             faults: self.faults,
             part: self.part,
             is_late: self.deadline.is_some_and(|deadline| deadline.is_told()),
@@ -233,10 +253,12 @@ impl Carried {
     pub(crate) fn unparked(&mut self, parked: &Parked, evidence: Attempts, now: Instant) {
         let instant_at = |at: TimestampMs| {
             let ago = Duration::from_millis(unix_ms().saturating_sub(at));
-            Some(now.checked_sub(ago).unwrap_or(now))
+            now.checked_sub(ago).unwrap_or(now)
         };
-        self.first_attempt_at = instant_at(parked.first_attempt_at);
-        self.first_failure_at = instant_at(parked.first_failure_at);
+        self.first_attempt_at = Some(instant_at(parked.first_attempt_at));
+        self.first_failure_at = parked.first_failure_at.map(instant_at);
+        self.doubtful = parked.doubtful.iter().copied().map(instant_at).collect();
+        self.last_failure_at = self.last_doubtful().or(self.first_failure_at);
         self.first_seen_at = parked.first_seen_at;
         self.attempts = parked.attempts;
         self.faults = parked.faults;

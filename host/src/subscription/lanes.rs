@@ -20,7 +20,7 @@ pub(crate) struct LaneId(u64);
 pub(crate) struct Lanes<T> {
     lanes: HashMap<LaneId, Lane<T>>,
     by_key: HashMap<(PartitionIndex, Bytes), LaneId>,
-    /// Heads that may go, lowest sequence first. May name lanes that are gone.
+    /// Heads that may go, lowest sequence first. May name what is gone, or is no head any more.
     ready: BinaryHeap<Reverse<(u64, LaneId)>>,
     /// Heads that wait, earliest first. May name lanes that are gone or wait for another time.
     waiting: BinaryHeap<Reverse<(Instant, LaneId)>>,
@@ -84,7 +84,7 @@ impl<T> Lanes<T> {
     pub(crate) fn next(&mut self) -> Option<(LaneId, u64)> {
         loop {
             let Reverse((sequence, id)) = *self.ready.peek()?;
-            if self.lanes.get(&id).is_some_and(|lane| lane.head == Head::Ready) {
+            if self.is_ready(id, sequence) {
                 return Some((id, sequence));
             }
             self.ready.pop();
@@ -94,9 +94,8 @@ impl<T> Lanes<T> {
     /// The newest ready head whose sequence is not one of those to avoid, or the oldest of all. Those that always fail
     /// grow old: the newest is the least likely to be one.
     pub(crate) fn newest_but(&mut self, avoid: impl Fn(u64) -> bool) -> Option<(LaneId, u64)> {
-        let is_ready = |id: &LaneId| self.lanes.get(id).is_some_and(|lane| lane.head == Head::Ready);
         let others = self.ready.iter().map(|Reverse(entry)| *entry).filter(|(sequence, _)| !avoid(*sequence));
-        match others.filter(|(_, id)| is_ready(id)).max() {
+        match others.filter(|(sequence, id)| self.is_ready(*id, *sequence)).max() {
             Some((sequence, id)) => Some((id, sequence)),
             None => self.next(),
         }
@@ -114,12 +113,12 @@ impl<T> Lanes<T> {
         Some(&mut self.lanes.get_mut(&id)?.queue.front_mut()?.1)
     }
 
-    /// The head, ready or at work, waits until then, and the lane with it.
+    /// The head, whatever it did, waits until then, and the lane with it.
     pub(crate) fn wait(&mut self, id: LaneId, until: Instant) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
+        self.waiting_count += usize::from(!matches!(lane.head, Head::Waiting(_)));
         lane.head = Head::Waiting(until);
         self.waiting.push(Reverse((until, id)));
-        self.waiting_count += 1;
     }
 
     /// The head may go again at once.
@@ -195,9 +194,10 @@ impl<T> Lanes<T> {
         Some(delivery)
     }
 
-    /// The head, and all behind it, is left to whoever reads the partition next.
-    pub(crate) fn abandon(&mut self, id: LaneId) {
-        drop(self.remove(id));
+    /// The head, and all behind it, is left to whoever reads the partition next; returns what was dropped.
+    pub(crate) fn abandon(&mut self, id: LaneId) -> Vec<T> {
+        let lane = self.remove(id);
+        lane.into_iter().flat_map(|lane| lane.queue).map(|(_, delivery)| delivery).collect()
     }
 
     /// Gives up all that a partition has here, also what is at work or waiting; returns what was dropped.
@@ -240,6 +240,12 @@ impl<T> Lanes<T> {
     /// Lanes whose head waits.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting_count
+    }
+
+    /// Is this the sequence of a head that may go?
+    fn is_ready(&self, id: LaneId, sequence: u64) -> bool {
+        let is_head = |lane: &Lane<T>| lane.queue.front().is_some_and(|(of_head, _)| *of_head == sequence);
+        self.lanes.get(&id).is_some_and(|lane| lane.head == Head::Ready && is_head(lane))
     }
 
     fn drop_lanes(&mut self, goes: impl Fn(&Lane<T>) -> bool) -> Vec<T> {
@@ -365,6 +371,23 @@ mod tests {
         lanes.wake(until);
         assert_eq!(started(&mut lanes).map(|(_, delivery)| delivery), Some(1));
         assert!(started(&mut lanes).is_none());
+    }
+
+    #[test]
+    fn what_waited_while_it_was_ready_does_not_name_the_one_behind_it() {
+        let mut lanes = lanes(&[(0, "a"), (0, "a")]);
+        let (id, _) = lanes.next().unwrap();
+        let now = Instant::now();
+        lanes.wait(id, now);
+        lanes.wait(id, now);
+        assert_eq!(lanes.waiting(), 1);
+        lanes.wake(now);
+        assert_eq!(lanes.waiting(), 0);
+        let (id, _) = started(&mut lanes).unwrap();
+        lanes.finish(id);
+        assert_eq!(lanes.next(), Some((id, 1)));
+        assert_eq!(lanes.newest_but(|_| false), Some((id, 1)));
+        assert_eq!(lanes.abandon(id), [1]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::kafka::producer::Outgoing;
 /// The first of our headers.
 const PARKED: &str = "liaison.parked";
 const JOURNAL: &str = "liaison.journal";
+/// Attempts that may have been the external system's fault, and are told apart.
+pub(crate) const MAX_DOUBTFUL: usize = 64;
 
 /// What outlives the memory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +36,13 @@ pub(crate) struct Parked {
     pub(crate) not_before: TimestampMs,
     pub(crate) first_seen_at: TimestampMs,
     pub(crate) first_attempt_at: TimestampMs,
-    pub(crate) first_failure_at: TimestampMs,
-    /// Attempts that count, and faults among them.
+    pub(crate) first_failure_at: Option<TimestampMs>,
+    /// Attempts that count for good, and faults among them.
     pub(crate) attempts: u32,
+    /// When those failed that are given back if the external system turns out to have been down; [`MAX_DOUBTFUL`] at
+    /// most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) doubtful: Vec<TimestampMs>,
     pub(crate) faults: u32,
     /// Parts that are delivered.
     pub(crate) part: u32,
@@ -93,7 +99,8 @@ pub(crate) fn open(record: &mut Record) -> Result<Opened, OpenError> {
         let found = ours.iter().find(|(name, _)| name == wanted);
         found.and_then(|(_, value)| value.as_deref())
     };
-    let parked: Parked = serde_json::from_slice(value(PARKED).unwrap_or_default())?;
+    let mut parked: Parked = serde_json::from_slice(value(PARKED).unwrap_or_default())?;
+    parked.doubtful.truncate(MAX_DOUBTFUL);
     let evidence = Attempts::from_json(value(header::ATTEMPTS).unwrap_or_default())?;
     let journal = value(JOURNAL).map(Recorded::from_json).transpose()?;
     record.headers.truncate(first);
@@ -123,8 +130,9 @@ mod tests {
             not_before: 1_700_000_060_000,
             first_seen_at: 1,
             first_attempt_at: 2,
-            first_failure_at: 3,
+            first_failure_at: Some(3),
             attempts: 4,
+            doubtful: vec![5, 6],
             faults: 1,
             part: 2,
             is_late: true,

@@ -32,6 +32,8 @@ struct Assigned {
     tracker: Tracker,
     /// The latest position that Kafka acknowledged, with its metadata; at first where we began.
     committed: Option<(i64, String)>,
+    /// The latest position that Kafka was asked to keep, with its metadata.
+    asked: Option<(i64, String)>,
     /// The metadata we began with.
     resumed: String,
     unsettled_bytes: usize,
@@ -65,6 +67,7 @@ impl Partitions {
             epoch,
             tracker: Tracker::default(),
             committed: None,
+            asked: None,
             resumed: metadata,
             unsettled_bytes: 0,
             is_leaving: false,
@@ -158,14 +161,30 @@ impl Partitions {
         self.assigned.values().filter(|assigned| wanted(&assigned.partition)).filter_map(moved).collect()
     }
 
-    /// Kafka acknowledged these.
-    pub(crate) fn committed(&mut self, positions: &[Position]) {
+    /// Kafka is asked to keep these.
+    pub(crate) fn asked(&mut self, positions: &[Position]) {
         for Position { partition, offset, metadata } in positions {
-            let assigned = self.numbers.get(partition).and_then(|number| self.assigned.get_mut(number));
-            if let Some(assigned) = assigned {
-                assigned.committed = Some((*offset, metadata.clone()));
+            if let Some(assigned) = self.assigned_mut(partition) {
+                assigned.asked = Some((*offset, metadata.clone()));
             }
         }
+    }
+
+    /// Kafka acknowledged these; returns the assignments that asked for them. The answer to a commit may come after a
+    /// rebalance: what an earlier assignment asked for says nothing of a later one.
+    pub(crate) fn committed<'a>(&mut self, positions: &'a [Position]) -> Vec<(PartitionIndex, &'a Position)> {
+        let mut ours = Vec::with_capacity(positions.len());
+        for position in positions {
+            let Position { partition, offset, metadata } = position;
+            let Some(number) = self.number(partition) else { continue };
+            let Some(assigned) = self.assigned.get_mut(&number) else { continue };
+            let is_ours = |(asked, beside): &mut (i64, String)| asked == offset && beside == metadata;
+            if let Some(committed) = assigned.asked.take_if(is_ours) {
+                assigned.committed = Some(committed);
+                ours.push((number, position));
+            }
+        }
+        ours
     }
 
     /// Partitions to pause and to resume, so that those are paused that should be: all of them, or those that hold more
@@ -195,8 +214,7 @@ impl Partitions {
     /// These are paused now, or not any more.
     pub(crate) fn set_paused(&mut self, partitions: &[Partition], is_paused: bool) {
         for partition in partitions {
-            let assigned = self.numbers.get(partition).and_then(|number| self.assigned.get_mut(number));
-            if let Some(assigned) = assigned {
+            if let Some(assigned) = self.assigned_mut(partition) {
                 assigned.is_paused = is_paused;
             }
         }
@@ -216,6 +234,10 @@ impl Partitions {
 
     pub(crate) fn paused(&self) -> usize {
         self.assigned.values().filter(|assigned| assigned.is_paused).count()
+    }
+
+    fn assigned_mut(&mut self, partition: &Partition) -> Option<&mut Assigned> {
+        self.assigned.get_mut(self.numbers.get(partition)?)
     }
 }
 
@@ -246,6 +268,12 @@ mod tests {
         Position { partition: partition(number), offset, metadata: metadata.into() }
     }
 
+    /// Asks for these and is answered at once.
+    fn acknowledge(partitions: &mut Partitions, positions: &[Position]) {
+        partitions.asked(positions);
+        assert_eq!(partitions.committed(positions).len(), positions.len());
+    }
+
     #[test]
     fn what_settles_above_is_committed_and_not_delivered_again() {
         let mut partitions = Partitions::default();
@@ -256,7 +284,7 @@ mod tests {
         let metadata = metadata::encode(5, &[6..7]);
         let positions = vec![at(0, 5, &metadata)];
         assert_eq!(partitions.uncommitted(any), positions);
-        partitions.committed(&positions);
+        acknowledge(&mut partitions, &positions);
         assert_eq!(partitions.uncommitted(any), []);
 
         partitions.assign(partition(0), 2, metadata);
@@ -286,6 +314,31 @@ mod tests {
     }
 
     #[test]
+    fn a_late_answer_to_a_commit_says_nothing_of_a_later_assignment() {
+        let mut partitions = Partitions::default();
+        let metadata = metadata::encode(5, &[6..7]);
+        for epoch in 1..3 {
+            partitions.assign(partition(0), epoch, metadata.clone());
+            if epoch == 1 {
+                partitions.asked(&[at(0, 5, &metadata)]);
+            }
+        }
+        // Before anything of the new assignment has come, and after it has come and was settled.
+        let late = [at(0, 5, &metadata), at(7, 1, "")];
+        assert_eq!(partitions.committed(&late), []);
+        let number = partitions.receive(&partition(0), 2, 5, 1).unwrap();
+        assert_eq!(partitions.receive(&partition(0), 2, 6, 1), None, "it is settled already");
+        partitions.settle(number, 5, 1);
+        let positions = partitions.uncommitted(any);
+        assert_eq!(positions, [at(0, 7, "")]);
+        partitions.asked(&positions);
+        assert_eq!(partitions.committed(&late), []);
+        assert_eq!(partitions.uncommitted(any), positions);
+        assert_eq!(partitions.committed(&positions), [(number, &positions[0])]);
+        assert_eq!(partitions.uncommitted(any), []);
+    }
+
+    #[test]
     fn a_topic_made_anew_is_delivered_from_its_start() {
         let mut partitions = Partitions::default();
         partitions.assign(partition(0), 1, metadata::encode(100, &[110..120]));
@@ -307,7 +360,7 @@ mod tests {
         let positions = vec![at(0, 6, "")];
         assert_eq!(partitions.uncommitted(any), positions);
         assert_eq!(partitions.uncommitted(|partition| partition.number == 1), []);
-        partitions.committed(&positions);
+        acknowledge(&mut partitions, &positions);
         assert_eq!(partitions.uncommitted(any), []);
     }
 

@@ -29,6 +29,7 @@ use super::journal::Journal;
 use super::lanes::{LaneId, Lanes, PartitionIndex};
 use super::oversight::Oversight;
 use super::partitions::Partitions;
+use super::recordings::Recordings;
 use super::share::Share;
 use super::stages::Job;
 use super::witness::Witness;
@@ -75,6 +76,7 @@ pub(super) struct Task {
     outages: u64,
     flood: FloodGuard,
     journal: Option<Journal>,
+    recordings: Recordings,
     commands: SyncSender<Command>,
     /// Dead letters that wait for Kafka's acknowledgement.
     unacknowledged: usize,
@@ -137,6 +139,7 @@ impl Task {
             share,
             flood: FloodGuard::new(settings.flood_guard),
             journal: settings.journal.is_some().then(Journal::default),
+            recordings: Recordings::new(part_of(settings.bounds.bytes)),
             commands,
             unacknowledged: 0,
             letters: Vec::new(),
@@ -163,11 +166,16 @@ impl Task {
         let bounds = &self.settings.bounds;
         let parts = if self.share.breaker().state() == State::Closed { 2 } else { 1 };
         let has_room = |held: usize, bound: usize| held < (bound - parts * part_of(bound)).max(1);
-        let journalled = self.journal.as_ref().map_or(0, Journal::bytes);
         !self.is_stopping
             && has_room(self.partitions.unsettled(), bounds.events)
-            && has_room(self.partitions.unsettled_bytes() + journalled, bounds.bytes)
+            && has_room(self.held_bytes(), bounds.bytes)
             && !self.journal.as_ref().is_some_and(Journal::is_reading)
+    }
+
+    /// What counts against the bound of bytes: unsettled events, what they were answered, and their last attempts.
+    fn held_bytes(&self) -> usize {
+        let journalled = self.journal.as_ref().map_or(0, Journal::bytes);
+        self.partitions.unsettled_bytes() + journalled + self.recordings.bytes()
     }
 
     /// The next job to start now, if any may.
@@ -243,6 +251,7 @@ impl Task {
     pub(super) fn stop(&mut self) {
         self.is_stopping = true;
         for number in self.partitions.leave_all() {
+            // The probes of a subscription that ends are at work, or nobody's.
             drop(self.lanes.drop_idle(number));
         }
     }
@@ -256,3 +265,6 @@ impl Task {
         Command::Stop { epoch: self.epoch, positions: self.partitions.uncommitted(|_| true) }
     }
 }
+
+#[cfg(test)]
+mod tests;

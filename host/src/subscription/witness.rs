@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::carried::{Carried, unix_ms};
 use super::lanes::Lanes;
 use super::partitions::Partitions;
@@ -56,14 +58,14 @@ impl Witness {
         letter
     }
 
-    /// A delivery that is given up, with all that happened to it. `last` is the connector's last attempt.
+    /// A delivery that is given up, with all that happened to it. `recording` is its last attempt.
     pub(crate) fn dead_letter(
         &self,
         carried: &Carried,
         stage: Stage,
         reason: Reason,
         message: String,
-        last: Option<&Attempt>,
+        recording: Option<Bytes>,
     ) -> DeadLetter {
         let mut letter = self.letter(carried.record.clone(), stage, reason, message);
         identify(&mut letter, &carried.event);
@@ -75,7 +77,7 @@ impl Witness {
         letter.attempts = carried.evidence.clone();
         letter.first_seen_at = carried.first_seen_at;
         letter.deadline = carried.deadline.map(|deadline| deadline.at());
-        letter.recording = last.map(|attempt| self.recorded(attempt, &carried.event));
+        letter.recording = recording;
         self.dead_lettered(&letter, self.sla.of(&carried.event.kind).alert);
         letter
     }
@@ -86,7 +88,7 @@ impl Witness {
     }
 
     /// An attempt as JSON. `original` is the event before the transformers.
-    pub(crate) fn recorded(&self, attempt: &Attempt, original: &Event) -> bytes::Bytes {
+    pub(crate) fn recorded(&self, attempt: &Attempt, original: &Event) -> Bytes {
         let Attempt { delivery, asked, result, .. } = attempt;
         Recorded::of(Recording::of(delivery, asked, result, original, &self.mask))
     }

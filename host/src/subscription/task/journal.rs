@@ -4,6 +4,7 @@ use super::Task;
 use crate::journal::entry::Key;
 use crate::kafka::consumer::Position;
 use crate::subscription::journal::{Found, Journal, Read};
+use crate::subscription::lanes::PartitionIndex;
 use crate::subscription::metadata;
 
 impl Task {
@@ -26,12 +27,10 @@ impl Task {
         held.into_iter().for_each(|batch| self.receive(batch));
     }
 
-    pub(super) fn journal_committed(&mut self, positions: &[Position]) {
+    pub(super) fn journal_committed(&mut self, positions: &[(PartitionIndex, &Position)]) {
         let Some(journal) = &mut self.journal else { return };
-        for Position { partition, offset, metadata } in positions {
-            if let Some(number) = self.partitions.number(partition) {
-                journal.committed(number, *offset, &metadata::decode(metadata, *offset));
-            }
+        for (number, Position { offset, metadata, .. }) in positions {
+            journal.committed(*number, *offset, &metadata::decode(metadata, *offset));
         }
         self.witness.metrics.journal_bytes.set(i64::try_from(journal.bytes()).unwrap_or(i64::MAX));
     }

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Letter, Settles, Task, relief};
+use super::{Letter, Settles, Task};
 use crate::contract::{Fault, Outcome};
 use crate::dead_letter::{DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
@@ -156,7 +157,6 @@ impl Task {
         carried.refund(|failed_at| self.share.breaker().is_refundable(failed_at));
         let event = carried.next_part().unwrap_or_else(|| carried.event.clone());
         let sla = self.settings.sla.of(&event.kind);
-        let is_hopeless = self.is_choked && relief::is_hopeless(carried);
         let is_conflict = matches!(result, Ok(Outcome::Conflict(_)));
         let history = carried.history(is_conflict);
         let policy = &self.settings.conflict;
@@ -167,8 +167,12 @@ impl Task {
                 tracing::info!(event = event.id, why, "superseded by what the external system holds");
                 self.part_done(lane, Settlement::Superseded);
             }
-            Next::Retry { .. } if is_hopeless => self.give_room(lane),
-            Next::Retry { at } => self.wait_for_attempt(lane, at, now),
+            Next::Retry { at } => {
+                if let Some(attempt) = attempt {
+                    self.keep_recording(lane, attempt);
+                }
+                self.wait_for_attempt(lane, at, now);
+            }
             Next::Throttle { until } => {
                 self.share.tell(now, |breaker| breaker.throttled(sequence, until, now));
                 self.wait(lane, until);
@@ -178,8 +182,10 @@ impl Task {
                 carried.resolution = Some(resolution);
                 self.go_on(lane);
             }
+            // A plugin that fails says nothing of the system.
             Next::DeadLetter { reason: Reason::AttemptsSpent, .. }
-                if first_failure_at.is_some_and(|at| self.share.breaker().holds_exhausted(at)) =>
+                if result.is_ok()
+                    && first_failure_at.is_some_and(|at| self.share.breaker().holds_exhausted(at)) =>
             {
                 let change = self.share.tell(now, |breaker| breaker.trip(now, jitter));
                 self.breaker_changed(
@@ -194,7 +200,10 @@ impl Task {
             {
                 self.wait(lane, now);
             }
-            Next::DeadLetter { reason, message } => self.give_up(lane, stage, reason, message, attempt),
+            Next::DeadLetter { reason, message } => {
+                let recording = attempt.map(|attempt| self.witness.recorded(attempt, &carried.event));
+                self.give_up(lane, stage, reason, message, recording);
+            }
         }
     }
 
@@ -225,7 +234,8 @@ impl Task {
         let Some(carried) = self.lanes.head(lane) else { return false };
         let may = !self.is_stopping && self.partitions.is_staying(carried.place.partition);
         if !may {
-            self.lanes.abandon(lane);
+            let dropped = self.lanes.abandon(lane);
+            self.left(&dropped, Instant::now());
         }
         may
     }
@@ -237,13 +247,13 @@ impl Task {
         stage: Stage,
         reason: Reason,
         message: String,
-        last: Option<&Attempt>,
+        recording: Option<Bytes>,
     ) {
         let Some(carried) = self.lanes.head(lane) else { return };
         match self.flood.would_give_up(carried.sequence, Instant::now()) {
             Verdict::GiveUp => {
                 carried.is_given_up = matches!(reason, Reason::AttemptsSpent | Reason::GaveUp);
-                let letter = self.witness.dead_letter(carried, stage, reason, message, last);
+                let letter = self.witness.dead_letter(carried, stage, reason, message, recording);
                 self.dead_letter(letter, Settles::Lane(lane));
             }
             Verdict::Hold { is_new } => {
@@ -283,7 +293,9 @@ impl Task {
         self.partitions.settle(place.partition, place.offset, place.bytes);
         let now = Instant::now();
         let is_delivered = matches!(settlement, Settlement::Delivered | Settlement::Superseded);
-        if is_delivered && self.flood.delivered(carried.sequence, now) {
+        if !is_delivered {
+            self.flood.abandoned(carried.sequence, now);
+        } else if self.flood.delivered(carried.sequence, now) {
             self.witness.flood_ended();
         }
         self.witness.settled(&carried, settlement);

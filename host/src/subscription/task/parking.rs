@@ -76,6 +76,7 @@ impl Task {
                 let Some(carried) = self.lanes.finish(lane) else { return };
                 let place = carried.place;
                 self.partitions.settle(place.partition, place.offset, place.bytes);
+                self.flood.abandoned(carried.sequence, Instant::now());
                 self.witness.parked(&topic);
             }
             Sent::Refused { lane, at } => self.wait(lane, at),

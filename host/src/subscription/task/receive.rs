@@ -67,9 +67,10 @@ impl Task {
 
     fn accept(&mut self, place: Place, record: Record, event: Event, opened: Option<Opened>) {
         let sequence = self.share.next_sequence();
-        let key = match self.settings.ordering {
-            config::Ordering::Key => record.key.clone(),
-            config::Ordering::None => None,
+        // What was parked has no order, also where the configuration wants one by now: it waits for itself alone.
+        let key = match (self.settings.ordering, &opened) {
+            (config::Ordering::Key, None) => record.key.clone(),
+            (config::Ordering::Key, Some(_)) | (config::Ordering::None, _) => None,
         };
         let sla = self.settings.sla.of(&event.kind);
         let deadline = record.timestamp.and_then(|written| Deadline::of(written, sla));
@@ -77,6 +78,8 @@ impl Task {
         let now = Instant::now();
         let not_before = opened.map(|Opened { parked, evidence, journal }| {
             carried.unparked(&parked, evidence, now);
+            // The system may have been found to be down while it was away.
+            carried.refund(|failed_at| self.share.breaker().was_refundable(failed_at));
             if let Some((own, recorded)) = self.journal.as_mut().zip(journal) {
                 let journalled = Journalled { recorded: Rc::new(recorded), is_written: false };
                 own.keep(place.partition, place.offset, parked.part, journalled);

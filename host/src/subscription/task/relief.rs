@@ -5,7 +5,8 @@
 //! are taken and three quarters of that waits, a key gets no more than one attempt an event once it has shown that it
 //! fails: its last event spent all attempts of its SLA, or this one has failed ten times. Each such event is a dead
 //! letter, in the order of its key. The quarter that is left is far more than what is ever at work, so that the healthy
-//! keys keep their pace.
+//! keys keep their pace. Failing by itself is shown by what succeeds beside it: while the system goes down, and before
+//! the breaker knows, nothing is given up for it.
 
 use std::time::Duration;
 
@@ -13,9 +14,11 @@ use tokio::time::Instant;
 
 use super::Task;
 use crate::dead_letter::{Reason, Stage};
+use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::State;
 use crate::subscription::carried::Carried;
 use crate::subscription::lanes::LaneId;
+use crate::subscription::recordings::Kept;
 
 /// Failed attempts after which an event is not waited for while there is no room.
 const HOPELESS: u32 = 10;
@@ -25,21 +28,35 @@ const SPREAD: Duration = Duration::from_secs(20);
 
 impl Task {
     /// Gives up what is hopeless, where there is no room to wait for it.
-    pub(super) fn relieve(&mut self) {
-        self.is_choked = !self.is_stopping && self.is_nearly_full() && self.is_mostly_blocked();
-        if self.is_choked {
-            for lane in self.lanes.start_waiting(|carried| is_hopeless(carried)) {
-                self.give_room(lane);
-            }
+    pub(super) fn relieve(&mut self, now: Instant) {
+        // What the flood guard holds is not given up for this either.
+        let may = !self.is_stopping && self.flood.shut_for(now).is_none();
+        self.is_choked = may && self.is_nearly_full() && self.is_mostly_blocked();
+        let last_success = self.share.breaker().last_success().filter(|_| self.is_choked);
+        let Some(last_success) = last_success else { return };
+        let is_shown = |carried: &Carried| carried.last_failure_at().is_some_and(|at| at < last_success);
+        for lane in self.lanes.start_waiting(|carried| is_hopeless(carried) && is_shown(carried)) {
+            self.give_room(lane);
         }
     }
 
-    pub(super) fn give_room(&mut self, lane: LaneId) {
+    /// Keeps the last attempt of an event that may be given up before the next.
+    pub(super) fn keep_recording(&mut self, lane: LaneId, attempt: &Attempt) {
+        let Some(carried) = self.lanes.head(lane) else { return };
+        carried.recording = None;
+        if is_hopeless(carried) {
+            let json = self.witness.recorded(attempt, &carried.event);
+            carried.recording = Some(self.recordings.keep(json));
+        }
+    }
+
+    fn give_room(&mut self, lane: LaneId) {
         let why = "its key fails again and again, and events that wait behind such keys have taken nearly all of the \
                    subscription's bounds";
-        let is_transformed = self.lanes.head(lane).is_some_and(|carried| carried.parts.is_some());
-        let stage = if is_transformed { Stage::Deliver } else { Stage::Transform };
-        self.give_up(lane, stage, Reason::GaveUp, why.to_owned(), None);
+        let Some(carried) = self.lanes.head(lane) else { return };
+        let stage = if carried.parts.is_some() { Stage::Deliver } else { Stage::Transform };
+        let recording = carried.recording.as_ref().map(Kept::json);
+        self.give_up(lane, stage, Reason::GaveUp, why.to_owned(), recording);
     }
 
     /// The event before it in its lane was given up.
@@ -52,10 +69,9 @@ impl Task {
         }
     }
 
-    fn is_nearly_full(&self) -> bool {
+    pub(super) fn is_nearly_full(&self) -> bool {
         let bounds = &self.settings.bounds;
-        is_most(self.partitions.unsettled(), bounds.events)
-            || is_most(self.partitions.unsettled_bytes(), bounds.bytes)
+        is_most(self.partitions.unsettled(), bounds.events) || is_most(self.held_bytes(), bounds.bytes)
     }
 
     fn is_mostly_blocked(&self) -> bool {
@@ -66,7 +82,7 @@ impl Task {
 }
 
 /// Is it not waited for while there is no room?
-pub(super) fn is_hopeless(carried: &Carried) -> bool {
+fn is_hopeless(carried: &Carried) -> bool {
     carried.spent() >= HOPELESS || (carried.follows_given_up && carried.spent() > 0)
 }
 

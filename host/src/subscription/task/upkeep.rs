@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{COMMIT_LIMIT, OVERSIGHT, Revoking, Task};
 use crate::kafka::consumer::{Command, Control, Partition, Position};
-use crate::subscription::carried::unix_ms;
+use crate::subscription::carried::{Carried, unix_ms};
 
 impl Task {
     pub(in crate::subscription) fn control(&mut self, control: Control, now: Instant) {
@@ -43,8 +43,8 @@ impl Task {
             }
             Control::Committed { positions, error: None } => {
                 self.commit_asked_at = None;
-                self.partitions.committed(&positions);
-                self.journal_committed(&positions);
+                let ours = self.partitions.committed(&positions);
+                self.journal_committed(&ours);
                 self.witness.committed(true);
             }
             Control::Committed { error: Some(error), .. } => {
@@ -68,7 +68,8 @@ impl Task {
         let numbers: Vec<_> =
             partitions.iter().filter_map(|partition| self.partitions.leave(partition)).collect();
         for number in &numbers {
-            drop(self.lanes.drop_idle(*number));
+            let dropped = self.lanes.drop_idle(*number);
+            self.left(&dropped, now);
         }
         let until = now + self.settings.grace;
         self.revoking = Some(Revoking { partitions, numbers, answer, until });
@@ -109,11 +110,17 @@ impl Task {
         if let Some(journal) = &mut self.journal {
             journal.forget(number);
         }
-        for carried in self.lanes.drop_partition(number) {
-            if carried.is_probe {
-                let now = Instant::now();
-                self.share.tell(now, |breaker| breaker.probe_abandoned(carried.sequence, now));
+        let dropped = self.lanes.drop_partition(number);
+        self.left(&dropped, Instant::now());
+    }
+
+    /// These are left to whoever reads their partition next: what they were to show, others show.
+    pub(super) fn left(&mut self, dropped: &[Box<Carried>], now: Instant) {
+        for Carried { sequence, is_probe, .. } in dropped.iter().map(|carried| &**carried) {
+            if *is_probe {
+                self.share.tell(now, |breaker| breaker.probe_abandoned(*sequence, now));
             }
+            self.flood.abandoned(*sequence, now);
         }
     }
 
@@ -126,7 +133,7 @@ impl Task {
             self.next_commit = now + self.commit_interval;
             self.commit(now);
             self.pause(now);
-            self.relieve();
+            self.relieve(now);
             self.share.levels();
             self.witness.levels(&self.partitions, &self.lanes, self.share.at_work());
         }
@@ -150,8 +157,12 @@ impl Task {
             return;
         }
         let positions = self.partitions.uncommitted(|_| true);
-        let epoch = self.epoch;
-        if !positions.is_empty() && self.commands.try_send(Command::Commit { epoch, positions }).is_ok() {
+        if positions.is_empty() {
+            return;
+        }
+        let command = Command::Commit { epoch: self.epoch, positions: positions.clone() };
+        if self.commands.try_send(command).is_ok() {
+            self.partitions.asked(&positions);
             self.commit_asked_at = Some(now);
         }
     }
