@@ -29,7 +29,7 @@
 //! | `liaison.deadline` | the SLA's deadline |
 //! | `liaison.traceparent` | the trace of the delivery (W3C Trace Context) |
 //! | `liaison.redrives` | how often it was redriven and failed again |
-//! | `liaison.recording` | the last attempt: JSON of at most 256 KiB, see [`super::recording`] |
+//! | `liaison.recording` | the last attempt, or a transformer's last call: JSON of at most 256 KiB, see [`super::recording`] |
 //! | `liaison.pointer` | where the original is, if it was too large: then the letter is without its value and headers |
 //!
 //! Times are RFC 3339 in UTC with milliseconds. Optional headers are left out, never empty.

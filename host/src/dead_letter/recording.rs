@@ -6,6 +6,7 @@
 //! echoes are struck out. The original record, which stands beside it, is not repeated.
 
 mod struck;
+mod transform;
 
 use std::io;
 
@@ -23,6 +24,7 @@ use crate::event::Event;
 
 use struck::Strike;
 pub use struck::strike_result;
+pub use transform::{TransformEnd, TransformRecording};
 
 /// The most bytes of the JSON. What does not fit is cut as a whole: half a recording cannot be replayed.
 pub const RECORDING_BYTES: usize = 256 << 10;
@@ -34,6 +36,8 @@ const KEPT_BYTES: u64 = 1 << 30;
 #[serde(rename_all = "kebab-case")]
 pub enum Recorded {
     Whole(Box<Recording>),
+    /// It ended in a transformer.
+    Transform(Box<TransformRecording>),
     /// Nothing, and why.
     Cut(String),
 }
@@ -128,14 +132,8 @@ impl Recording {
 
     /// The delivery as the attempt began it. `original` is the event before the transformers.
     pub fn delivery(&self, original: Event) -> Delivery {
-        let event = match self.reshaped.clone() {
-            Some(Reshaped { kind, subject, content_type, data, attributes }) => {
-                Event { kind, subject, content_type, data, attributes, ..original }
-            }
-            None => original,
-        };
         Delivery {
-            event: event.into(),
+            event: with(self.reshaped.clone(), original).into(),
             attempt: self.attempt,
             now: self.now_ms,
             seed: self.seed,
@@ -147,12 +145,23 @@ impl Recording {
     }
 }
 
+impl From<Recording> for Recorded {
+    fn from(recording: Recording) -> Self {
+        Recorded::Whole(Box::new(recording))
+    }
+}
+
+impl From<TransformRecording> for Recorded {
+    fn from(recording: TransformRecording) -> Self {
+        Recorded::Transform(Box::new(recording))
+    }
+}
+
 impl Recorded {
     /// JSON of at most [`RECORDING_BYTES`].
-    pub fn of(recording: Recording) -> Bytes {
-        let whole = Recorded::Whole(Box::new(recording));
+    pub fn to_json(&self) -> Bytes {
         let mut json = Bounded(Vec::new());
-        match serde_json::to_writer(&mut json, &whole) {
+        match serde_json::to_writer(&mut json, self) {
             Ok(()) => json.0.into(),
             Err(_) => Recorded::cut(&format!("it takes more than {} KiB", RECORDING_BYTES >> 10)),
         }
@@ -223,6 +232,16 @@ fn reshaped(event: &Event, original: &Event) -> Option<Reshaped> {
     };
     let parts_now = parts(event);
     (parts_now != parts(original)).then_some(parts_now)
+}
+
+/// The event as transformers changed it.
+fn with(reshaped: Option<Reshaped>, original: Event) -> Event {
+    match reshaped {
+        Some(Reshaped { kind, subject, content_type, data, attributes }) => {
+            Event { kind, subject, content_type, data, attributes, ..original }
+        }
+        None => original,
+    }
 }
 
 /// Refuses what does not fit, so that a recording never takes more memory than its bound.

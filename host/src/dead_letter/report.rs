@@ -251,6 +251,9 @@ fn recording_text(json: &Bytes) -> String {
             let struck = if recording.is_struck { ", secrets struck out" } else { "" };
             format!("recorded, {} rounds{struck}", recording.rounds.len())
         }
+        Ok(Recorded::Transform(recording)) => {
+            format!("recorded, what transformer {} was given", printable(&recording.transformer))
+        }
         Ok(Recorded::Cut(why)) => format!("not recorded: {}", printable(&why)),
         Err(error) => format!("recorded in a form that cannot be read: {error}"),
     }

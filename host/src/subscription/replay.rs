@@ -1,19 +1,19 @@
-//! Runs the last attempt of a dead letter again: the real plugin in its sandbox, and the recorded replies in the place
-//! of the external system. Nothing is sent.
+//! Runs again what a dead letter recorded, in the real plugin in its sandbox: the connector's last attempt, with the
+//! recorded replies in the place of the external system, or the last call of a transformer. Nothing is sent.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::stages::drive;
+use super::stages::{drive, transform_one};
 use crate::config::mask::Mask;
 use crate::contract::{Delivery, Effect, Failure, Fault, HttpRequest, Reply};
-use crate::dead_letter::recording::{Recording, Round};
+use crate::dead_letter::recording::{Recording, Round, TransformEnd};
 use crate::dead_letter::replayed::ReplayEnd;
 use crate::delivery::attempt::{Limits, Place, attempt};
 use crate::event::Event;
-use crate::plugin::{Calls, Connectors};
+use crate::plugin::{Calls, Connectors, Transformers};
 
 /// No effect takes time, so only the plugin's own limits end it.
 const NEVER: Duration = Duration::from_secs(24 * 3600);
@@ -49,6 +49,13 @@ pub(crate) async fn replay(
     let again = Recording::of(&ended.delivery, &ended.asked, &ended.result, original, &Mask::default());
     let end = unknown.map_or(ReplayEnd::Ended(again.end), ReplayEnd::NotRecorded);
     (again.rounds, end)
+}
+
+/// What a transformer makes now of what it was given.
+pub(crate) async fn replay_transform(calls: &Calls<Transformers>, given: Event) -> TransformEnd {
+    let work = transform_one(calls, given.into(), true, 0);
+    let (_, result) = drive(work, |context| calls.poll(context)).await;
+    TransformEnd::of(result)
 }
 
 /// What was answered to this request: in its place, else wherever the same was asked.

@@ -130,10 +130,10 @@ pub(crate) enum Done {
     Transformed(Vec<Event>),
     /// A transformer drops it, and why.
     Dropped(String),
-    /// A transformer can never transform it, and why. `by` is its place among them, from 0.
-    TransformRejected { by: usize, why: String },
+    /// A transformer can never transform it, and why.
+    TransformRejected { stopped: Stopped, why: String },
     /// A transformer failed.
-    TransformFault { by: usize, fault: Fault },
+    TransformFault { stopped: Stopped, fault: Fault },
     /// The connector's check says that the external system is not usable, and why.
     NotUsable(String),
     Attempted {
@@ -142,6 +142,16 @@ pub(crate) enum Done {
         /// What is journalled of it now.
         journalled: Option<Journalled>,
     },
+}
+
+/// Where among the transformers a turn has ended.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    /// Which of them it was, from 0.
+    pub(crate) by: usize,
+    pub(crate) transformer: config::TransformerName,
+    /// What it was given.
+    pub(crate) given: Rc<Event>,
 }
 
 impl Job {
@@ -353,29 +363,21 @@ impl Stages {
     /// Passes an event through all transformers: each is given what the one before emitted.
     async fn transform(&self, event: Rc<Event>, is_suspect: bool) -> Done {
         let mut events = vec![event];
-        for (by, (_, calls)) in self.transformers.iter().enumerate() {
-            let nonsense = |text: String| {
-                let fault = Fault::Nonsense(text);
-                calls.count(&fault);
-                Done::TransformFault { by, fault }
-            };
+        for (by, (name, calls)) in self.transformers.iter().enumerate() {
+            let stopped = |given| Stopped { by, transformer: name.clone(), given };
             let mut emitted = Vec::new();
             let mut dropped = None;
             for event in events {
-                let (event, result) = calls.call(event, is_suspect).await;
+                let (event, result) = transform_one(calls, event, is_suspect, emitted.len()).await;
                 match result {
-                    Ok(Transformed::Emit(parts)) if parts.is_empty() => {
-                        return nonsense("emit without an event: use drop".into());
-                    }
                     Ok(Transformed::Emit(parts)) => {
                         emitted.extend(parts.into_iter().map(|part| Rc::new(reshape(&event, part))));
                     }
                     Ok(Transformed::Drop(why)) => dropped = Some(why),
-                    Ok(Transformed::Reject(why)) => return Done::TransformRejected { by, why },
-                    Err(fault) => return Done::TransformFault { by, fault },
-                }
-                if emitted.len() > MAX_PARTS {
-                    return nonsense(format!("more than {MAX_PARTS} events from one"));
+                    Ok(Transformed::Reject(why)) => {
+                        return Done::TransformRejected { stopped: stopped(event), why };
+                    }
+                    Err(fault) => return Done::TransformFault { stopped: stopped(event), fault },
                 }
             }
             if let (true, Some(why)) = (emitted.is_empty(), dropped) {
@@ -408,6 +410,26 @@ pub(crate) async fn drive<T>(
 
 fn either(one: Poll<()>, other: Poll<()>) -> Poll<()> {
     if one.is_ready() { one } else { other }
+}
+
+/// One event through one transformer that has made so many of others already. An answer that makes no sense is a fault.
+pub(crate) async fn transform_one(
+    calls: &Calls<Transformers>,
+    event: Rc<Event>,
+    is_suspect: bool,
+    emitted: usize,
+) -> (Rc<Event>, Result<Transformed, Fault>) {
+    let (event, result) = calls.call(event, is_suspect).await;
+    let nonsense = match &result {
+        Ok(Transformed::Emit(parts)) if parts.is_empty() => "emit without an event: use drop".to_owned(),
+        Ok(Transformed::Emit(parts)) if emitted + parts.len() > MAX_PARTS => {
+            format!("more than {MAX_PARTS} events from one")
+        }
+        Ok(_) | Err(_) => return (event, result),
+    };
+    let fault = Fault::Nonsense(nonsense);
+    calls.count(&fault);
+    (event, Err(fault))
 }
 
 /// What the transformer gave replaces what the event had; identity, time, key and origin stay.

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use super::carried::{Carried, unix_ms};
 use super::lanes::Lanes;
 use super::partitions::Partitions;
+use super::stages::Stopped;
 use crate::admin::Health;
 use crate::alert::{Alert, AlertKind, AlertSender};
 use crate::config::mask::Mask;
 use crate::config::{self, ConnectorName, SubscriptionName};
 use crate::contract::{Fault, Outcome};
-use crate::dead_letter::recording::{Recorded, Recording, strike_result};
+use crate::dead_letter::recording::{Recorded, Recording, TransformEnd, TransformRecording, strike_result};
 use crate::dead_letter::{Attempts, Blamed, DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::{self, Change};
@@ -42,6 +43,14 @@ pub(crate) struct Witness {
     pub(crate) health: Health,
     /// The connector's secrets, which nothing that is written down may hold.
     pub(crate) mask: Mask,
+}
+
+/// What came last of a delivery.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Last<'a> {
+    Attempt(&'a Attempt),
+    /// The call of a transformer that ended like this.
+    Transform(&'a Stopped, &'a TransformEnd),
 }
 
 impl Witness {
@@ -87,10 +96,17 @@ impl Witness {
         strike_result(result, &self.mask);
     }
 
-    /// An attempt as JSON. `original` is the event before the transformers.
-    pub(crate) fn recorded(&self, attempt: &Attempt, original: &Event) -> Bytes {
-        let Attempt { delivery, asked, result, .. } = attempt;
-        Recorded::of(Recording::of(delivery, asked, result, original, &self.mask))
+    /// What came last, as JSON. `original` is the event before the transformers.
+    pub(crate) fn recorded(&self, last: Last<'_>, original: &Event) -> Bytes {
+        let recorded: Recorded = match last {
+            Last::Attempt(Attempt { delivery, asked, result, .. }) => {
+                Recording::of(delivery, asked, result, original, &self.mask).into()
+            }
+            Last::Transform(Stopped { transformer, given, .. }, end) => {
+                TransformRecording::of(transformer.as_str(), given, original, end.clone()).into()
+            }
+        };
+        recorded.to_json()
     }
 
     pub(crate) fn letter(&self, record: Record, stage: Stage, reason: Reason, message: String) -> DeadLetter {

@@ -7,11 +7,12 @@ use anyhow::{Context as _, ensure};
 use liaison::kafka::producer::Outgoing;
 use liaison_tests::folder::Folder;
 use liaison_tests::host::{liaison_binary, plugin};
+use liaison_tests::produce::cloudevent;
 use liaison_tests::system::{Answer, Behaviour, Request};
 use serde_json::{Value, json};
 
 use crate::command::Program;
-use crate::fixture::{Config, Fixture, LIMIT, event, letters};
+use crate::fixture::{Config, Fixture, LIMIT, QUICK, TOPIC, event, letters};
 
 const SECRET: &str = "s3cr3t/t0ken+4711";
 
@@ -90,6 +91,63 @@ fn a_replay_does_the_same_again_on_another_machine_and_another_plugin_shows_what
     std::io::Write::write_all(&mut child.stdin.take().context("it is piped")?, shown.out.as_bytes())?;
     let text = String::from_utf8(child.wait_with_output()?.stdout)?;
     assert!(text.ends_with("the same steps and the same end as recorded, byte by byte\n"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn what_a_transformer_ended_is_replayed_in_it_with_what_it_was_given() -> anyhow::Result<()> {
+    let component = plugin("reshape")?;
+    let tables = |second: &str| {
+        format!(
+            "{QUICK}\n[plugins.reshape]\npath = \"{}\"\n[transformers.first]\nplugin = \"reshape\"\nsettings = {{ jq = \
+             \".items[] | {{name: .}}\", type = \"item\" }}\n[transformers.second]\nplugin = \"reshape\"\nsettings = {{ jq = \
+             '{second}' }}\n",
+            component.display()
+        )
+    };
+    let subscription = r#"transformers = ["first", "second"]"#;
+    let wrong = tables(r#"if .name == "b" then error("no b") else . end"#);
+    let config = Config { subscription, tables: &wrong, ..Config::default() };
+    let fixture = Fixture::start(&config, Behaviour::ok())?;
+    fixture.produce([cloudevent(TOPIC, "policy.updated", "e-1", "k", &json!({ "items": ["a", "b"] }))])?;
+    fixture.dead_letters(1)?;
+    let shown = program(&fixture, &config)?.run("dead-letters show calendar/0/0 --json")?;
+    let Fixture { host, system, broker, .. } = fixture;
+    host.stop()?;
+    drop((system, broker));
+
+    let elsewhere = Program::new(&config.text("127.0.0.1:1", "http://127.0.0.1:1")?)?;
+    elsewhere.folder().write("letter.json", &shown.out)?;
+    let replayed = elsewhere.ask("dead-letters replay --file letter.json", 0)?;
+    assert_eq!(
+        (&replayed["is_same"], &replayed["is_same_plugin"]),
+        (&json!(true), &json!(true)),
+        "{replayed:#}"
+    );
+    assert_eq!(
+        (&replayed["transformer"], &replayed["end"]),
+        (&json!("second"), &replayed["recorded"]["end"])
+    );
+    let why = replayed["end"]["rejected"].as_str().context("it was rejected")?;
+    assert!(why.contains("no b"), "{why}");
+
+    // Its settings are mended: the plugin is the same, and what it makes is not.
+    let mended = tables(".name |= ascii_upcase");
+    let config = Config { subscription, tables: &mended, ..Config::default() };
+    let elsewhere = Program::new(&config.text("127.0.0.1:1", "http://127.0.0.1:1")?)?;
+    elsewhere.folder().write("letter.json", &shown.out)?;
+    let replayed = elsewhere.ask("dead-letters replay --file letter.json", 1)?;
+    assert_eq!(
+        (&replayed["is_same"], &replayed["is_same_plugin"]),
+        (&json!(false), &json!(true)),
+        "{replayed:#}"
+    );
+    let emitted = &replayed["end"]["emitted"][0];
+    let data = emitted["data"].as_str().context("data that is text")?;
+    assert_eq!(
+        (serde_json::from_str::<Value>(data)?, &emitted["kind"]),
+        (json!({ "name": "B" }), &json!("item"))
+    );
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `liaison dead-letters replay`: the last attempt again, offline.
+//! `liaison dead-letters replay`: the last attempt again, or the last call of a transformer, offline.
 
 use std::path::PathBuf;
 
@@ -17,9 +17,9 @@ use crate::cli::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing is sent: the recorded replies stand in the place of the external system. Settings and
-limits are the configuration's; no secret is read. Exit code 1 if the plugin that gave up does
-not do the same again.")]
+Nothing is sent: the recorded replies stand in the place of the external system. What ended in
+a transformer is given to that transformer again. Settings and limits are the configuration's;
+no secret is read. Exit code 1 if the plugin that gave up does not do the same again.")]
 pub(in crate::cli) struct Replay {
     /// SUBSCRIPTION/PARTITION/OFFSET, as `list` shows it
     #[arg(required_unless_present = "file")]

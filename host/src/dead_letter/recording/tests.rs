@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::config::Credential;
 use crate::config::mask::tests::mask_of;
-use crate::contract::{Body, HttpRequest, Retry};
+use crate::contract::{Body, HttpRequest, Retry, Transformed};
 use crate::event::Origin;
 
 pub(crate) fn event(kind: &str) -> Event {
@@ -78,7 +78,7 @@ fn retry() -> Result<Outcome, Fault> {
 fn read(json: &[u8]) -> Recording {
     match Recorded::from_json(json).unwrap() {
         Recorded::Whole(recording) => *recording,
-        Recorded::Cut(why) => panic!("cut: {why}"),
+        other @ (Recorded::Transform(_) | Recorded::Cut(_)) => panic!("{other:?}"),
     }
 }
 
@@ -88,7 +88,7 @@ fn a_recording_reads_back_and_gives_the_delivery_again() {
     for given in [event("t"), reshaped] {
         let delivery = delivery(given, replies());
         let recording = Recording::of(&delivery, &asked(), &retry(), &event("t"), &Mask::default());
-        let back = read(&Recorded::of(recording.clone()));
+        let back = read(&Recorded::from(recording.clone()).to_json());
         assert_eq!(back, recording);
         assert_eq!(back.reshaped.is_some(), delivery.event.kind == "other");
         let again = back.delivery(event("t"));
@@ -107,7 +107,7 @@ fn a_recording_reads_back_and_gives_the_delivery_again() {
 fn the_json_is_what_a_person_can_read() {
     let delivery = delivery(event("t"), replies());
     let recording = Recording::of(&delivery, &asked(), &retry(), &event("t"), &Mask::default());
-    let json: serde_json::Value = serde_json::from_slice(&Recorded::of(recording)).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&Recorded::from(recording).to_json()).unwrap();
     for (pointer, expected) in [
         ("/whole/attempt", json!(3)),
         ("/whole/seed", json!(u64::MAX)),
@@ -133,6 +133,21 @@ fn the_json_is_what_a_person_can_read() {
 }
 
 #[test]
+fn what_a_transformer_was_given_reads_back() {
+    let reshaped = Event { kind: "other".to_owned(), data: None, ..event("t") };
+    for given in [event("t"), reshaped] {
+        let end = TransformEnd::of(Ok(Transformed::Reject("no title".to_owned())));
+        let recording = TransformRecording::of("split", &given, &event("t"), end);
+        assert_eq!(recording.given.is_some(), given.kind == "other");
+        let json = Recorded::from(recording.clone()).to_json();
+        assert_eq!(Recorded::from_json(&json).unwrap(), recording.clone().into());
+        assert_eq!(format!("{:?}", recording.given(event("t"))), format!("{given:?}"));
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json.pointer("/transform/end"), Some(&json!({"rejected": "no title"})));
+    }
+}
+
+#[test]
 fn a_secret_that_comes_back_is_struck_out_wherever_it_went() {
     let mask = mask_of("recording", "hush", Credential::Bearer);
     let echo =
@@ -151,7 +166,7 @@ fn a_secret_that_comes_back_is_struck_out_wherever_it_went() {
         let delivery = delivery(event("t"), echo.clone());
         let recording = Recording::of(&delivery, &asked, &result, &event("t"), &mask);
         assert!(recording.is_struck);
-        let text = String::from_utf8(Recorded::of(recording).to_vec()).unwrap();
+        let text = String::from_utf8(Recorded::from(recording).to_json().to_vec()).unwrap();
         assert!(!text.contains("hush") && !text.contains("aHVz"), "{text}");
         let mut result = result;
         strike_result(&mut result, &mask);
@@ -173,7 +188,7 @@ fn what_is_too_large_is_cut_and_says_so() {
     let delivery = delivery(event("t"), vec![vec![large]]);
     let asked = [vec![put("/a", Body::None)]];
     let recording = Recording::of(&delivery, &asked, &retry(), &event("t"), &Mask::default());
-    let json = Recorded::of(recording);
+    let json = Recorded::from(recording).to_json();
     assert_eq!(Recorded::from_json(&json).unwrap(), Recorded::Cut("it takes more than 256 KiB".to_owned()));
 }
 

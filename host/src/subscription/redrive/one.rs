@@ -11,15 +11,16 @@ use super::{End, Run};
 use crate::config;
 use crate::contract::{Fault, Outcome, Resolution, TimestampMs};
 use crate::dead_letter::listing::Summary;
+use crate::dead_letter::recording::TransformEnd;
 use crate::dead_letter::{Attempts, DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::Failure;
 use crate::delivery::next::{self, History, Next};
 use crate::event::Event;
 use crate::subscription::filter::Verdict;
-use crate::subscription::stages::{Done, Job};
+use crate::subscription::stages::{Done, Job, Stopped};
 use crate::subscription::unix_ms;
-use crate::subscription::witness::identify;
+use crate::subscription::witness::{Last, identify};
 
 /// Somebody waits for the command: what takes longer becomes a dead letter again, or ends the run.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -50,9 +51,14 @@ struct Tries {
 /// One try that the rules of delivery decide on.
 struct Tried {
     result: Result<Outcome, Fault>,
-    attempt: Option<Attempt>,
+    last: TriedLast,
+}
+
+/// What was tried.
+enum TriedLast {
+    Attempt(Attempt),
     /// The transformer that failed.
-    by: Option<usize>,
+    Transform(Stopped, TransformEnd),
 }
 
 /// Why a letter fails again.
@@ -60,8 +66,6 @@ struct Trouble {
     stage: Stage,
     reason: Reason,
     message: String,
-    /// The transformer that it was.
-    by: Option<usize>,
 }
 
 /// What came of a turn.
@@ -95,8 +99,7 @@ impl Run<'_> {
             Verdict::Unwanted(by) => End::Filtered(format!("by the subscription's {by}")),
             Verdict::Failed(why) => {
                 let turn = Turn { summary, letter, event: &event, place, next: None, part: None };
-                let trouble =
-                    Trouble { stage: Stage::Filter, reason: Reason::FilterFailed, message: why, by: None };
+                let trouble = Trouble { stage: Stage::Filter, reason: Reason::FilterFailed, message: why };
                 turn.failed(self, trouble, Attempts::default(), None)
             }
         }
@@ -173,9 +176,13 @@ impl Run<'_> {
                     return Turned::Ended(End::Left);
                 }
                 Next::DeadLetter { reason, message } => {
-                    let stage = if tried.attempt.is_some() { Stage::Deliver } else { Stage::Transform };
-                    let trouble = Trouble { stage, reason, message, by: tried.by };
-                    return Turned::Ended(turn.failed(self, trouble, tries.evidence, tried.attempt.as_ref()));
+                    let last = tried.last.borrow();
+                    let stage = match last {
+                        Last::Attempt(_) => Stage::Deliver,
+                        Last::Transform(..) => Stage::Transform,
+                    };
+                    let trouble = Trouble { stage, reason, message };
+                    return Turned::Ended(turn.failed(self, trouble, tries.evidence, Some(last)));
                 }
             }
         }
@@ -225,19 +232,24 @@ impl Run<'_> {
             Done::Dropped(why) => {
                 return Err(Turned::Ended(End::Filtered(format!("a transformer drops it: {why}"))));
             }
-            Done::TransformRejected { by, why } => {
+            Done::TransformRejected { stopped, why } => {
+                let end = TransformEnd::Rejected(why.clone());
                 let (stage, reason) = (Stage::Transform, Reason::TransformRejected);
-                let trouble = Trouble { stage, reason, message: why, by: Some(by) };
-                return Err(Turned::Ended(turn.failed(self, trouble, tries.evidence.clone(), None)));
+                let trouble = Trouble { stage, reason, message: why };
+                let last = Some(Last::Transform(&stopped, &end));
+                return Err(Turned::Ended(turn.failed(self, trouble, tries.evidence.clone(), last)));
             }
-            Done::TransformFault { by, fault } => Tried { result: Err(fault), attempt: None, by: Some(by) },
+            Done::TransformFault { stopped, fault } => {
+                let end = TransformEnd::Fault(fault.to_string());
+                Tried { result: Err(fault), last: TriedLast::Transform(stopped, end) }
+            }
             // Nobody asked for the check.
             Done::NotUsable(_) => return Err(Turned::Ended(End::Left)),
             Done::Attempted { mut attempt, .. } => {
                 self.plan.witness.strike(&mut attempt.result);
                 self.tell_breaker(turn, &attempt, began, tries.failed_at);
                 tries.failed_at = attempt.trouble.map(|_| Instant::now());
-                Tried { result: attempt.result.clone(), attempt: Some(attempt), by: None }
+                Tried { result: attempt.result.clone(), last: TriedLast::Attempt(attempt) }
             }
         };
         tries.note(&tried.result, began_ms, began.elapsed());
@@ -276,18 +288,20 @@ impl Run<'_> {
 
 impl Turn<'_, '_> {
     /// A new letter in the place of the old one.
-    fn failed(&self, run: &Run<'_>, trouble: Trouble, evidence: Attempts, last: Option<&Attempt>) -> End {
-        let Trouble { stage, reason, message, by } = trouble;
+    fn failed(&self, run: &Run<'_>, trouble: Trouble, evidence: Attempts, last: Option<Last<'_>>) -> End {
+        let Trouble { stage, reason, message } = trouble;
         let witness = &run.plan.witness;
         let mut new = witness.letter(self.letter.record.clone(), stage, reason, message);
         identify(&mut new, self.event);
-        if stage == Stage::Transform {
-            new.plugin = by.and_then(|by| witness.transformers.get(by)).cloned();
+        if let Some(Last::Transform(stopped, _)) = last {
+            new.plugin = witness.transformers.get(stopped.by).cloned();
         }
         new.part = self.part;
         new.attempts = evidence;
-        new.idempotency_key = last.map(|attempt| attempt.delivery.idempotency_key.to_string());
-        new.recording = last.map(|attempt| witness.recorded(attempt, self.event));
+        if let Some(Last::Attempt(attempt)) = last {
+            new.idempotency_key = Some(attempt.delivery.idempotency_key.to_string());
+        }
+        new.recording = last.map(|last| witness.recorded(last, self.event));
         End::Failed(Box::new(again(self.letter, new)))
     }
 }
@@ -318,6 +332,15 @@ fn job(turn: &Turn<'_, '_>, tries: &Tries, sla: &config::Sla) -> Job {
         has_more_parts: false,
         has_turn: false,
         journal: None,
+    }
+}
+
+impl TriedLast {
+    fn borrow(&self) -> Last<'_> {
+        match self {
+            TriedLast::Attempt(attempt) => Last::Attempt(attempt),
+            TriedLast::Transform(stopped, end) => Last::Transform(stopped, end),
+        }
     }
 }
 

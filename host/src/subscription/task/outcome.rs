@@ -7,13 +7,14 @@ use tokio::time::Instant;
 
 use super::{Letter, Settles, Task};
 use crate::contract::{Fault, Outcome};
+use crate::dead_letter::recording::TransformEnd;
 use crate::dead_letter::{DeadLetter, Reason, Stage};
-use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::{Change, Failure, FailureKind};
 use crate::delivery::flood::Verdict;
 use crate::delivery::next::{self, Next};
 use crate::subscription::lanes::LaneId;
 use crate::subscription::stages::Done;
+use crate::subscription::witness::Last;
 use crate::telemetry::Settlement;
 
 impl Task {
@@ -34,13 +35,16 @@ impl Task {
                 tracing::debug!(event = %carried.record.origin, why, "a transformer dropped an event");
                 self.settle(lane, Settlement::Filtered);
             }
-            Done::TransformRejected { by, why } => {
-                carried.stopped_by = Some(by);
-                self.give_up(lane, Stage::Transform, Reason::TransformRejected, why, None)
+            Done::TransformRejected { stopped, why } => {
+                carried.stopped_by = Some(stopped.by);
+                let end = TransformEnd::Rejected(why.clone());
+                let recording = self.witness.recorded(Last::Transform(&stopped, &end), &carried.event);
+                self.give_up(lane, Stage::Transform, Reason::TransformRejected, why, Some(recording))
             }
-            Done::TransformFault { by, fault } => {
-                carried.stopped_by = Some(by);
-                self.after(lane, &Err(fault), None, now)
+            Done::TransformFault { stopped, fault } => {
+                carried.stopped_by = Some(stopped.by);
+                let end = TransformEnd::Fault(fault.to_string());
+                self.after(lane, &Err(fault), Last::Transform(&stopped, &end), now)
             }
             Done::NotUsable(why) => {
                 tracing::debug!(why, "the check says that the external system is not usable");
@@ -67,7 +71,7 @@ impl Task {
                     failure.map(|kind| Failure { event: sequence, kind, retry_after, began, failed_before });
                 carried.attempted(&attempt.result, failure.is_some(), now);
                 self.tell_breaker(sequence, &attempt.result, failure.as_ref(), was_probe, now);
-                self.after(lane, &attempt.result, Some(&attempt), now);
+                self.after(lane, &attempt.result, Last::Attempt(&attempt), now);
             }
         }
     }
@@ -137,17 +141,14 @@ impl Task {
         }
     }
 
-    /// Does what the rules say follows; without an attempt, it is a transformer that failed.
-    fn after(
-        &mut self,
-        lane: LaneId,
-        result: &Result<Outcome, Fault>,
-        attempt: Option<&Attempt>,
-        now: Instant,
-    ) {
+    /// Does what the rules say follows.
+    fn after(&mut self, lane: LaneId, result: &Result<Outcome, Fault>, last: Last<'_>, now: Instant) {
         let jitter = self.random.f64();
         let Some(carried) = self.lanes.head(lane) else { return };
-        let stage = if attempt.is_some() { Stage::Deliver } else { Stage::Transform };
+        let stage = match last {
+            Last::Attempt(_) => Stage::Deliver,
+            Last::Transform(..) => Stage::Transform,
+        };
         if stage == Stage::Transform {
             carried.attempted(result, false, now);
         }
@@ -168,9 +169,7 @@ impl Task {
                 self.part_done(lane, Settlement::Superseded);
             }
             Next::Retry { at } => {
-                if let Some(attempt) = attempt {
-                    self.keep_recording(lane, attempt);
-                }
+                self.keep_recording(lane, last);
                 self.wait_for_attempt(lane, at, now);
             }
             Next::Throttle { until } => {
@@ -201,8 +200,8 @@ impl Task {
                 self.wait(lane, now);
             }
             Next::DeadLetter { reason, message } => {
-                let recording = attempt.map(|attempt| self.witness.recorded(attempt, &carried.event));
-                self.give_up(lane, stage, reason, message, recording);
+                let recording = self.witness.recorded(last, &carried.event);
+                self.give_up(lane, stage, reason, message, Some(recording));
             }
         }
     }

@@ -14,11 +14,11 @@ use tokio::time::Instant;
 
 use super::Task;
 use crate::dead_letter::{Reason, Stage};
-use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::State;
 use crate::subscription::carried::Carried;
 use crate::subscription::lanes::LaneId;
 use crate::subscription::recordings::Kept;
+use crate::subscription::witness::Last;
 
 /// Failed attempts after which an event is not waited for while there is no room.
 const HOPELESS: u32 = 10;
@@ -41,11 +41,11 @@ impl Task {
     }
 
     /// Keeps the last attempt of an event that may be given up before the next.
-    pub(super) fn keep_recording(&mut self, lane: LaneId, attempt: &Attempt) {
+    pub(super) fn keep_recording(&mut self, lane: LaneId, last: Last<'_>) {
         let Some(carried) = self.lanes.head(lane) else { return };
         carried.recording = None;
         if is_hopeless(carried) {
-            let json = self.witness.recorded(attempt, &carried.event);
+            let json = self.witness.recorded(last, &carried.event);
             carried.recording = Some(self.recordings.keep(json));
         }
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::world::{
-    DELAY, World, attempted, delivered, failed, make_due, parked, partition, plan, read_back, record, trapped,
+    DELAY, World, attempted, delivered, failed, make_due, parked, partition, plan, read_back, record,
+    stopped, trapped,
 };
 use super::Sent;
 use crate::config;
@@ -125,8 +126,8 @@ async fn a_flood_guard_whose_probe_is_dropped_by_a_transformer_probes_with_anoth
     }));
     world.assign(1, &[("t", 0)]);
     world.receive(1, events(3));
-    let (lane, _) = world.start().unwrap();
-    world.end(lane, Done::TransformRejected { by: 0, why: "never".to_owned() });
+    let (lane, job) = world.start().unwrap();
+    world.end(lane, Done::TransformRejected { stopped: stopped(&job), why: "never".to_owned() });
     world.pass(60 * SECOND).await;
     let (lane, _) = world.start().unwrap();
     assert!(world.start().is_none());

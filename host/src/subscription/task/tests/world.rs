@@ -24,7 +24,7 @@ use crate::subscription::filter::Filter;
 use crate::subscription::lanes::LaneId;
 use crate::subscription::parked::seal;
 use crate::subscription::share::Share;
-use crate::subscription::stages::{Done, Job, Loaded, StagesPlan};
+use crate::subscription::stages::{Done, Job, Loaded, StagesPlan, Stopped};
 use crate::subscription::task::Task;
 use crate::subscription::{SubscriptionPlan, Witness};
 use crate::telemetry::Telemetry;
@@ -189,6 +189,11 @@ pub(super) fn failed(job: &Job, trouble: Option<FailureKind>) -> Done {
 
 pub(super) fn trapped(job: &Job) -> Done {
     attempted(job, Err(Fault::Trap("unreachable".to_owned())), None)
+}
+
+/// The only transformer has ended it.
+pub(super) fn stopped(job: &Job) -> Stopped {
+    Stopped { by: 0, transformer: config::TransformerName::new("x"), given: job.event.clone() }
 }
 
 /// An event that was parked until so many milliseconds from now, as its delay topic holds it at this offset.
