@@ -129,6 +129,11 @@ impl FloodGuard {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn probe(&self) -> Option<u64> {
+        self.shut.as_ref()?.probe
+    }
+
     /// For how long it has been shut.
     pub fn shut_for(&self, now: Instant) -> Option<Duration> {
         self.shut.as_ref().map(|shut| now.saturating_duration_since(shut.since))

@@ -1,5 +1,6 @@
 //! The rules that only the task as a whole keeps.
 
+mod model;
 mod world;
 
 use std::time::Duration;

@@ -92,7 +92,7 @@ pub(super) fn plan(settle: impl FnOnce(&mut config::Subscription)) -> Subscripti
 /// A task, and the other end of what it tells the consumer.
 pub(super) struct World {
     pub(super) task: Task,
-    _commands: Receiver<Command>,
+    pub(super) commands: Receiver<Command>,
 }
 
 impl World {
@@ -101,7 +101,7 @@ impl World {
         let share = Share::among(&plan.stages.connector, metrics, 1).swap_remove(0);
         let filter = Filter::new(plan.settings.types.clone(), None).unwrap();
         let (sender, commands) = sync_channel(64);
-        Self { task: Task::new(plan, filter, share, sender), _commands: commands }
+        Self { task: Task::new(plan, filter, share, sender), commands }
     }
 
     /// The partition of a topic, as nobody had it before.
