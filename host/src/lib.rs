@@ -45,6 +45,8 @@ pub mod dead_letter;
 pub mod delivery;
 pub mod egress;
 pub mod event;
+#[cfg(test)]
+mod fuzz;
 pub mod host;
 mod journal;
 pub mod kafka;

@@ -1,4 +1,4 @@
-//! What stands behind `cargo demo`, `cargo verify` and `cargo bench-delivery`.
+//! What stands behind `cargo demo`, `cargo verify`, `cargo fuzz-decoders` and `cargo bench-delivery`.
 //!
 //! In come the arguments of one task, out comes an exit code, with short lines on stderr that say what is being done.
 //! Only the standard library is used, so that the first line appears seconds after the command, before anything heavy
@@ -24,8 +24,10 @@ pub use command::Failure;
 
 use build::Profile;
 
-const USAGE: &str =
-    "usage: cargo demo | cargo verify [--quick] | cargo bench-delivery, each with its own arguments";
+const USAGE: &str = "usage: cargo demo | cargo verify [--quick] | cargo fuzz-decoders [--seconds N] | \
+                     cargo bench-delivery, each with its own arguments";
+/// How long each decoder is tried, unless it is said.
+const FUZZ_SECONDS: u64 = 60;
 
 /// Runs the task that the first argument names with the others, and gives its exit code: the one of the command that
 /// failed, or 64 for bad usage.
@@ -38,6 +40,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let done = match task.as_ref().and_then(|task| task.to_str()) {
         Some("demo") => demo(&arguments),
         Some("verify") => verify(&arguments),
+        Some("fuzz-decoders") => fuzz_decoders(&arguments),
         Some("bench-delivery") => bench_delivery(&arguments),
         Some(_) | None => Err(usage()),
     };
@@ -62,6 +65,20 @@ fn verify(arguments: &[OsString]) -> Result<(), Failure> {
         [quick] if quick == "--quick" => verify::run(verify::Extent::Quick),
         _ => Err(usage()),
     }
+}
+
+/// Tries every decoder of the host for so long; they are tried side by side.
+fn fuzz_decoders(arguments: &[OsString]) -> Result<(), Failure> {
+    let seconds = match arguments {
+        [] => FUZZ_SECONDS,
+        [flag, seconds] if flag == "--seconds" => {
+            seconds.to_str().and_then(|text| text.parse().ok()).ok_or_else(usage)?
+        }
+        _ => return Err(usage()),
+    };
+    setup::toolchain()?;
+    let mut test = command::cargo(["test", "--workspace", "--lib", "fuzz::"]);
+    command::run(test.env("LIAISON_FUZZ_SECONDS", seconds.to_string()))
 }
 
 fn bench_delivery(arguments: &[OsString]) -> Result<(), Failure> {
