@@ -9,12 +9,14 @@
 //! is sent twice, under the same idempotency key. When the external system is down the run ends and what is left waits
 //! on. A letter that fails again is replaced by a new one, which counts that.
 
+mod load;
 mod one;
 mod overtaken;
 mod pace;
+mod tray;
+mod tries;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 
 use futures_util::StreamExt as _;
@@ -22,29 +24,23 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use self::load::loadable;
 pub(crate) use self::overtaken::Overtaken;
 use self::pace::Pace;
+pub(crate) use self::tray::Tray;
 use super::filter::{Filter, FilterError};
 use super::letters::send_once;
 use super::stages::{Stages, StagesError};
 use super::{SubscriptionPlan, unix_ms};
-use crate::config::{self, SubscriptionName};
 use crate::dead_letter::DeadLetter;
-use crate::dead_letter::listing::{Summary, Waiting, waiting};
+use crate::dead_letter::listing::Summary;
 use crate::dead_letter::mark::{Mark, Resolution};
 use crate::dead_letter::selection::Selection;
-use crate::dead_letter::store::{LetterId, Store, StoreError, outgoing_mark};
+use crate::dead_letter::store::{LetterId, StoreError, outgoing_mark};
 use crate::delivery::breaker::Breaker;
 use crate::event::DecodeRules;
 use crate::kafka::client::KafkaError;
-use crate::kafka::hold::{Hold, HoldError, hold};
-use crate::kafka::topics::Topics;
-
-/// For reading the topic once.
-const READ: std::time::Duration = std::time::Duration::from_secs(600);
-/// Letters that are in memory at the same time, and what they may take together.
-const LOADED: usize = 10_000;
-const LOADED_BYTES: usize = 64 << 20;
+use crate::kafka::hold::{Hold, HoldError};
 
 /// What is to be sent again.
 #[derive(Debug, Clone)]
@@ -90,15 +86,6 @@ pub enum RedriveError {
     Stopped,
 }
 
-/// The dead letters of one subscription, as who works on them needs them.
-#[derive(Debug, Clone)]
-pub(crate) struct Tray {
-    pub(crate) kafka: config::Kafka,
-    pub(crate) bootstrap: String,
-    pub(crate) name: SubscriptionName,
-    pub(crate) subscription: config::Subscription,
-}
-
 /// How one letter ended.
 #[derive(Debug)]
 enum End {
@@ -110,42 +97,6 @@ enum End {
     Failed(Box<DeadLetter>),
     /// It waits on; the run is ending, or its original is gone.
     Left,
-}
-
-impl Tray {
-    /// Holds the topic alone; `None` if there is no such topic.
-    pub(crate) async fn hold(&self) -> Result<Option<Hold>, RedriveError> {
-        let topic = &self.subscription.dead_letter_topic;
-        let topics = Topics::new(&self.kafka, &self.bootstrap)?;
-        let Some(partitions) = topics.partitions_of(topic).await? else { return Ok(None) };
-        let group = format!("{}.redrive", self.subscription.group);
-        let partitions = usize::try_from(partitions).unwrap_or_default();
-        Ok(Some(hold(&self.kafka, &self.bootstrap, &group, topic, partitions).await?))
-    }
-
-    /// Works on the store on a thread that may block.
-    pub(crate) async fn in_store<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Store<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, RedriveError> {
-        let tray = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
-            work(Store {
-                settings: &tray.kafka,
-                bootstrap: &tray.bootstrap,
-                subscription: &tray.name,
-                topic: &tray.subscription.dead_letter_topic,
-                limit: READ,
-            })
-        });
-        Ok(task.await.map_err(|_| RedriveError::Stopped)??)
-    }
-
-    /// What waits of the selection; with `force` what was overtaken too.
-    pub(crate) async fn waiting(&self, selection: &Selection, force: bool) -> Result<Waiting, RedriveError> {
-        let selection = selection.clone();
-        self.in_store(move |store| waiting(&store, &selection, force)).await
-    }
 }
 
 /// Sends what is asked for again, until all of it has ended or `stop` is ready.
@@ -258,56 +209,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn load(&self, letters: &[Summary]) -> Result<HashMap<LetterId, DeadLetter>, RedriveError> {
-        let mut partitions: BTreeMap<i32, Vec<LetterId>> = BTreeMap::new();
-        for letter in letters {
-            partitions.entry(letter.id.partition).or_default().push(letter.id.clone());
-        }
-        let load = move |store: Store<'_>| {
-            let mut loaded = HashMap::new();
-            for mut ids in partitions.into_values() {
-                ids.sort();
-                for (id, letter) in store.load(&ids)? {
-                    match store.resolved(letter) {
-                        Ok(letter) => drop(loaded.insert(id, letter)),
-                        Err(error @ StoreError::Gone(_)) => tracing::error!(letter = %id, %error, "left"),
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-            Ok(loaded)
-        };
-        self.tray.in_store(load).await
-    }
-
-    /// The letters of each key, in their order; one without a key by itself.
-    fn lanes(
-        &self,
-        letters: &[Summary],
-        mut loaded: HashMap<LetterId, DeadLetter>,
-    ) -> Vec<Vec<(Summary, Option<DeadLetter>)>> {
-        let mut lanes: Vec<Vec<_>> = Vec::new();
-        let mut by_key = HashMap::new();
-        for letter in letters {
-            let entry = (letter.clone(), loaded.remove(&letter.id));
-            let key = match (self.plan.settings.ordering, &letter.key) {
-                (config::Ordering::Key, Some(key)) => {
-                    Some((letter.origin.topic.clone(), letter.origin.partition, key))
-                }
-                (config::Ordering::Key, None) | (config::Ordering::None, _) => None,
-            };
-            let lane = match key {
-                Some(key) => *by_key.entry(key).or_insert(lanes.len()),
-                None => lanes.len(),
-            };
-            match lanes.get_mut(lane) {
-                Some(lane) => lane.push(entry),
-                None => lanes.push(vec![entry]),
-            }
-        }
-        lanes
-    }
-
     /// The letters of one key, one after another.
     async fn lane(&self, letters: Vec<(Summary, Option<DeadLetter>)>) {
         for (summary, letter) in letters {
@@ -382,32 +283,6 @@ impl<'a> Run<'a> {
             () = tokio::time::sleep_until(at) => self.stopped.borrow().is_none(),
             // Only `stop` changes it.
             _ = stopped.changed() => false,
-        }
-    }
-}
-
-/// How many of the first may be in memory together: one at least.
-fn loadable(letters: &[Summary]) -> usize {
-    let mut bytes = 0;
-    let fits = |letter: &&Summary| {
-        bytes += letter.bytes;
-        bytes <= LOADED_BYTES
-    };
-    letters.iter().take(LOADED).take_while(fits).count().max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dead_letter::listing::tests::summary;
-
-    #[test]
-    fn no_more_is_loaded_than_fits_and_one_always_is() {
-        let of = |bytes: usize, count: usize| vec![Summary { bytes, ..summary() }; count];
-        for (bytes, count, expected) in
-            [(1, 3, 3), (1, LOADED + 1, LOADED), (LOADED_BYTES / 4, 9, 4), (LOADED_BYTES + 1, 2, 1)]
-        {
-            assert_eq!(loadable(&of(bytes, count)), expected, "{bytes} {count}");
         }
     }
 }

@@ -7,18 +7,19 @@ use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
+use super::tries::{Tried, TriedLast, Tries};
 use super::{End, Run};
 use crate::config;
-use crate::contract::{Fault, Outcome, Resolution, TimestampMs};
+use crate::contract::Outcome;
 use crate::dead_letter::listing::Summary;
 use crate::dead_letter::recording::TransformEnd;
 use crate::dead_letter::{Attempts, DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::Failure;
-use crate::delivery::next::{self, History, Next};
+use crate::delivery::next::{self, Next};
 use crate::event::Event;
 use crate::subscription::filter::Verdict;
-use crate::subscription::stages::{Done, Job, Stopped};
+use crate::subscription::stages::{Done, Job};
 use crate::subscription::unix_ms;
 use crate::subscription::witness::{Last, identify};
 
@@ -37,28 +38,6 @@ struct Turn<'a, 'run> {
     /// What the connector is given; `None` for the transformers' turn.
     next: Option<Rc<Event>>,
     part: Option<u32>,
-}
-
-/// What a turn has behind it.
-struct Tries {
-    history: History,
-    evidence: Attempts,
-    resolution: Option<Resolution>,
-    /// When the last one met an external system that is not well.
-    failed_at: Option<Instant>,
-}
-
-/// One try that the rules of delivery decide on.
-struct Tried {
-    result: Result<Outcome, Fault>,
-    last: TriedLast,
-}
-
-/// What was tried.
-enum TriedLast {
-    Attempt(Attempt),
-    /// The transformer that failed.
-    Transform(Stopped, TransformEnd),
 }
 
 /// Why a letter fails again.
@@ -332,58 +311,5 @@ fn job(turn: &Turn<'_, '_>, tries: &Tries, sla: &config::Sla) -> Job {
         has_more_parts: false,
         has_turn: false,
         journal: None,
-    }
-}
-
-impl TriedLast {
-    fn borrow(&self) -> Last<'_> {
-        match self {
-            TriedLast::Attempt(attempt) => Last::Attempt(attempt),
-            TriedLast::Transform(stopped, end) => Last::Transform(stopped, end),
-        }
-    }
-}
-
-impl Tries {
-    fn new() -> Self {
-        let first_attempt_at = Instant::now();
-        let history = History { attempts: 0, faults: 0, resolutions: 0, denials: 0, first_attempt_at };
-        Self { history, evidence: Attempts::default(), resolution: None, failed_at: None }
-    }
-
-    /// Counts what is to be counted, as the subscription's own deliveries do.
-    fn note(&mut self, result: &Result<Outcome, Fault>, began_ms: TimestampMs, took: Duration) {
-        let (name, said) = said(result);
-        self.evidence.push(began_ms, took, name, &said);
-        match result {
-            Ok(Outcome::Retry(_)) => self.history.attempts += 1,
-            Ok(Outcome::Conflict(_)) => self.history.resolutions += 1,
-            Err(Fault::NoRoom) => {}
-            Err(_) => {
-                self.history.attempts += 1;
-                self.history.faults += 1;
-            }
-            Ok(
-                Outcome::Delivered(_)
-                | Outcome::Skipped(_)
-                | Outcome::Throttled(_)
-                | Outcome::Denied(_)
-                | Outcome::Rejected(_),
-            ) => {}
-        }
-    }
-
-    /// A conflict that is decided on is not behind it yet.
-    fn history_for(&self, result: &Result<Outcome, Fault>) -> History {
-        let is_conflict = matches!(result, Ok(Outcome::Conflict(_)));
-        History { resolutions: self.history.resolutions - u32::from(is_conflict), ..self.history }
-    }
-}
-
-/// The name of what came of an attempt, and what was said.
-fn said(result: &Result<Outcome, Fault>) -> (&'static str, String) {
-    match result {
-        Ok(outcome) => (outcome.name(), crate::subscription::carried::reason_of(outcome).unwrap_or_default()),
-        Err(fault) => ("fault", fault.to_string()),
     }
 }
