@@ -4,6 +4,7 @@
 //! nothing of it outlives the test process.
 
 mod admin;
+mod cluster;
 pub mod security;
 mod settings;
 
@@ -19,6 +20,7 @@ use crate::folder::Folder;
 use crate::port;
 use crate::process::{Process, Signal};
 pub use admin::GroupOffset;
+pub use cluster::{Cluster, NODES};
 use security::Extra;
 
 /// Starting takes 4 seconds on an idle machine.

@@ -28,6 +28,12 @@ pub fn free() -> anyhow::Result<SocketAddr> {
     Ok(listen()?.local_addr()?)
 }
 
+/// As [`free`], so many that differ from each other.
+pub fn free_many(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+    let held = (0..count).map(|_| listen()).collect::<anyhow::Result<Vec<_>>>()?;
+    held.iter().map(|listener| Ok(listener.local_addr()?)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +44,12 @@ mod tests {
         assert!(address.ip().is_loopback());
         assert!(RANGE.contains(&address.port()));
         assert_eq!(TcpListener::bind(address).unwrap().local_addr().unwrap(), address);
+    }
+
+    #[test]
+    fn many_free_addresses_differ() {
+        let addresses = free_many(200).unwrap();
+        let different: std::collections::BTreeSet<_> = addresses.iter().collect();
+        assert_eq!(different.len(), 200);
     }
 }
