@@ -7,6 +7,7 @@
 
 mod delays;
 mod heard;
+mod last;
 mod rebalance;
 mod trouble;
 
@@ -24,7 +25,8 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use self::delays::{Delays, Read};
-use self::rebalance::{Context, commit_now};
+use self::last::{Last, PAUSE, commit_last};
+use self::rebalance::Context;
 use self::trouble::Trouble;
 use super::client::{self, ClientKind, KafkaError};
 use super::commit::commit_async;
@@ -56,6 +58,8 @@ const HELD: usize = 64;
 const CONTROLS: usize = 256;
 /// Commands on their way to the thread.
 const COMMANDS: usize = 256;
+/// How long the last commit is tried. A rebalance lasts until every member has finished what it had in flight.
+const LAST_COMMIT: Duration = Duration::from_secs(15);
 /// How long Kafka may take to say what is committed. Polls, and so all else on the thread, wait for it.
 const COMMITTED: Duration = Duration::from_secs(5);
 /// Our own defaults; `[kafka] properties` wins over them. Each has been measured or has lost someone's data.
@@ -197,7 +201,7 @@ impl Poller {
         loop {
             let wait = if full_since.is_some() { FULL } else { Duration::ZERO };
             if let Some(last) = self.obey(wait) {
-                return self.stop(&last);
+                return self.stop(last);
             }
             self.end_trouble();
             if self.send() {
@@ -409,13 +413,25 @@ impl Poller {
     }
 
     /// Commits and leaves. What is committed here is all that will be: so it waits for the answer.
-    fn stop(self, last: &[Position]) {
-        let error = commit_now(&self.consumer, last).err().map(|error| error.to_string());
+    fn stop(self, last: Vec<Position>) {
+        let Last { positions, error } =
+            commit_last(&self.consumer, last, LAST_COMMIT, |last| self.carry_on(last));
         let context = self.consumer.context().clone();
-        context.tell(Control::Committed { positions: last.to_vec(), error });
+        context.tell(Control::Committed { positions, error });
         context.state().is_leaving = true;
         drop(self.consumer);
         context.tell(Control::Stopped);
+    }
+
+    /// Lets a rebalance go on, which polls do, and leaves out what it takes from us. Records that come are left to
+    /// whoever has the partition next.
+    fn carry_on(&self, last: Vec<Position>) -> Vec<Position> {
+        let epoch = self.consumer.context().state().epoch;
+        let until = Instant::now() + PAUSE;
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            drop(self.consumer.poll(left));
+        }
+        self.still_ours(epoch, last)
     }
 }
 

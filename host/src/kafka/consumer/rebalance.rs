@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError as LibraryError, KafkaResult};
 use rdkafka::statistics::{Statistics, Topic};
 use rdkafka::topic_partition_list::{TopicPartitionList, TopicPartitionListElem};
@@ -16,11 +16,15 @@ use rdkafka::{ClientContext, Offset};
 use tokio::sync::mpsc;
 
 use super::heard::silence;
+use super::last::{Last, commit_last, only_wait};
 use super::{COMMITTED, Control, log_failure};
 use crate::kafka::commit::metadata_of;
 use crate::kafka::complaints::{Complaints, log_error};
 use crate::kafka::overtaken::Overtaken;
-use crate::kafka::partition::{Partition, Position, offsets, partitions, positions};
+use crate::kafka::partition::{Partition, partitions, positions};
+
+/// How long the last commit of what is revoked is tried. The whole group waits for it.
+const REVOKE_COMMIT: Duration = Duration::from_secs(5);
 
 /// What librdkafka calls back, on the consumer thread and inside of a poll.
 pub(super) struct Context {
@@ -73,8 +77,8 @@ impl Context {
         let (sender, answer) = sync_channel(1);
         self.tell(Control::Revoked { epoch, partitions, positions: sender });
         let Ok(last) = answer.recv_timeout(self.grace + Duration::from_secs(1)) else { return };
-        let error = commit_now(consumer, &last).err().map(|error| error.to_string());
-        self.tell(Control::Committed { positions: last, error });
+        let Last { positions, error } = commit_last(consumer, last, REVOKE_COMMIT, only_wait);
+        self.tell(Control::Committed { positions, error });
     }
 }
 
@@ -141,13 +145,6 @@ impl ConsumerContext for Context {
         let error = result.err().map(|error| error.to_string());
         self.tell(Control::Committed { positions: positions(offsets), error });
     }
-}
-
-pub(super) fn commit_now(consumer: &BaseConsumer<Context>, last: &[Position]) -> KafkaResult<()> {
-    if last.is_empty() {
-        return Ok(());
-    }
-    consumer.commit(&offsets(last), CommitMode::Sync)
 }
 
 /// Offset and metadata of the last commit of each of these partitions, in their order. Nothing if Kafka does not say.
