@@ -3,8 +3,10 @@
 //! What it says of itself is read from its log and its admin pages; what it did is for [`crate::system`]'s ledger to
 //! say.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -32,9 +34,36 @@ impl HostProcess {
     /// Starts `liaison run` with the text of a configuration, which must serve its admin pages at `admin` (see
     /// [`crate::port::free`]). Secrets come by `environment`. Does not wait: see [`HostProcess::wait_ready`].
     pub fn start(config: &str, admin: SocketAddr, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::launch(Command::new(liaison_binary()?), config, admin, environment)
+    }
+
+    /// The same with a disk at `full` that has no room for a compiled plugin. Only the process sees it, and it is gone
+    /// with the process. Needs root, or a system that lets users have namespaces of their own.
+    pub fn start_with_full_disk(
+        config: &str,
+        admin: SocketAddr,
+        environment: &[(&str, &str)],
+        full: &Path,
+    ) -> anyhow::Result<Self> {
+        fs::create_dir_all(full)?;
+        let mut command = Command::new("unshare");
+        command.arg("--mount");
+        if fs::metadata("/proc/self")?.uid() != 0 {
+            command.arg("--map-root-user");
+        }
+        let mount = r#"mount -t tmpfs -o size=64k,mode=0700 tmpfs "$0" && exec "$@""#;
+        command.args(["sh", "-c", mount]).arg(full).arg(liaison_binary()?);
+        Self::launch(command, config, admin, environment)
+    }
+
+    fn launch(
+        mut command: Command,
+        config: &str,
+        admin: SocketAddr,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let folder = Folder::new("host")?;
         let file = folder.write("liaison.toml", config)?;
-        let mut command = Command::new(liaison_binary()?);
         command.arg("run").arg("--config").arg(file).current_dir(folder.path());
         command.envs(environment.iter().copied());
         let process = Process::start("liaison", &command, folder.path())?;
@@ -82,6 +111,11 @@ impl HostProcess {
     /// What it printed: the latest 10,000 lines.
     pub fn log(&self) -> Vec<String> {
         self.process.lines()
+    }
+
+    /// What it printed, to the end; kills it if it runs.
+    pub fn into_log(self) -> anyhow::Result<Vec<String>> {
+        self.process.into_lines()
     }
 
     /// Waits for a line of its log that contains `text`, and gives it.

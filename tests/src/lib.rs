@@ -18,12 +18,14 @@
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
-//! - [`mod@demo`], [`mod@bench`]: what `cargo demo` shows and `cargo bench-delivery` measures, made of these
+//! - [`mod@demo`], [`mod@bench`], [`chaos`]: what `cargo demo` shows, `cargo bench-delivery` measures and `cargo chaos`
+//!   breaks, made of these
 //! - [`wait`]: waiting for a condition, with a limit
 //! - [`process`], [`folder`], [`port`]: nothing that a test starts or writes outlives it
 
 pub mod bench;
 pub mod certificates;
+pub mod chaos;
 pub mod demo;
 pub mod folder;
 pub mod host;

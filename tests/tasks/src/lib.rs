@@ -1,4 +1,4 @@
-//! What stands behind `cargo demo`, `cargo verify`, `cargo fuzz-decoders` and `cargo bench-delivery`.
+//! What stands behind `cargo demo`, `cargo verify`, `cargo chaos`, `cargo fuzz-decoders` and `cargo bench-delivery`.
 //!
 //! In come the arguments of one task, out comes an exit code, with short lines on stderr that say what is being done.
 //! Only the standard library is used, so that the first line appears seconds after the command, before anything heavy
@@ -24,8 +24,8 @@ pub use command::Failure;
 
 use build::Profile;
 
-const USAGE: &str = "usage: cargo demo | cargo verify [--quick] | cargo fuzz-decoders [--seconds N] | \
-                     cargo bench-delivery, each with its own arguments";
+const USAGE: &str = "usage: cargo demo | cargo verify [--quick] | cargo chaos | \
+                     cargo fuzz-decoders [--seconds N] | cargo bench-delivery, each with its own arguments";
 /// How long each decoder is tried, unless it is said.
 const FUZZ_SECONDS: u64 = 60;
 
@@ -40,6 +40,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let done = match task.as_ref().and_then(|task| task.to_str()) {
         Some("demo") => demo(&arguments),
         Some("verify") => verify(&arguments),
+        Some("chaos") => chaos(&arguments),
         Some("fuzz-decoders") => fuzz_decoders(&arguments),
         Some("bench-delivery") => bench_delivery(&arguments),
         Some(_) | None => Err(usage()),
@@ -65,6 +66,14 @@ fn verify(arguments: &[OsString]) -> Result<(), Failure> {
         [quick] if quick == "--quick" => verify::run(verify::Extent::Quick),
         _ => Err(usage()),
     }
+}
+
+fn chaos(arguments: &[OsString]) -> Result<(), Failure> {
+    setup::toolchain()?;
+    build::all(Profile::Dev)?;
+    setup::kafka_tools()?;
+    kafka::prepare()?;
+    hand_over(&build::folder(Profile::Dev)?.join("chaos"), arguments)
 }
 
 /// Tries every decoder of the host for so long; they are tried side by side.
