@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::{ETAG, LOCATION};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
@@ -72,6 +73,8 @@ pub enum Fault {
 pub enum Step {
     Perform(Vec<Effect>),
     Settle(Outcome),
+    /// Ask this. A 2xx is [`Outcome::delivered_by`]; with any other reply, call again.
+    SettleBy(Effect),
 }
 
 /// What a connector's `check` answers.
@@ -172,6 +175,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What the reply to [`Step::SettleBy`] says without another call: that of a 2xx, `delivered` with the first
+    /// `location` and the first `etag` that are text. It is what the connector says of such a reply, or it is at fault.
+    pub fn delivered_by(reply: &Reply) -> Option<Self> {
+        let Reply::Http(response) = reply else { return None };
+        let first = |name| {
+            let mut values = response.headers.get_all(name).iter();
+            values.find_map(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let receipt = || Receipt { external_id: first(LOCATION), version: first(ETAG) };
+        (200..300).contains(&response.status).then(|| Outcome::Delivered(receipt()))
+    }
+
     /// The name used in metrics, logs and dead letters.
     pub fn name(&self) -> &'static str {
         match self {
@@ -239,4 +254,36 @@ pub struct Reshaped {
     #[serde(with = "written::optional_bytes", default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Bytes>,
     pub attributes: Vec<(String, String)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    /// As `a_function_may_end_with_its_last_request` of the SDK, which says it of the guest.
+    #[test]
+    fn a_success_delivers_with_the_first_text_of_each_header() {
+        let reply = |status, values: &[(&'static str, &'static [u8])]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in values {
+                headers.append(*name, HeaderValue::from_bytes(value).unwrap());
+            }
+            Reply::Http(HttpResponse { status, headers, body: Bytes::new(), kept: None })
+        };
+        let named: &[(&str, &[u8])] =
+            &[("etag", b"\xff"), ("etag", b"\"7\""), ("location", b""), ("location", b"/a"), ("etag", b"8")];
+        let receipt = Receipt { external_id: Some(String::new()), version: Some("\"7\"".to_owned()) };
+        for (reply, outcome) in [
+            (reply(200, named), Some(Outcome::Delivered(receipt.clone()))),
+            (reply(299, named), Some(Outcome::Delivered(receipt))),
+            (reply(204, &[("etag", b"\xff")]), Some(Outcome::Delivered(Receipt::default()))),
+            (reply(199, named), None),
+            (reply(300, named), None),
+            (Reply::Failed(Failure::TimedOut), None),
+        ] {
+            assert_eq!(Outcome::delivered_by(&reply), outcome, "{reply:?}");
+        }
+    }
 }

@@ -215,6 +215,11 @@ impl Plugin {
         &self.settings.limits
     }
 
+    /// Its calls are made twice and compared.
+    pub(crate) fn is_called_twice(&self) -> bool {
+        self.call_twice
+    }
+
     fn calls<W: pool::World>(
         &self,
         pre: W::Pre,

@@ -5,6 +5,7 @@
 
 mod response;
 mod rounds;
+mod settling;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,7 +17,9 @@ use serde::Serialize;
 
 pub use response::Response;
 pub(crate) use rounds::{Fault, Rounds};
+pub use settling::Settling;
 
+use self::rounds::Place;
 use crate::failure::{Failure, Unanswered};
 use crate::raw::connector::liaison::plugin::effects::{Body, HttpRequest, Reply};
 
@@ -82,7 +85,7 @@ impl Http {
 
 /// A request that is being written.
 #[derive(Debug)]
-#[must_use = "nothing is asked before `.send().await`"]
+#[must_use = "nothing is asked before `.send().await`, or `.settle()` is returned"]
 pub struct Request<'http> {
     http: &'http Http,
     effect: HttpRequest,
@@ -156,13 +159,17 @@ impl Request<'_> {
             None => Poll::Pending,
         })
         .await;
-        match reply {
-            Reply::Http(response) => Ok(Response::new(request, response, place, self.http.now_ms)),
-            Reply::Failed(why) => Err(unanswered(&request, why)),
-            Reply::Grpc(_) | Reply::Sql(_) => {
-                let why = Unanswered::Other("the host answered an HTTP request in another kind".to_owned());
-                Err(unanswered(&request, why))
-            }
+        answered(request, reply, place, self.http.now_ms)
+    }
+}
+
+fn answered(request: HttpRequest, reply: Reply, place: Place, now_ms: u64) -> Result<Response, Failure> {
+    match reply {
+        Reply::Http(response) => Ok(Response::new(request, response, place, now_ms)),
+        Reply::Failed(why) => Err(unanswered(&request, why)),
+        Reply::Grpc(_) | Reply::Sql(_) => {
+            let why = Unanswered::Other("the host answered an HTTP request in another kind".to_owned());
+            Err(unanswered(&request, why))
         }
     }
 }

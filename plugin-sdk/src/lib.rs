@@ -8,10 +8,9 @@
 //!
 //! liaison_sdk::connector!(deliver);
 //!
-//! async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+//! async fn deliver(delivery: &Delivery, http: &Http) -> Result<Settling, Failure> {
 //!     let url = format!("/events/{}", encode_segment(&delivery.event.id));
-//!     let reply = http.put(url).event_data().send().await?;
-//!     Ok(Outcome::from_response(&reply))
+//!     Ok(http.put(url).event_data().settle())
 //! }
 //!
 //! // A test needs no WebAssembly: it runs the same function against an endpoint that follows a script.
@@ -33,6 +32,9 @@
 //! must ask for the same requests whenever its arguments are the same. The guest's clock stands still and its
 //! random numbers are seeded, so ordinary code does; code that keeps state in a `static` does not. Requests
 //! that are awaited together by [`join`] or [`join_all`] are sent together.
+//!
+//! A request whose answer is the outcome need not be awaited: the function returns it, by
+//! [`settle`](http::Request::settle). The host then takes a 2xx for `delivered` without another call.
 //!
 //! # Where things are
 //!
@@ -70,11 +72,11 @@ pub use settings::settings;
 pub mod prelude {
     pub use crate::encode::encode_segment;
     pub use crate::failure::{Failure, Unanswered};
-    pub use crate::http::{Http, Request, Response};
+    pub use crate::http::{Http, Request, Response, Settling};
     pub use crate::join::{join, join_all};
     pub use crate::log;
     pub use crate::outcome::{
-        Check, Conflict, Delivery, Merged, Outcome, OutcomeKind, Receipt, Resolution, Retry,
+        Check, Conflict, Delivery, Ending, Merged, Outcome, OutcomeKind, Receipt, Resolution, Retry,
     };
     pub use crate::settings::settings;
     pub use crate::transform::{Event, Reshaped, Transformed};

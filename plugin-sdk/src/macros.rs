@@ -2,8 +2,9 @@
 
 /// Makes this crate a connector.
 ///
-/// `connector!(deliver)` takes an `async fn(&Delivery, &Http) -> R`, where `R` is
-/// [`Outcome`](crate::outcome::Outcome) or a `Result` of it with any error that becomes one:
+/// `connector!(deliver)` takes an `async fn(&Delivery, &Http) -> R`, where `R` is an
+/// [`Outcome`](crate::outcome::Outcome), the last request as [`Settling`](crate::http::Settling), either of
+/// them as [`Ending`](crate::outcome::Ending), or a `Result` of one with any error that becomes an outcome:
 /// [`Failure`](crate::failure::Failure) does. `connector!(deliver, check)` also takes an `async fn(&Http) ->
 /// R`, where `R` is [`Check`](crate::outcome::Check) or such a `Result`: it finds out whether the external
 /// system is usable, and must change nothing there.

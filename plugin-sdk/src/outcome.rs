@@ -10,7 +10,7 @@ pub use crate::raw::connector::exports::liaison::plugin::connector::{
     Conflict, Delivery, Merged, Outcome, Receipt, Resolution, Retry,
 };
 
-use crate::http::{Http, Response};
+use crate::http::{Http, Response, Settling};
 
 impl Outcome {
     /// The external system has it.
@@ -86,9 +86,30 @@ impl Outcome {
     }
 }
 
-impl<E: Into<Outcome>> From<Result<Outcome, E>> for Outcome {
-    fn from(result: Result<Outcome, E>) -> Self {
-        result.unwrap_or_else(Into::into)
+/// How a connector's function ends: with what it says of the attempt, or with the request whose answer says it.
+///
+/// A function returns whichever it needs, or a `Result` of it; this where it needs both.
+#[derive(Debug)]
+pub enum Ending {
+    Outcome(Outcome),
+    Settling(Settling),
+}
+
+impl From<Outcome> for Ending {
+    fn from(outcome: Outcome) -> Self {
+        Ending::Outcome(outcome)
+    }
+}
+
+impl From<Settling> for Ending {
+    fn from(settling: Settling) -> Self {
+        Ending::Settling(settling)
+    }
+}
+
+impl<T: Into<Ending>, E: Into<Outcome>> From<Result<T, E>> for Ending {
+    fn from(result: Result<T, E>) -> Self {
+        result.map_or_else(|error| Ending::Outcome(error.into()), Into::into)
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::http::{Fault, Http};
 use crate::log;
-use crate::outcome::{Check, Delivery, Outcome};
+use crate::outcome::{Check, Delivery, Ending, Outcome};
 use crate::raw::connector::exports::liaison::plugin::connector::{CheckStep, Step};
 use crate::raw::connector::liaison::plugin::effects::{Effect, Reply};
 
@@ -14,11 +14,12 @@ use crate::raw::connector::liaison::plugin::effects::{Effect, Reply};
 pub(crate) enum Progress<T> {
     /// It waits for these.
     Asks(Vec<Effect>),
+    /// Whether that was all that it asked before is still to be seen.
     Ended(T),
 }
 
 /// A batch, as the host gives it: each delivery goes its own way.
-pub fn deliver<R: Into<Outcome>>(
+pub fn deliver<R: Into<Ending>>(
     deliveries: Vec<Delivery>,
     author: impl AsyncFn(&Delivery, &Http) -> R,
 ) -> Vec<Step> {
@@ -37,14 +38,20 @@ pub fn check<R: Into<Check>>(
     check_one(now, rounds, &author).unwrap_or_else(|fault| CheckStep::Unusable(told(&fault)))
 }
 
-pub(crate) fn deliver_one<R: Into<Outcome>>(
+pub(crate) fn deliver_one<R: Into<Ending>>(
     mut delivery: Delivery,
     author: &impl AsyncFn(&Delivery, &Http) -> R,
 ) -> Result<Step, Fault> {
     let http = Http::new(std::mem::take(&mut delivery.rounds), delivery.now);
     Ok(match run(&http, author(&delivery, &http))? {
         Progress::Asks(effects) => Step::Perform(effects),
-        Progress::Ended(outcome) => Step::Settle(outcome.into()),
+        Progress::Ended(ending) => match ending.into() {
+            Ending::Outcome(outcome) => {
+                http.rounds().end()?;
+                Step::Settle(outcome)
+            }
+            Ending::Settling(last) => last.step(&http)?,
+        },
     })
 }
 
@@ -56,10 +63,13 @@ pub(crate) fn check_one<R: Into<Check>>(
     let http = Http::new(rounds, now);
     Ok(match run(&http, author(&http))? {
         Progress::Asks(effects) => CheckStep::Perform(effects),
-        Progress::Ended(check) => match check.into() {
-            Check::Usable(how) => CheckStep::Usable(how),
-            Check::Unusable(why) => CheckStep::Unusable(why),
-        },
+        Progress::Ended(check) => {
+            http.rounds().end()?;
+            match check.into() {
+                Check::Usable(how) => CheckStep::Usable(how),
+                Check::Unusable(why) => CheckStep::Unusable(why),
+            }
+        }
     })
 }
 
@@ -69,7 +79,6 @@ fn run<T>(http: &Http, function: impl Future<Output = T>) -> Result<Progress<T>,
     let mut context = Context::from_waker(Waker::noop());
     loop {
         if let Poll::Ready(value) = function.as_mut().poll(&mut context) {
-            http.rounds().end()?;
             return Ok(Progress::Ended(value));
         }
         if let Some(effects) = http.rounds().end_round()? {
@@ -93,6 +102,8 @@ mod tests {
 
     use super::*;
     use crate::failure::Failure;
+    use crate::http::Settling;
+    use crate::outcome::Receipt;
     use crate::raw::connector::liaison::plugin::effects::{HttpResponse, ResponseBody};
     use crate::{join, join_all, testing};
 
@@ -145,6 +156,7 @@ mod tests {
                 let delivery = Delivery { rounds: rounds.clone(), ..testing::event("t").into() };
                 match deliver_one(delivery, &deliver).unwrap() {
                     Step::Perform(effects) => rounds.push(effects.iter().map(echo).collect()),
+                    Step::SettleBy(effect) => panic!("{effect:?}"),
                     Step::Settle(outcome) => break outcome,
                 }
             };
@@ -229,6 +241,55 @@ mod tests {
         let delivery = Delivery { rounds, ..testing::event("t").into() };
         let changed = Fault::Changed { round: 0, asked: 0, recorded: 1 };
         assert_eq!(deliver_one(delivery, &deliver), Err(changed));
+    }
+
+    async fn put(_delivery: &Delivery, http: &Http) -> Result<Settling, Failure> {
+        let found = http.get("/a").send().await?;
+        Ok(http.put("/a").event_data().settle_or(move |response| {
+            Outcome::skipped(format!("{} before, then {}", found.status(), response.status()))
+        }))
+    }
+
+    #[test]
+    fn a_function_may_end_with_its_last_request() {
+        let step = |rounds| deliver_one(Delivery { rounds, ..testing::event("t").into() }, &put);
+        let http = |status| {
+            let headers = ["etag", "location", "ETag", "location"].map(|name| (name.into(), name.into()));
+            let body = ResponseBody::Bytes(Vec::new());
+            Reply::Http(HttpResponse { status, headers: headers.into(), body })
+        };
+        let found = vec![http(404)];
+        assert!(matches!(step(vec![]), Ok(Step::Perform(effects)) if effects.len() == 1));
+        assert!(
+            matches!(step(vec![found.clone()]), Ok(Step::SettleBy(Effect::Http(put))) if put.method == "PUT")
+        );
+        let receipt = Receipt { external_id: Some("location".into()), version: Some("etag".into()) };
+        let timed_out = Reply::Failed(crate::failure::Unanswered::TimedOut);
+        for (reply, outcome) in [
+            (http(200), Outcome::Delivered(receipt.clone())),
+            (http(299), Outcome::Delivered(receipt)),
+            (http(300), Outcome::skipped("404 before, then 300")),
+            (http(199), Outcome::skipped("404 before, then 199")),
+            (timed_out, Outcome::retry("PUT /a timed out")),
+        ] {
+            assert_eq!(step(vec![found.clone(), vec![reply]]), Ok(Step::Settle(outcome)));
+        }
+        let two = vec![http(200), http(200)];
+        let changed = |round, asked, recorded| Err(Fault::Changed { round, asked, recorded });
+        assert_eq!(step(vec![found.clone(), two.clone()]), changed(1, 1, 2));
+        assert_eq!(step(vec![found.clone(), vec![]]), changed(1, 1, 0));
+        assert_eq!(step(vec![found, vec![http(200)], two]), changed(2, 0, 2));
+    }
+
+    #[test]
+    fn a_last_request_whose_body_cannot_be_written_is_not_asked() {
+        let deliver = async |_: &Delivery, http: &Http| {
+            http.put("/a").json(&std::collections::BTreeMap::from([((1, 2), 3)])).settle()
+        };
+        let run = testing::endpoint().deliver(deliver, testing::event("t"));
+        assert!(
+            matches!(run.outcome, Outcome::Rejected(why) if why.starts_with("the body has no form in JSON"))
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub use builders::{EventBuilder, Reply, event, reply};
 
 use crate::http::{Fault, Http};
 use crate::log::lines::LINES;
-use crate::outcome::{Check, Delivery, Outcome};
+use crate::outcome::{Check, Delivery, Ending, Outcome};
 use crate::raw::connector::exports::liaison::plugin::connector::{CheckStep, Step};
 use crate::raw::connector::liaison::plugin::effects::{Body, Effect, HttpRequest, Reply as RawReply};
 use crate::steps;
@@ -105,7 +105,7 @@ impl Endpoint {
     ///
     /// Where a call is not the expected one, an expected one is missing, or a step does not come out the same
     /// twice.
-    pub fn deliver<R: Into<Outcome>>(
+    pub fn deliver<R: Into<Ending>>(
         self,
         deliver: impl AsyncFn(&Delivery, &Http) -> R,
         delivery: impl Into<Delivery>,
@@ -115,6 +115,8 @@ impl Endpoint {
             let delivery = Delivery { rounds, ..delivery.clone() };
             Ok(match steps::deliver_one(delivery, &deliver)? {
                 Step::Perform(effects) => Next::Perform(effects),
+                // Asked for again with its reply, it must say what the host may make of a 2xx by itself.
+                Step::SettleBy(effect) => Next::Perform(vec![effect]),
                 Step::Settle(outcome) => Next::End(outcome),
             })
         })

@@ -13,11 +13,16 @@ use super::breaker::FailureKind;
 use crate::contract::{Delivery, Effect, Failure, Fault, HttpRequest, Outcome, Reply, Step};
 use crate::journal::rounds::{Recorded, recall};
 
+/// How much of a step is shown in a fault, in characters.
+const MAX_STEP_TEXT: usize = 300;
+
 /// What one attempt may ask for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) steps: u32,
     pub(crate) effects: usize,
+    /// Call again for what a step settles by, too, and compare.
+    pub(crate) call_twice: bool,
 }
 
 /// What came of an attempt.
@@ -57,18 +62,9 @@ pub(crate) async fn attempt(
     for _ in 0..limits.steps {
         let result;
         (delivery, result) = step(delivery).await;
-        let effects = match result {
-            Ok(Step::Perform(effects)) if effects.is_empty() => {
-                return end(delivery, asked, Err(Fault::Nonsense("a step that performs nothing".into())));
-            }
-            Ok(Step::Perform(effects)) if effects.len() > limits.effects => {
-                let (count, limit) = (effects.len(), limits.effects);
-                let text =
-                    format!("a step that performs {count} effects, more than {limit} (limits.effects)");
-                return end(delivery, asked, Err(Fault::Nonsense(text)));
-            }
-            Ok(Step::Perform(effects)) => effects,
-            Ok(Step::Settle(outcome)) => return end(delivery, asked, Ok(outcome)),
+        let (effects, settles) = match result.and_then(|step| effects_of(step, limits)) {
+            Ok(Asks::Effects { effects, settles }) => (effects, settles),
+            Ok(Asks::Nothing(outcome)) => return end(delivery, asked, Ok(outcome)),
             Err(fault) => return end(delivery, asked, Err(fault)),
         };
         let known = match recall(&mut recorded, &delivery, &effects) {
@@ -84,11 +80,56 @@ pub(crate) async fn attempt(
             perform(&delivery, request, Place { round, position }).await
         };
         let replies = perform_round(&effects, &known, until, one).await;
+        let settled = replies.first().filter(|_| settles).and_then(Outcome::delivered_by);
         delivery.rounds.push(replies);
         asked.push(effects);
+        if let Some(outcome) = settled {
+            if !limits.call_twice {
+                return end(delivery, asked, Ok(outcome));
+            }
+            let (delivery, again) = step(delivery).await;
+            return end(delivery, asked, kept_to(outcome, again));
+        }
     }
     let text = format!("no outcome after {} steps (limits.steps)", limits.steps);
     end(delivery, asked, Err(Fault::Nonsense(text)))
+}
+
+/// What a step wants done.
+enum Asks {
+    /// Its reply may end the attempt, where it `settles`.
+    Effects {
+        effects: Vec<Effect>,
+        settles: bool,
+    },
+    Nothing(Outcome),
+}
+
+fn effects_of(step: Step, limits: Limits) -> Result<Asks, Fault> {
+    match step {
+        Step::Perform(effects) if effects.is_empty() => {
+            Err(Fault::Nonsense("a step that performs nothing".into()))
+        }
+        Step::Perform(effects) if effects.len() > limits.effects => {
+            let (count, limit) = (effects.len(), limits.effects);
+            let text = format!("a step that performs {count} effects, more than {limit} (limits.effects)");
+            Err(Fault::Nonsense(text))
+        }
+        Step::Perform(effects) => Ok(Asks::Effects { effects, settles: false }),
+        Step::SettleBy(effect) => Ok(Asks::Effects { effects: vec![effect], settles: true }),
+        Step::Settle(outcome) => Ok(Asks::Nothing(outcome)),
+    }
+}
+
+/// A connector that settles by a request must say of its success what the host says.
+fn kept_to(outcome: Outcome, again: Result<Step, Fault>) -> Result<Outcome, Fault> {
+    match again? {
+        Step::Settle(said) if said == outcome => Ok(outcome),
+        other => {
+            let text = format!("{other:?}").chars().take(MAX_STEP_TEXT).collect::<String>();
+            Err(Fault::Nonsense(format!("it settles by a request, and of its success it says {text}")))
+        }
+    }
 }
 
 /// All effects of a step at the same time, but for those whose reply is known; replies in their order. `perform` is given
@@ -154,7 +195,7 @@ mod tests {
     use crate::journal::rounds::tests::effect;
     use crate::journal::rounds::{Arguments, so_far};
 
-    const LIMITS: Limits = Limits { steps: 3, effects: 2 };
+    const LIMITS: Limits = Limits { steps: 3, effects: 2, call_twice: false };
 
     fn delivery() -> Delivery {
         let event = Event {
@@ -277,6 +318,53 @@ mod tests {
         assert_eq!(attempt.trouble, Some(FailureKind::Unavailable));
         assert!(matches!(attempt.delivery.rounds[0][0], Reply::Failed(Failure::Unsupported(_))));
     }
+
+    #[tokio::test]
+    async fn a_success_settles_without_another_call() {
+        let put = get("/put");
+        let by = |rest: Vec<Result<Step, Fault>>| {
+            let steps = [Ok(Step::Perform(vec![get("/a")])), Ok(Step::SettleBy(put.clone()))];
+            steps.into_iter().chain(rest).collect::<Vec<_>>()
+        };
+        let trap = || vec![Err(Fault::Trap("called again".into()))];
+        let (attempt, asked) = play(by(trap()), 204, later()).await;
+        assert_eq!(attempt.result, Ok(Outcome::Delivered(Receipt::default())));
+        assert_eq!(asked, ["0.0 /a", "1.0 /put"]);
+        assert_eq!((attempt.asked.len(), attempt.delivery.rounds.len()), (2, 2));
+
+        for status in [199, 300, 503] {
+            let rejected = Outcome::Rejected("no".into());
+            let (attempt, asked) = play(by(vec![Ok(Step::Settle(rejected.clone()))]), status, later()).await;
+            assert_eq!((attempt.result, asked.len()), (Ok(rejected), 2), "{status}");
+        }
+        let (attempt, _) = play(by(trap()), 204, Instant::now()).await;
+        assert!(matches!(attempt.result, Err(Fault::Trap(_))), "{:?}", attempt.result);
+    }
+
+    #[tokio::test]
+    async fn where_calls_are_compared_a_success_must_be_what_the_host_makes_of_it() {
+        let delivered = Outcome::Delivered(Receipt::default());
+        for (says, is_kept) in [
+            (Ok(Step::Settle(delivered.clone())), true),
+            (Ok(Step::Settle(Outcome::Skipped("x".into()))), false),
+            (Ok(Step::SettleBy(get("/b"))), false),
+            (Err(Fault::Trap("x".into())), false),
+        ] {
+            let script = [Ok(Step::SettleBy(get("/a"))), says.clone()];
+            let step = async |delivery: Delivery| {
+                let result = script[delivery.rounds.len()].clone();
+                (delivery, result)
+            };
+            let perform = async |_: &Delivery, _: &HttpRequest, _: Place| answer(200);
+            let keep = async |_: &Delivery, _: &[Vec<Effect>]| Ok(());
+            let limits = Limits { call_twice: true, ..LIMITS };
+            let until = Cell::new(later());
+            let attempt = attempt(delivery(), None, limits, &until, step, perform, keep).await;
+            assert_eq!(attempt.result == Ok(delivered.clone()), is_kept, "{says:?}: {:?}", attempt.result);
+            assert_eq!((attempt.asked.len(), attempt.delivery.rounds.len()), (1, 1));
+        }
+    }
+
     #[tokio::test]
     async fn what_a_journal_holds_is_not_performed_again() {
         let done = Outcome::Delivered(Receipt::default());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::workers;
-use crate::config::{Config, PluginName, TransformerName};
+use crate::config::{self, Config, PluginName, TransformerName};
 use crate::dead_letter::Stage;
 use crate::dead_letter::recording::{Recorded, Recording, TransformRecording};
 use crate::dead_letter::replayed::{Replayed, Rerun};
@@ -80,7 +80,8 @@ async fn attempt(
     let work = move |(recorded, original): (Box<Recording>, Event)| async move {
         let metrics = Telemetry::new().plugin(&plugin.name);
         let calls = plugin.connector(&user, &connector.settings, metrics)?;
-        let limits = Limits { steps: plugin.limits().steps, effects: plugin.limits().effects };
+        let config::Limits { steps, effects, .. } = *plugin.limits();
+        let limits = Limits { steps, effects, call_twice: true };
         Ok::<_, PluginError>(run(&calls, limits, &recorded, &original).await)
     };
     let (rounds, end) = workers::on_a_worker(work, (recorded.clone(), original)).await?;

@@ -127,6 +127,7 @@ pub(super) fn lift_step(step: wit::Step) -> Step {
     match step {
         wit::Step::Perform(effects) => Step::Perform(effects.into_iter().map(lift_effect).collect()),
         wit::Step::Settle(outcome) => Step::Settle(lift_outcome(outcome)),
+        wit::Step::SettleBy(effect) => Step::SettleBy(lift_effect(effect)),
     }
 }
 

@@ -181,14 +181,16 @@ impl Stages {
         let gateway = Gateway::new(&plan.connector.egress).map_err(egress)?;
         let user = plan.connector_name.as_str();
         let settings = &plan.connector.settings;
-        let (connector, limits) = match &plan.plugin {
+        let (connector, limits, call_twice) = match &plan.plugin {
             Loaded::Component(plugin) => {
                 let metrics = plan.telemetry.plugin(&plugin.name);
                 let deliver = plugin.connector(user, settings, metrics.clone())?;
                 let check = plugin.checks(user, settings, metrics)?;
-                (Connector::Plugin { deliver, check }, *plugin.limits())
+                (Connector::Plugin { deliver, check }, *plugin.limits(), plugin.is_called_twice())
             }
-            Loaded::Native(native) => (Connector::Native(native.clone()), config::Limits::default()),
+            Loaded::Native(native) => {
+                (Connector::Native(native.clone()), config::Limits::default(), cfg!(debug_assertions))
+            }
         };
         let mut transformers = Vec::with_capacity(plan.transformers.len());
         for (name, transformer, plugin) in &plan.transformers {
@@ -202,7 +204,7 @@ impl Stages {
             connector,
             gateway,
             share,
-            limits: attempt::Limits { steps: limits.steps, effects: limits.effects },
+            limits: attempt::Limits { steps: limits.steps, effects: limits.effects, call_twice },
             metrics: plan.telemetry.connector(&plan.connector_name),
             next_rest: Cell::new(Instant::now()),
             journal: None,

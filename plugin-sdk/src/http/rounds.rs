@@ -62,6 +62,23 @@ impl Rounds {
         Ok(None)
     }
 
+    /// The function has ended with this request, whose reply ends the attempt.
+    pub(crate) fn last(&mut self, request: HttpRequest) -> Result<Last, Fault> {
+        let round = self.answered.len();
+        let Some(mut replies) = self.recorded.next() else {
+            return Ok(Last::Asked(request));
+        };
+        let recorded = replies.len();
+        match replies.pop() {
+            Some(reply) if recorded == 1 => {
+                self.answered.push(Vec::new());
+                self.end()?;
+                Ok(Last::Answered((index(round), 0), request, reply))
+            }
+            Some(_) | None => Err(Fault::Changed { round, asked: 1, recorded }),
+        }
+    }
+
     /// The function has ended: it must have come as far as it did before.
     pub(crate) fn end(&mut self) -> Result<(), Fault> {
         match self.recorded.next() {
@@ -75,6 +92,13 @@ impl Rounds {
 
 fn index(length: usize) -> u32 {
     u32::try_from(length).expect("requests fit in memory, each with more than one byte")
+}
+
+/// A request that the function has ended with.
+#[derive(Debug)]
+pub(crate) enum Last {
+    Asked(HttpRequest),
+    Answered(Place, HttpRequest, Reply),
 }
 
 /// A plugin's function that cannot be run in steps: a mistake of its author.

@@ -14,12 +14,21 @@ use crate::template::Source;
 
 liaison_sdk::connector!(deliver, check);
 
-async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+async fn deliver(delivery: &Delivery, http: &Http) -> Result<Ending, Failure> {
     let settings = settings::<Settings>()?;
-    let reply = request(&settings, delivery, http)?.send().await?;
-    let is_gone = matches!(reply.status(), 404 | 410) && data(delivery).is_none();
+    let request = request(&settings, delivery, http)?;
+    let is_deletion = data(delivery).is_none();
+    if settings.statuses.is_success_delivered() {
+        return Ok(request.settle_or(move |reply| outcome(&settings, is_deletion, reply)).into());
+    }
+    Ok(outcome(&settings, is_deletion, &request.send().await?).into())
+}
+
+/// What a reply means to this external system. What is to be deleted may be gone already.
+fn outcome(settings: &Settings, is_deletion: bool, reply: &Response) -> Outcome {
+    let is_gone = is_deletion && matches!(reply.status(), 404 | 410);
     let usual = if is_gone { OutcomeKind::Delivered } else { OutcomeKind::of_status(reply.status()) };
-    Ok(Outcome::of_kind(settings.statuses.kind_of(reply.status()).unwrap_or(usual), &reply))
+    Outcome::of_kind(settings.statuses.kind_of(reply.status()).unwrap_or(usual), reply)
 }
 
 async fn check(http: &Http) -> Result<Check, Failure> {

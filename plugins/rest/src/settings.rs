@@ -1,6 +1,7 @@
 //! The settings of a connector that uses this plugin: read and checked once an instance.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use liaison_sdk::outcome::OutcomeKind;
 use serde::{Deserialize, Deserializer};
@@ -102,6 +103,14 @@ impl Statuses {
             kinds.iter().find(|(known, _)| *known == wanted).map(|(_, kind)| *kind)
         };
         find(&self.exact, status).or_else(|| find(&self.classes, status / 100))
+    }
+
+    /// True where each 2xx means that the event is delivered, as it usually does.
+    pub(crate) fn is_success_delivered(&self) -> bool {
+        let says_other = |kinds: &[(u16, OutcomeKind)], success: RangeInclusive<u16>| {
+            kinds.iter().any(|(status, kind)| success.contains(status) && *kind != OutcomeKind::Delivered)
+        };
+        !says_other(&self.exact, 200..=299) && !says_other(&self.classes, 2..=2)
     }
 }
 

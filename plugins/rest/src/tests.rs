@@ -2,6 +2,8 @@
 
 use liaison_sdk::failure::Unanswered;
 use liaison_sdk::outcome::Merged;
+use liaison_sdk::raw;
+use liaison_sdk::raw::connector::exports::liaison::plugin::connector::Step;
 use liaison_sdk::raw::connector::liaison::plugin::effects::Body;
 use liaison_sdk::testing::{self, EventBuilder, endpoint, event, reply};
 use serde_json::json;
@@ -143,6 +145,21 @@ fn statuses_mean_what_the_settings_say() {
             OutcomeKind::Retry | OutcomeKind::Conflict => false,
         };
         assert!(expected, "{status}: {:?}", run.outcome);
+    }
+}
+
+#[test]
+fn a_success_settles_by_itself_unless_the_settings_know_better() {
+    for (statuses, settles) in [
+        (json!({}), true),
+        (json!({ "404": "skipped", "4xx": "retry" }), true),
+        (json!({ "2xx": "delivered", "204": "delivered" }), true),
+        (json!({ "2xx": "retry" }), false),
+        (json!({ "202": "retry" }), false),
+    ] {
+        testing::settings(json!({ "path": "/p", "statuses": statuses }));
+        let steps = raw::deliver(vec![policy().into()], deliver);
+        assert_eq!(matches!(&steps[..], [Step::SettleBy(_)]), settles, "{statuses}");
     }
 }
 

@@ -136,6 +136,15 @@ fn answering_by_chance_costs_its_own_event() -> anyhow::Result<()> {
     check("random", LIMITS, &Cost { reason: "fault-answer", message, kind: "inconsistent", requests: 0 })
 }
 
+/// The same: a release build takes a plugin by its word, and does not ask.
+#[cfg(debug_assertions)]
+#[test]
+fn going_back_on_what_settles_costs_its_own_event() -> anyhow::Result<()> {
+    let message = "it settles by a request, and of its success it says Settle(Rejected(\"after all\"))";
+    let cost = Cost { reason: "fault-answer", message, kind: "nonsense", requests: 3 };
+    check("broken-promise", LIMITS, &cost)
+}
+
 #[test]
 fn a_flood_of_log_lines_is_cut_and_its_event_delivered() -> anyhow::Result<()> {
     let limits = "limits = { log-lines = 10 }";

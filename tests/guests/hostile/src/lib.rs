@@ -17,6 +17,7 @@
 //! | `endless-steps` | makes one request after another for ever |
 //! | `many-effects` | makes 10,000 requests at once |
 //! | `sleep` | sleeps for an hour |
+//! | `broken-promise` | settles by a request, and rejects the event when asked about its success |
 //!
 //! Any other event is delivered as a good connector does: its data is put to `/events/{id}`.
 
@@ -39,7 +40,7 @@ impl Guest for Hostile {
     fn deliver(deliveries: Vec<Delivery>) -> Vec<Step> {
         let is_short =
             deliveries.iter().any(|delivery| misdeed(&delivery.event).as_deref() == Some("few-steps"));
-        let mut steps = raw::deliver(deliveries, deliver);
+        let mut steps: Vec<Step> = deliveries.into_iter().flat_map(one).collect();
         if is_short {
             steps.pop();
         }
@@ -55,6 +56,17 @@ impl Guest for Hostile {
 raw::connector::export_connector!(Hostile with_types_in raw::connector);
 #[cfg(not(target_family = "wasm"))]
 const _: fn(Vec<Delivery>) -> Vec<Step> = Hostile::deliver;
+
+fn one(delivery: Delivery) -> Vec<Step> {
+    match misdeed(&delivery.event).as_deref() {
+        // What the SDK keeps an author from.
+        Some("broken-promise") if delivery.rounds.is_empty() => {
+            raw::deliver(vec![delivery], async |_: &Delivery, http: &Http| http.put("/promised").settle())
+        }
+        Some("broken-promise") => vec![Step::Settle(Outcome::rejected("after all"))],
+        _ => raw::deliver(vec![delivery], deliver),
+    }
+}
 
 async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     match misdeed(&delivery.event).as_deref() {
