@@ -33,30 +33,30 @@ pub(super) enum Unanswered {
     Failed(Failure),
 }
 
-/// An idle HTTP/1.1 connection.
+/// An HTTP/1.1 connection. It is large, and stays in its box from one exchange to the next.
 pub(super) struct Http1 {
     sender: http1::SendRequest<Full<Bytes>>,
-    connection: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
+    driver: Driver,
 }
 
 impl Http1 {
-    pub(super) async fn new(stream: Stream) -> Result<Self, Failure> {
+    pub(super) async fn new(stream: Stream) -> Result<Box<Self>, Failure> {
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(READ_BUFFER_BYTES)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken("opening an HTTP/1.1 connection", &error))?;
-        Ok(Self { sender, connection })
+        Ok(Box::new(Self { sender, driver: Driver(Some(connection)) }))
     }
 
     /// The reply, and the connection where it can be used again.
     pub(super) async fn exchange(
-        mut self,
+        mut self: Box<Self>,
         message: Message,
         max_reply_bytes: u64,
-    ) -> Result<(Response<Bytes>, Option<Self>), Unanswered> {
-        let mut driver = Driver(Some(self.connection));
-        let mut answer = pin!(self.sender.try_send_request(message));
+    ) -> Result<(Response<Bytes>, Option<Box<Self>>), Unanswered> {
+        let Self { sender, driver } = &mut *self;
+        let mut answer = pin!(sender.try_send_request(message));
         // The first poll reads before it writes, so a connection that the server closed gives the message back.
         let response = poll_fn(|context| {
             driver.drive(context);
@@ -64,8 +64,8 @@ impl Http1 {
         })
         .await
         .map_err(unanswered)?;
-        let response = read_body(response, &mut driver, max_reply_bytes).await.map_err(Unanswered::Failed)?;
-        if !self.sender.is_ready() {
+        let response = read_body(response, driver, max_reply_bytes).await.map_err(Unanswered::Failed)?;
+        if !sender.is_ready() {
             // What ends the body may still have to be read.
             poll_fn(|context| {
                 driver.drive(context);
@@ -73,8 +73,8 @@ impl Http1 {
             })
             .await;
         }
-        let connection = driver.0.filter(|_| self.sender.is_ready());
-        Ok((response, connection.map(|connection| Self { sender: self.sender, connection })))
+        let is_open = driver.0.is_some() && sender.is_ready();
+        Ok((response, is_open.then_some(self)))
     }
 }
 

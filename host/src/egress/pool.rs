@@ -37,7 +37,7 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct Connections {
     /// Longest idle first.
-    idle: RefCell<VecDeque<(Instant, Http1)>>,
+    idle: RefCell<VecDeque<(Instant, Box<Http1>)>>,
     shared: RefCell<Option<(Instant, Http2)>>,
     speaks_http1: Cell<bool>,
     /// Held while an https origin is dialled of which it is not known that it speaks HTTP/1.1: those who wait will
@@ -82,7 +82,8 @@ impl Pool {
         loop {
             let (connection, is_new) = match connections.take() {
                 Some(connection) => (connection, false),
-                None => self.connect(origin, connections).await?,
+                // Rare and large: boxed, so that not every exchange is as large.
+                None => Box::pin(self.connect(origin, connections)).await?,
             };
             let answer = match connection {
                 Connection::Http1(connection) => {
@@ -97,7 +98,7 @@ impl Pool {
                 Connection::Http2(connection) => {
                     shape(&mut message, origin, true);
                     self.sweep_later();
-                    connection.exchange(message, self.max_reply_bytes).await
+                    Box::pin(connection.exchange(message, self.max_reply_bytes)).await
                 }
             };
             match answer {
@@ -144,14 +145,14 @@ impl Pool {
         let is_http2 = stream.is_http2();
         connections.speaks_http1.set(!is_http2);
         if !is_http2 {
-            return Ok(Connection::Http1(Box::new(Http1::new(stream).await?)));
+            return Ok(Connection::Http1(Http1::new(stream).await?));
         }
         let connection = Http2::new(stream).await?;
         connections.shared.replace(Some((Instant::now(), connection.clone())));
         Ok(Connection::Http2(connection))
     }
 
-    fn keep(self: &Rc<Self>, connections: &Connections, connection: Http1) {
+    fn keep(self: &Rc<Self>, connections: &Connections, connection: Box<Http1>) {
         let mut idle = connections.idle.borrow_mut();
         if idle.len() == MAX_IDLE {
             idle.pop_front();
@@ -194,7 +195,7 @@ impl Connections {
             None => {}
         }
         let (_, connection) = self.idle.borrow_mut().pop_back()?;
-        Some(Connection::Http1(Box::new(connection)))
+        Some(Connection::Http1(connection))
     }
 
     fn close_idle(&self, now: Instant, idle_timeout: Duration) -> Option<Instant> {
