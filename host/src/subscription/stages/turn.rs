@@ -1,0 +1,209 @@
+//! One turn of a delivery: what is missing of its transformation, or one attempt.
+//!
+//! In comes a [`Job`], out goes a [`Done`]; what follows is decided elsewhere. Here the attempt meets the connector, the
+//! gateway, the rate limit and the journal.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::scribe::Scribe;
+use super::{Connector, Stages};
+use crate::config::TransformerName;
+use crate::contract::{Delivery, Effect, Fault, HttpRequest, Reply, Resolution, Step, TimestampMs};
+use crate::delivery::attempt::{Attempt, Place, attempt, trouble};
+use crate::egress::Call;
+use crate::event::Event;
+use crate::journal::rounds::Arguments;
+use crate::subscription::journal::{Journalled, Slot};
+use crate::telemetry::StatusClass;
+
+/// One turn of a delivery: what is missing of its transformation, and one attempt.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) event: Rc<Event>,
+    /// What the transformers made of it, where they have been asked; the first of them is next.
+    pub(crate) next: Option<Rc<Event>>,
+    /// Which of several parts `next` is.
+    pub(crate) part: Option<u32>,
+    /// Others come after it.
+    pub(crate) has_more_parts: bool,
+    pub(crate) attempt: u32,
+    pub(crate) now: TimestampMs,
+    pub(crate) deadline: Option<TimestampMs>,
+    pub(crate) resolution: Option<Resolution>,
+    /// It failed in a plugin before.
+    pub(crate) is_suspect: bool,
+    /// Ask the connector's `check` first.
+    pub(crate) check_first: bool,
+    pub(crate) attempt_timeout: Duration,
+    /// The rate limit was asked for its first request.
+    pub(crate) has_turn: bool,
+    /// Where it is journalled, if it is, with what it was answered.
+    pub(crate) journal: Option<Slot>,
+}
+
+/// What came of a turn.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every turn is the large one")]
+pub(crate) enum Done {
+    /// Transformed into these, in order; nothing was attempted.
+    Transformed(Vec<Event>),
+    /// A transformer drops it, and why.
+    Dropped(String),
+    /// A transformer can never transform it, and why.
+    TransformRejected { stopped: Stopped, why: String },
+    /// A transformer failed.
+    TransformFault { stopped: Stopped, fault: Fault },
+    /// The connector's check says that the external system is not usable, and why.
+    NotUsable(String),
+    Attempted {
+        attempt: Attempt,
+        idempotency_key: Rc<str>,
+        /// What is journalled of it now.
+        journalled: Option<Journalled>,
+    },
+}
+
+/// Where among the transformers a turn has ended.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    /// Which of them it was, from 0.
+    pub(crate) by: usize,
+    pub(crate) transformer: TransformerName,
+    /// What it was given.
+    pub(crate) given: Rc<Event>,
+}
+
+impl Job {
+    /// What the connector is told where no journal says otherwise.
+    fn arguments(&self, idempotency_key: &str) -> Arguments {
+        Arguments {
+            attempt: self.attempt,
+            now: self.now,
+            seed: seed(idempotency_key, self.attempt),
+            deadline: self.deadline,
+            resolution: None,
+        }
+    }
+}
+
+impl Stages {
+    /// One turn of a delivery.
+    pub(crate) async fn carry(&self, job: Job) -> Done {
+        let Some(event) = job.next.clone() else {
+            return self.transform(job.event.clone(), job.is_suspect).await;
+        };
+        if job.check_first
+            && let Err(why) = self.check(job.now).await
+        {
+            return Done::NotUsable(why);
+        }
+        let idempotency_key: Rc<str> = event.idempotency_key(&self.subscription, job.part).into();
+        let slot = self.journal.as_ref().zip(job.journal.as_ref());
+        let scribe = slot.map(|(writer, slot)| writer.scribe(slot, &idempotency_key));
+        let recorded = scribe.as_ref().and_then(Scribe::recorded);
+        let arguments =
+            recorded.map_or_else(|| job.arguments(&idempotency_key), |recorded| recorded.arguments.clone());
+        let delivery = Delivery {
+            event,
+            attempt: arguments.attempt,
+            now: arguments.now,
+            seed: arguments.seed,
+            deadline: arguments.deadline,
+            idempotency_key: idempotency_key.clone(),
+            resolution: job.resolution.or(arguments.resolution),
+            rounds: Vec::new(),
+        };
+        let until = Cell::new(Instant::now() + job.attempt_timeout);
+        let step = async |delivery| self.step(delivery, job.is_suspect).await;
+        let perform = async |delivery: &Delivery, request: &HttpRequest, place: Place| {
+            let is_first = place.round == 0 && place.position == 0;
+            self.wait_turn(is_first && job.has_turn, &until).await;
+            self.perform(delivery, request, place, until.get()).await
+        };
+        let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match &scribe {
+            Some(scribe) => scribe.keep(delivery, asked, until.get()).await,
+            None => Ok(()),
+        };
+        let attempt = attempt(delivery, recorded, self.limits, &until, step, perform, keep).await;
+        if let (Err(fault @ (Fault::Nonsense(_) | Fault::Changed(_))), Connector::Plugin { deliver, .. }) =
+            (&attempt.result, &self.connector)
+        {
+            deliver.count(fault);
+        }
+        let journalled = match scribe {
+            Some(scribe) => scribe.end(&attempt, job.has_more_parts).await,
+            None => None,
+        };
+        Done::Attempted { attempt, idempotency_key, journalled }
+    }
+
+    async fn step(&self, delivery: Delivery, is_suspect: bool) -> (Delivery, Result<Step, Fault>) {
+        match &self.connector {
+            Connector::Plugin { deliver, .. } => deliver.call(delivery, is_suspect).await,
+            Connector::Native(native) => {
+                let step = native.deliver(&delivery);
+                (delivery, Ok(step))
+            }
+        }
+    }
+
+    /// Waits for the rate limit. What is waited does not count: the attempt ends as much later.
+    pub(super) async fn wait_turn(&self, has_turn: bool, until: &Cell<Instant>) {
+        if !has_turn {
+            let before = until.get();
+            let waited = self.share.turn().await;
+            // Of several effects that wait side by side the longest wait counts.
+            until.set(until.get().max(before + waited));
+        }
+    }
+
+    async fn perform(
+        &self,
+        delivery: &Delivery,
+        request: &HttpRequest,
+        place: Place,
+        until: Instant,
+    ) -> Reply {
+        let key = effect_key(&delivery.idempotency_key, place);
+        let data = match &delivery.resolution {
+            Some(Resolution::Merged { data, .. }) => Some(data),
+            Some(Resolution::Overwrite(_)) | None => delivery.event.data.as_ref(),
+        };
+        let call = Call {
+            event_data: data,
+            idempotency_key: Some(&key),
+            traceparent: delivery.event.traceparent(),
+            rounds: &delivery.rounds,
+            deadline: until,
+        };
+        let start = Instant::now();
+        let reply = self.gateway.perform(request, &call).await;
+        let status = match &reply {
+            Reply::Http(response) => StatusClass::of(response.status),
+            Reply::Failed(_) => StatusClass::Failed,
+        };
+        let now = Instant::now();
+        let took = now.saturating_duration_since(start);
+        self.metrics.request_duration[status].observe(took);
+        self.share.replied(took, trouble(&reply).is_some(), now);
+        reply
+    }
+}
+
+/// The first effect of an attempt has the event's own key; each further one a key of its own that is as stable.
+fn effect_key(key: &Rc<str>, place: Place) -> Rc<str> {
+    match (place.round, place.position) {
+        (0, 0) => key.clone(),
+        (round, position) => format!("{key}-{round}-{position}").into(),
+    }
+}
+
+/// FNV-1a over the key and the attempt: the same after a restart, and another for each attempt.
+fn seed(key: &str, attempt: u32) -> u64 {
+    let bytes = key.bytes().chain(attempt.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
