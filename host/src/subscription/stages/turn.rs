@@ -91,13 +91,13 @@ impl Job {
 }
 
 impl Stages {
-    /// One turn of a delivery.
+    /// One turn of a delivery. There are many at the same time: what few of them do is boxed, so that all are small.
     pub(crate) async fn carry(&self, job: Job) -> Done {
         let Some(event) = job.next.clone() else {
-            return self.transform(job.event.clone(), job.is_suspect).await;
+            return Box::pin(self.transform(job.event.clone(), job.is_suspect)).await;
         };
         if job.check_first
-            && let Err(why) = self.check(job.now).await
+            && let Err(why) = Box::pin(self.check(job.now)).await
         {
             return Done::NotUsable(why);
         }
@@ -125,7 +125,7 @@ impl Stages {
             self.perform(delivery, request, place, until.get()).await
         };
         let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match &scribe {
-            Some(scribe) => scribe.keep(delivery, asked, until.get()).await,
+            Some(scribe) => Box::pin(scribe.keep(delivery, asked, until.get())).await,
             None => Ok(()),
         };
         let attempt = attempt(delivery, recorded, self.limits, &until, step, perform, keep).await;
@@ -135,7 +135,7 @@ impl Stages {
             deliver.count(fault);
         }
         let journalled = match scribe {
-            Some(scribe) => scribe.end(&attempt, job.has_more_parts).await,
+            Some(scribe) => Box::pin(scribe.end(&attempt, job.has_more_parts)).await,
             None => None,
         };
         Done::Attempted { attempt, idempotency_key, journalled }
