@@ -15,23 +15,22 @@ struct Case {
     id: String,
 }
 
-async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+async fn deliver(delivery: &Delivery, http: &Http) -> Result<Ending, Failure> {
     let event = &delivery.event;
     let opened = http.post("/cases").header("ce-id", &event.id).event_data().send().await?;
     if !opened.is_success() {
-        return Ok(Outcome::from_response(&opened));
+        return Ok(Outcome::from_response(&opened).into());
     }
     let case: Case = opened.json()?;
     let case = format!("/cases/{}", encode_segment(&case.id));
     let file = http.put(format!("{case}/file")).header("ce-id", &event.id).event_data();
     let uploaded = file.send().await?;
     if !uploaded.is_success() {
-        return Ok(Outcome::from_response(&uploaded));
+        return Ok(Outcome::from_response(&uploaded).into());
     }
     // The frozen clock: the same in an attempt that goes on later.
     let date = json!({ "event": event.id, "at": delivery.now, "attempt": delivery.attempt });
-    let booked = http.post(format!("{case}/dates")).header("ce-id", &event.id).json(&date).send().await?;
-    Ok(Outcome::from_response(&booked))
+    Ok(http.post(format!("{case}/dates")).header("ce-id", &event.id).json(&date).settle().into())
 }
 
 #[cfg(test)]
