@@ -1,5 +1,6 @@
 //! Every check of the project, in order, the quick ones first. Ends at the first that fails.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::build::{self, Profile};
@@ -17,7 +18,7 @@ pub(crate) enum Extent {
 
 type Stage = (&'static str, fn(Extent) -> Result<(), Failure>);
 
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     ("format", |_| cargo_with(&["fmt", "--all", "--check"])),
     ("tools", tools),
     ("lint", lint),
@@ -25,7 +26,11 @@ const STAGES: [Stage; 7] = [
     ("build", |_| build::all(Profile::Dev)),
     ("real Kafka", real_kafka),
     ("tests", workspace_tests),
+    ("chaos", chaos),
 ];
+
+/// Five minutes on a quiet machine, with the same faults each time: other seeds are for a person, `cargo chaos --seed N`.
+const CHAOS: [&str; 8] = ["--seed", "1", "--minutes", "5", "--faults", "12", "--events", "50000"];
 
 /// Runs every stage and says how long each took.
 pub(crate) fn run(extent: Extent) -> Result<(), Failure> {
@@ -85,6 +90,13 @@ fn workspace_tests(extent: Extent) -> Result<(), Failure> {
         Extent::Quick => test.env("LIAISON_TESTS", "quick"),
     };
     command::run(&mut test)
+}
+
+fn chaos(extent: Extent) -> Result<(), Failure> {
+    match extent {
+        Extent::Full => command::run(Command::new(build::folder(Profile::Dev)?.join("chaos")).args(CHAOS)),
+        Extent::Quick => Ok(()),
+    }
 }
 
 fn cargo_with(arguments: &[&str]) -> Result<(), Failure> {
