@@ -12,6 +12,7 @@ mod failure;
 mod input;
 mod logging;
 mod output;
+mod plugin;
 mod run;
 mod schema;
 mod sync;
@@ -66,6 +67,9 @@ enum Command {
     /// Show events that were given up, replay them, send them again or discard them
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
+    /// Look at a plugin, try it out, test it
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Print the JSON Schema of the configuration file
     Schema,
 }
@@ -99,6 +103,7 @@ fn perform(arguments: Arguments) -> Result<(), Failure> {
         Command::Sync(options) => sync::sync(common, &options),
         Command::Emit(options) => emit::emit(common, &options),
         Command::DeadLetters(command) => dead_letters::dead_letters(common, &command),
+        Command::Plugin(command) => plugin::plugin(common, &command),
         Command::Schema => schema::schema(),
     }
 }
@@ -171,6 +176,8 @@ mod tests {
             ("liaison dead-letters list --since yesterday", ErrorKind::ValueValidation),
             ("liaison dead-letters replay", ErrorKind::MissingRequiredArgument),
             ("liaison dead-letters replay c/0/1 --file f", ErrorKind::ArgumentConflict),
+            ("liaison plugin run a.wasm", ErrorKind::MissingRequiredArgument),
+            ("liaison plugin run a.wasm --event e --connector c --case f", ErrorKind::ArgumentConflict),
             ("liaison dead-letters redrive c/0/1 --rate 0", ErrorKind::ValueValidation),
             ("liaison dead-letters discard c/0/1", ErrorKind::MissingRequiredArgument),
         ] {

@@ -15,6 +15,7 @@ mod message;
 mod origin;
 mod pool;
 mod secret;
+mod sent;
 mod spelling;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::EgressError;
+pub use self::sent::Sent;
 
 use self::dial::Dialer;
 use self::message::Composer;

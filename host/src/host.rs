@@ -44,6 +44,7 @@
 //! }
 //! ```
 
+mod inspect;
 mod once;
 mod plans;
 mod prepare;
@@ -67,12 +68,14 @@ use crate::config::{Brokers, Config, ConnectorName, PluginName, SubscriptionName
 use crate::kafka::client::KafkaError;
 use crate::kafka::embedded::Embedded;
 use crate::native::NativeConnector;
-use crate::plugin::{PluginError, Runtime};
+use crate::plugin::Runtime;
 use crate::subscription::stages::{Loaded, Stages};
 use crate::telemetry::Telemetry;
 
+pub use self::inspect::inspect;
 pub use self::redrive::{Candidate, DeadLetters, DiscardError};
 pub use self::replay::{ReplayError, replay};
+pub use crate::plugin::{Compiled, Import, Inspection, Needs, PluginError, Producer};
 pub use crate::subscription::SubscriptionError;
 pub use crate::subscription::redrive::{RedriveError, Report as RedriveReport, Request as RedriveRequest};
 pub use crate::subscription::stages::{StagesError, SyncEnd};

@@ -19,8 +19,11 @@ mod bindings;
 mod cache;
 mod calls;
 mod engine;
+mod inspect;
+mod observer;
 mod output;
 mod pool;
+mod producers;
 mod sandbox;
 mod settings;
 mod words;
@@ -28,10 +31,18 @@ mod worlds;
 
 pub(crate) use calls::Calls;
 pub(crate) use engine::PoolSize;
+pub use inspect::{Compiled, Import, Inspection, Needs};
+pub(crate) use observer::Observer;
+pub use observer::{LogLine, Observed};
+pub use producers::Producer;
 pub(crate) use worlds::{CheckInput, Checks, Connectors, Transformers};
 
 /// A larger component file is not compiled.
 const MAX_COMPONENT_BYTES: u64 = 128 * 1024 * 1024;
+
+/// What a component of either world exports.
+const CONNECTOR: &str = "liaison:plugin/connector@0.1.0";
+const TRANSFORMER: &str = "liaison:plugin/transformer@0.1.0";
 
 /// Whose words a log line or a fault is about.
 #[derive(Debug)]
@@ -39,6 +50,8 @@ pub(crate) struct Label {
     pub(crate) plugin: String,
     /// The connector or transformer that uses the plugin.
     pub(crate) user: String,
+    /// Who watches, if anybody does.
+    pub(crate) observer: Option<Observer>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +98,7 @@ pub(crate) struct Plugin {
     settings: config::Plugin,
     kind: Kind,
     call_twice: bool,
+    observer: Option<Observer>,
 }
 
 enum Kind {
@@ -113,21 +127,23 @@ impl Runtime {
                 found: hex(&digest),
             });
         }
-        let no_component = |error: wasmtime::Error| PluginError::NoComponent {
-            plugin: name.clone(),
-            path: path.clone(),
-            reason: format!("{error:#}").lines().next().unwrap_or_default().to_owned(),
-        };
-        let component = self.cache.component(&self.engine, &bytes, &hex(&digest)).map_err(no_component)?;
-        check_imports(name, &self.engine, &component)?;
-        let kind = self.kind(name, &component)?;
+        let component = self.cache.component(&self.engine, &bytes, &hex(&digest));
+        let component = component.map_err(|error| no_component(name, path, &error))?;
+        let kind = self.admit(name, &component)?;
         Ok(Plugin {
             name: name.clone(),
             sha256: digest,
             settings: settings.clone(),
             kind,
             call_twice: self.call_twice,
+            observer: None,
         })
+    }
+
+    /// What it is, if it fits the contract and imports nothing beyond it: the one judgement of what may run here.
+    fn admit(&self, name: &PluginName, component: &Component) -> Result<Kind, PluginError> {
+        check_imports(name, &self.engine, component)?;
+        self.kind(name, component)
     }
 
     fn kind(&self, name: &PluginName, component: &Component) -> Result<Kind, PluginError> {
@@ -140,9 +156,9 @@ impl Runtime {
             component_type.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
         let has = |interface: &str| exports.iter().any(|export| export == interface);
         let pre = || self.linker.instantiate_pre(component).map_err(contract);
-        if has("liaison:plugin/connector@0.1.0") {
+        if has(CONNECTOR) {
             Ok(Kind::Connector(worlds::ConnectorPre::new(pre()?).map_err(contract)?))
-        } else if has("liaison:plugin/transformer@0.1.0") {
+        } else if has(TRANSFORMER) {
             Ok(Kind::Transformer(worlds::TransformerPre::new(pre()?).map_err(contract)?))
         } else {
             let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
@@ -161,16 +177,27 @@ fn read(name: &PluginName, path: &Path) -> Result<Vec<u8>, PluginError> {
 }
 
 fn check_imports(name: &PluginName, engine: &Engine, component: &Component) -> Result<(), PluginError> {
-    let is_known = |import: &str| sandbox::IMPORTS.iter().any(|known| import.starts_with(known));
-    let is_ours = |import: &str| import.starts_with("liaison:plugin/");
-    match component.component_type().imports(engine).find(|(import, _)| !is_known(import) && !is_ours(import))
-    {
+    match component.component_type().imports(engine).find(|(import, _)| sandbox::link(import).is_none()) {
         None => Ok(()),
         Some((import, _)) => Err(PluginError::Import { plugin: name.clone(), import: import.to_owned() }),
     }
 }
 
+fn no_component(name: &PluginName, path: &Path, error: &wasmtime::Error) -> PluginError {
+    let reason = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
+    PluginError::NoComponent { plugin: name.clone(), path: path.to_owned(), reason }
+}
+
 impl Plugin {
+    /// The same, with somebody who sees what each call takes and logs.
+    pub(crate) fn observed(self, observer: Observer) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
+    pub(crate) fn is_connector(&self) -> bool {
+        matches!(self.kind, Kind::Connector(_))
+    }
+
     /// A caller for one connector in one subscription.
     pub(crate) fn connector(
         &self,
@@ -227,8 +254,19 @@ impl Plugin {
         settings: &Map<String, Value>,
         metrics: PluginMetrics,
     ) -> Calls<W> {
-        let label = Label { plugin: self.name.as_str().to_owned(), user: user.to_owned() };
-        let pool = pool::Pool {
+        Calls::new(self.pool(pre, user, settings, metrics), self.settings.batch)
+    }
+
+    fn pool<W: pool::World>(
+        &self,
+        pre: W::Pre,
+        user: &str,
+        settings: &Map<String, Value>,
+        metrics: PluginMetrics,
+    ) -> pool::Pool<W> {
+        let plugin = self.name.as_str().to_owned();
+        let label = Label { plugin, user: user.to_owned(), observer: self.observer.clone() };
+        pool::Pool {
             pre,
             settings: Arc::new(settings::Settings::new(settings)),
             label: Arc::new(label),
@@ -237,8 +275,7 @@ impl Plugin {
             call_twice: self.call_twice,
             metrics,
             kept: Default::default(),
-        };
-        Calls::new(pool, self.settings.batch)
+        }
     }
 
     fn wrong_kind(&self, user: &str, found: &'static str, wanted: &'static str) -> PluginError {

@@ -33,6 +33,15 @@ pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A size for a person: `812 bytes`, `1.5 KiB`, `12.0 MiB`.
+pub(super) fn bytes_text(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => count(usize::try_from(bytes).unwrap_or_default(), "byte"),
+        1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
 fn written(json: serde_json::Result<String>) -> Result<(), Failure> {
     let json = json.map_err(|error| Failure::Failed(format!("the answer is no JSON: {error}")))?;
     text(&format!("{}\n", harmless(&json)))
@@ -64,6 +73,12 @@ mod tests {
             assert!(shown.chars().all(|character| !character.is_control() || character == '\n'), "{shown:?}");
             assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
         }
+    }
+
+    #[test]
+    fn a_size_has_its_unit() {
+        let sizes = [1, 812, 1_536, 12 << 20].map(bytes_text);
+        assert_eq!(sizes.join(", "), "1 byte, 812 bytes, 1.5 KiB, 12.0 MiB");
     }
 
     #[test]

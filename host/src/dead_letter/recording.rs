@@ -23,6 +23,7 @@ use crate::contract::{
 use crate::event::Event;
 
 use struck::Strike;
+pub(crate) use struck::strike_exchange;
 pub use struck::strike_result;
 pub use transform::{TransformEnd, TransformRecording};
 
@@ -180,7 +181,7 @@ impl Recorded {
 }
 
 impl Answer {
-    fn of(reply: &Reply) -> Answer {
+    pub(crate) fn of(reply: &Reply) -> Answer {
         let response = match reply {
             Reply::Http(response) => response,
             Reply::Failed(failure) => return Answer::Failed(failure.clone()),

@@ -14,7 +14,7 @@ use comfy_table::presets::ASCII_NO_BORDERS;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use serde_json::{Value, json};
 
-use self::body::{body_json, body_text, line_text};
+use self::body::{body_json, body_text};
 use super::attempts::{Attempts, cut};
 use super::file::Written;
 use super::header::{duration_text, hex_text, time_text};
@@ -25,8 +25,10 @@ use super::store::Letter;
 use crate::contract::TimestampMs;
 use crate::event::Record;
 
+pub(crate) use self::body::line_text;
 pub use self::body::printable;
 pub use self::cause::{causes_json, causes_text};
+pub(crate) use self::replay::{effect_text, outcome_text};
 pub use self::replay::{replay_json, replay_text};
 
 const COLUMNS: u16 = 100;

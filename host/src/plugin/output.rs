@@ -56,6 +56,9 @@ impl Output {
         self.lines_left -= 1;
         let (plugin, user) = (self.label.plugin.as_str(), self.label.user.as_str());
         let message = cut(message);
+        if let Some(observer) = &self.label.observer {
+            observer.logged(name(level), context, message);
+        }
         match level {
             Level::Trace => tracing::trace!(plugin, user, context, "{message}"),
             Level::Debug => tracing::debug!(plugin, user, context, "{message}"),
@@ -86,6 +89,17 @@ impl Output {
             self.last_words.pop_front();
         }
         self.last_words.push_back(line);
+    }
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "trace",
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+        Level::Critical => "critical",
     }
 }
 
@@ -138,7 +152,7 @@ mod tests {
     use super::*;
 
     fn output(lines: u32) -> Output {
-        Output::new(Arc::new(Label { plugin: "p".into(), user: "u".into() }), lines)
+        Output::new(Arc::new(Label { plugin: "p".into(), user: "u".into(), observer: None }), lines)
     }
 
     #[test]

@@ -12,6 +12,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::Label;
 use super::engine::EPOCH;
+use super::observer::{CpuTime, Observer};
 use super::output::Output;
 use super::sandbox::Guest;
 use super::settings::Settings;
@@ -72,7 +73,7 @@ pub(super) struct Kept<W: World> {
 }
 
 pub(super) struct Instance<W: World> {
-    store: Store<Guest>,
+    pub(super) store: Store<Guest>,
     bindings: W::Bindings,
     calls_left: u32,
 }
@@ -122,7 +123,10 @@ impl<W: World> Pool<W> {
         };
         let outputs = self.call_instance(&mut instance, inputs).await?;
         let outputs = if self.call_twice {
-            let again = self.call_instance(&mut instance, inputs).await?;
+            self.observe(|observer| observer.repeats(true));
+            let again = self.call_instance(&mut instance, inputs).await;
+            self.observe(|observer| observer.repeats(false));
+            let again = again?;
             outputs.into_iter().zip(again).map(|(first, second)| same(first, &second)).collect()
         } else {
             outputs.into_iter().map(Ok).collect()
@@ -149,7 +153,7 @@ impl<W: World> Pool<W> {
         }
     }
 
-    async fn instance(&self) -> Result<Instance<W>, Fault> {
+    pub(super) async fn instance(&self) -> Result<Instance<W>, Fault> {
         let calls = match self.instances {
             Instances::Fresh => 1,
             Instances::Warm { calls } => calls,
@@ -187,11 +191,15 @@ impl<W: World> Pool<W> {
     ) -> Result<Vec<W::Output>, Fault> {
         let Instance { store, bindings, .. } = instance;
         store.data_mut().begin(W::moment(&inputs[0]));
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), self.label.observer.as_ref().map(|_| CpuTime::now()));
         let call = tokio::time::timeout(self.limits.wall_time, W::call(bindings, store, inputs));
         let answer = call.await;
         self.metrics.calls[W::FUNCTION].inc();
         self.metrics.call_duration.observe(start.elapsed());
+        self.observe(|observer| {
+            let cpu_time = cpu.as_ref().map(CpuTime::elapsed).unwrap_or_default();
+            observer.called(cpu_time, store.data().memory_bytes());
+        });
         self.metrics.log_lines_dropped.inc_by(store.data().with_output(Output::take_dropped));
         let fault = match answer {
             Ok(Ok(outputs)) if outputs.len() == inputs.len() => return Ok(outputs),
@@ -200,6 +208,12 @@ impl<W: World> Pool<W> {
             Err(_) => Fault::WallTime(self.limits.wall_time),
         };
         Err(fault)
+    }
+
+    fn observe(&self, tell: impl FnOnce(&Observer)) {
+        if let Some(observer) = &self.label.observer {
+            tell(observer);
+        }
     }
 
     /// What a failed call was. wasmtime has types for some of its errors only.

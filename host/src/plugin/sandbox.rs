@@ -204,6 +204,13 @@ impl ResourceLimiter for MemoryLimit {
     }
 }
 
+impl Guest {
+    /// What memories and tables take now, in bytes: they only grow.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.memory.used_bytes
+    }
+}
+
 /// Everything a component of either world may import.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
@@ -243,13 +250,20 @@ fn refuse_sleep(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Interfaces a component may import; all of them are without capability. Versions are left to the linker.
-pub(super) const IMPORTS: [&str; 7] = [
-    "wasi:io/",
-    "wasi:cli/",
-    "wasi:clocks/",
-    "wasi:random/",
-    "wasi:filesystem/",
-    "wasi:logging/logging@",
-    "wasi:config/store@",
+/// Interfaces a component may import, and what stands behind each: nothing that reaches out. Versions are left to the
+/// linker.
+const IMPORTS: [(&str, &str); 8] = [
+    ("wasi:io/", "streams: only standard output leads anywhere"),
+    ("wasi:cli/", "no arguments, no environment; output goes to the log"),
+    ("wasi:clocks/", "a clock that stands still; sleeping is refused"),
+    ("wasi:random/", "random numbers from the seed of the call"),
+    ("wasi:filesystem/", "no folder"),
+    ("wasi:logging/logging@", "the host's log"),
+    ("wasi:config/store@", "the plugin's settings"),
+    ("liaison:plugin/", "words of the contract"),
 ];
+
+/// What an import is linked to; `None` for one that no plugin may have.
+pub(super) fn link(import: &str) -> Option<&'static str> {
+    IMPORTS.iter().find(|(known, _)| import.starts_with(known)).map(|(_, link)| *link)
+}

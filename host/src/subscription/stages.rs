@@ -11,7 +11,7 @@ mod turn;
 pub use once::SyncEnd;
 pub(crate) use scribe::Writer;
 pub(crate) use transform::transform_one;
-pub(crate) use turn::{Done, Job, Stopped};
+pub(crate) use turn::{Done, Job, Stopped, effect_key, seed};
 
 use std::cell::Cell;
 use std::pin::pin;

@@ -30,6 +30,7 @@ mod limits;
 mod mail;
 mod order;
 mod outcomes;
+mod plugin_tools;
 mod poison;
 mod rate;
 mod recovery;

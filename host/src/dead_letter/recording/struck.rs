@@ -30,6 +30,11 @@ pub fn strike_result(result: &mut Result<Outcome, Fault>, mask: &Mask) {
     };
 }
 
+/// Strikes secrets out of what was asked and answered.
+pub(crate) fn strike_exchange(asked: &mut Effect, answered: &mut Answer, mask: &Mask) {
+    let _is_struck = asked.strike(mask) | answered.strike(mask);
+}
+
 /// Something that may hold secrets.
 pub(super) trait Strike {
     /// Strikes them out; says whether there were any.

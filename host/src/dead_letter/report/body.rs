@@ -17,7 +17,7 @@ const BODY_BYTES: usize = 4096;
 const DUMP_BYTES: usize = 256;
 
 /// One value on one line.
-pub(super) fn line_text(value: Option<&Bytes>) -> String {
+pub(crate) fn line_text(value: Option<&Bytes>) -> String {
     const LINE_BYTES: usize = 80;
     let Some(value) = value else {
         return "none".to_owned();

@@ -42,7 +42,7 @@ fn steps_text(recorded: &Recording, rounds: &[Round], end: &ReplayEnd) -> String
     let number = rounds.len() + 1;
     match end {
         ReplayEnd::Ended(end) => {
-            let _ = writeln!(text, "\nstep {number} {}", end_text(end));
+            let _ = writeln!(text, "\nstep {number} {}", outcome_text(end));
         }
         ReplayEnd::NotRecorded(effects) => {
             let _ = writeln!(text, "\nstep {number} asks for what was not recorded, so here it ends");
@@ -51,7 +51,7 @@ fn steps_text(recorded: &Recording, rounds: &[Round], end: &ReplayEnd) -> String
             }
         }
     }
-    let _ = writeln!(text, "\nrecorded: step {} {}", recorded.rounds.len() + 1, end_text(&recorded.end));
+    let _ = writeln!(text, "\nrecorded: step {} {}", recorded.rounds.len() + 1, outcome_text(&recorded.end));
     text
 }
 
@@ -103,7 +103,7 @@ fn verdict(replayed: &Replayed) -> &'static str {
     }
 }
 
-fn effect_text(effect: &Effect) -> String {
+pub(crate) fn effect_text(effect: &Effect) -> String {
     let HttpRequest { method, url, body, .. } = match effect {
         Effect::Http(request) => request,
         Effect::Grpc => return "a gRPC call".to_owned(),
@@ -130,7 +130,8 @@ fn answer_text(answer: &Answer) -> String {
     }
 }
 
-fn end_text(end: &End) -> String {
+/// How an attempt ended, on one line.
+pub(crate) fn outcome_text(end: &End) -> String {
     use crate::contract::Outcome;
     let (name, said) = match end {
         End::Fault(text) => return format!("fails: {}", printable(text)),

@@ -195,7 +195,7 @@ impl Stages {
 }
 
 /// The first effect of an attempt has the event's own key; each further one a key of its own that is as stable.
-fn effect_key(key: &Rc<str>, place: Place) -> Rc<str> {
+pub(crate) fn effect_key(key: &Rc<str>, place: Place) -> Rc<str> {
     match (place.round, place.position) {
         (0, 0) => key.clone(),
         (round, position) => format!("{key}-{round}-{position}").into(),
@@ -203,7 +203,7 @@ fn effect_key(key: &Rc<str>, place: Place) -> Rc<str> {
 }
 
 /// FNV-1a over the key and the attempt: the same after a restart, and another for each attempt.
-fn seed(key: &str, attempt: u32) -> u64 {
+pub(crate) fn seed(key: &str, attempt: u32) -> u64 {
     let bytes = key.bytes().chain(attempt.to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -1,0 +1,47 @@
+//! `liaison plugin`: what the author of a plugin works with, and what its reviewer asks. One file a command.
+
+mod inspect;
+mod run;
+mod test;
+
+use clap::Subcommand;
+
+use liaison::rehearsal::RehearsalError;
+use liaison::rehearsal::file::CasesError;
+
+use super::Common;
+use super::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Plugin {
+    /// Show what a component imports, exports and needs, and whether the host would load it
+    Inspect(inspect::Inspect),
+    /// Give a plugin one event and show every step, request, reply and log line
+    Run(run::Run),
+    /// Run a plugin's cases: each an event, what the endpoint answers, and what is expected
+    Test(test::Test),
+}
+
+pub(super) fn plugin(common: &Common, command: &Plugin) -> Result<(), Failure> {
+    match command {
+        Plugin::Inspect(options) => inspect::inspect(options),
+        Plugin::Run(options) => run::run(common, options),
+        Plugin::Test(options) => test::test(options),
+    }
+}
+
+impl From<RehearsalError> for Failure {
+    fn from(error: RehearsalError) -> Self {
+        let text = error.to_string();
+        match error {
+            RehearsalError::Plugin(_) | RehearsalError::Egress(_) => Failure::Usage(text),
+            RehearsalError::Thread(_) => Failure::Failed(text),
+        }
+    }
+}
+
+impl From<CasesError> for Failure {
+    fn from(error: CasesError) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}

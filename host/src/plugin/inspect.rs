@@ -1,0 +1,164 @@
+//! What there is to say of a component before it is trusted: what it imports and exports, what it needs, and whether
+//! the host would load it. That last judgement is the one that loading makes.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Map;
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+
+use super::producers::{Producer, Sections};
+use super::{Connectors, Kind, Plugin, PluginError, Runtime, Transformers, no_component, read, sandbox};
+use crate::config::{self, PluginName};
+use crate::contract::Fault;
+use crate::telemetry::PluginMetrics;
+
+/// Bytes of a page of WebAssembly memory.
+const PAGE_BYTES: u64 = 64 << 10;
+
+/// A component, looked at from outside.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// Of the file.
+    pub bytes: u64,
+    pub sha256: [u8; 32],
+    /// The world of `wit/` that it is of, if it fits one.
+    pub world: Option<&'static str>,
+    pub imports: Vec<Import>,
+    pub exports: Vec<String>,
+    pub producers: Vec<Producer>,
+    /// `None` where it is no component.
+    pub compiled: Option<Compiled>,
+    /// `None` where that cannot be told before it runs.
+    pub needs: Option<Needs>,
+    /// What memories and tables of one instance take after its start, in bytes; `None` where it does not start.
+    pub started_bytes: Option<usize>,
+    /// Why the host does not load it; `None` if it does.
+    pub refusal: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    pub name: String,
+    /// What the host links it to; `None`: nothing, and so the component is refused.
+    pub linked: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Compiled {
+    pub time: Duration,
+    /// Of the machine code as it is kept.
+    pub bytes: usize,
+}
+
+/// What an instance takes at least, as the component declares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    pub memories: u32,
+    /// The largest one at its beginning.
+    pub memory_bytes: u64,
+    pub tables: u32,
+    /// The largest one at its beginning.
+    pub table_elements: u64,
+    /// Core instances.
+    pub instances: u32,
+}
+
+impl Runtime {
+    /// Looks at a component file; with it the plugin, where the host would load it. Compiles it anew, which may take
+    /// seconds.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is larger than any component may be.
+    pub(crate) fn inspect(
+        &self,
+        name: &PluginName,
+        settings: &config::Plugin,
+    ) -> Result<(Inspection, Option<Plugin>), PluginError> {
+        let path: &Path = &settings.path;
+        let bytes = read(name, path)?;
+        let sections = Sections::of(&bytes);
+        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        let mut inspection = Inspection {
+            bytes: bytes.len() as u64,
+            sha256,
+            world: None,
+            imports: Vec::new(),
+            exports: Vec::new(),
+            producers: sections.producers,
+            compiled: None,
+            needs: None,
+            started_bytes: None,
+            refusal: None,
+        };
+        let begun = Instant::now();
+        let component = match Component::new(&self.engine, &bytes) {
+            Ok(component) => component,
+            Err(error) => {
+                inspection.refusal = Some(no_component(name, path, &error).to_string());
+                return Ok((inspection, None));
+            }
+        };
+        let time = begun.elapsed();
+        let code = component.serialize().map_err(|error| no_component(name, path, &error))?;
+        inspection.compiled = Some(Compiled { time, bytes: code.len() });
+        self.describe(&component, sections.instances, &mut inspection);
+        let plugin = match self.admit(name, &component) {
+            Ok(kind) => {
+                inspection.world = Some(kind.world());
+                let (name, settings, call_twice) = (name.clone(), settings.clone(), self.call_twice);
+                Some(Plugin { name, sha256, settings, kind, call_twice, observer: None })
+            }
+            Err(error) => {
+                inspection.refusal = Some(error.to_string());
+                None
+            }
+        };
+        Ok((inspection, plugin))
+    }
+
+    fn describe(&self, component: &Component, instances: u32, inspection: &mut Inspection) {
+        let component_type = component.component_type();
+        let imports = component_type.imports(&self.engine);
+        inspection.imports = imports
+            .map(|(import, _)| Import { name: import.to_owned(), linked: sandbox::link(import) })
+            .collect();
+        let exports = component_type.exports(&self.engine);
+        inspection.exports = exports.map(|(name, _)| name.to_owned()).collect();
+        inspection.needs = component.resources_required().map(|resources| Needs {
+            memories: resources.num_memories,
+            memory_bytes: resources.max_initial_memory_size.unwrap_or_default().saturating_mul(PAGE_BYTES),
+            tables: resources.num_tables,
+            table_elements: resources.max_initial_table_size.unwrap_or_default(),
+            instances,
+        });
+    }
+}
+
+impl Kind {
+    fn world(&self) -> &'static str {
+        match self {
+            Kind::Connector(_) => "connector-plugin",
+            Kind::Transformer(_) => "transformer-plugin",
+        }
+    }
+}
+
+impl Plugin {
+    /// Starts one instance within the plugin's limits: what memories and tables of it take, in bytes.
+    pub(crate) async fn start(&self, metrics: PluginMetrics) -> Result<usize, Fault> {
+        let (user, settings) = ("inspection", Map::new());
+        Ok(match &self.kind {
+            Kind::Connector(pre) => {
+                let pool = self.pool::<Connectors>(pre.clone(), user, &settings, metrics);
+                pool.instance().await?.store.data().memory_bytes()
+            }
+            Kind::Transformer(pre) => {
+                let pool = self.pool::<Transformers>(pre.clone(), user, &settings, metrics);
+                pool.instance().await?.store.data().memory_bytes()
+            }
+        })
+    }
+}

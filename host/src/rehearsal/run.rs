@@ -1,0 +1,288 @@
+//! Runs one attempt of a connector, or one event through a transformer, in the real sandbox, and keeps what happened.
+//!
+//! The attempt is the one of the delivery; who answers its effects is a [`Way`]: the real gateway, or a script behind
+//! all checks that the real gateway makes.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use tokio::time::{Instant, timeout_at};
+
+use super::case::{Case, ScriptedReply};
+use super::simulated::Script;
+use crate::config::{self, mask::Mask};
+use crate::contract::{
+    Body, Delivery, Effect, Failure, Fault, HttpRequest, Outcome, Reply, Resolution, Transformed, written,
+};
+use crate::dead_letter::recording::{Answer, strike_exchange, strike_result};
+use crate::delivery::attempt::{Attempt, Limits, Place, attempt};
+use crate::egress::{Call, Gateway, Sent};
+use crate::event::Event;
+use crate::journal::rounds::Recorded;
+use crate::plugin::{Calls, Connectors, Observed, Observer, Transformers};
+use crate::subscription::stages::{drive, effect_key, seed};
+
+/// The subscription whose idempotency keys a rehearsal uses.
+const SUBSCRIPTION: &str = "rehearsal";
+
+/// Who answers the effects.
+#[derive(Debug)]
+pub(super) enum Way<'a> {
+    Real(&'a Gateway),
+    Scripted { gateway: &'a Gateway, answers: &'a dyn Answers, max_reply_bytes: u64 },
+}
+
+/// What stands in the place of an external system.
+pub(super) trait Answers: std::fmt::Debug {
+    /// The reply to a request that the gateway let pass; `None` if there is none for it.
+    fn answer(&self, place: Place, sent: &Sent, body: &Bytes) -> Option<ScriptedReply>;
+}
+
+impl Answers for RefCell<Script<'_>> {
+    fn answer(&self, place: Place, sent: &Sent, _: &Bytes) -> Option<ScriptedReply> {
+        self.borrow_mut().answer(place, &sent.method, &sent.url).cloned()
+    }
+}
+
+/// What one effect asked for, and what came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Exchange {
+    pub effect: Effect,
+    /// What the gateway made of it; `None` where it refused it.
+    pub sent: Option<Sent>,
+    /// What was sent as its body.
+    #[serde(with = "written::bytes")]
+    pub body: Bytes,
+    pub answer: Answer,
+    /// In virtual time, where the endpoint is simulated.
+    #[serde(rename = "took_ms", serialize_with = "milliseconds")]
+    pub took: Duration,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What each step asked for.
+    pub rounds: Vec<Vec<Exchange>>,
+    pub end: RunEnd,
+    pub observed: Observed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEnd {
+    Outcome(Outcome),
+    Fault(Fault),
+    /// It asked for what the script does not answer: method and URL.
+    Unscripted(String),
+    Transformed(Transformed),
+}
+
+/// How far an attempt goes, and what it goes on from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cut<'a> {
+    /// What an earlier attempt was answered.
+    pub(super) recorded: Option<&'a Recorded>,
+    /// The host ends after so many rounds, as if it had crashed there.
+    pub(super) after_rounds: Option<usize>,
+}
+
+/// A connector in its sandbox.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) calls: Calls<Connectors>,
+    pub(super) limits: Limits,
+    pub(super) observer: Observer,
+    pub(super) attempt_timeout: Duration,
+}
+
+impl Stage {
+    /// Runs an attempt to its end. Must be called within a tokio `LocalSet`.
+    pub(super) async fn run(&self, delivery: Delivery, cut: Cut<'_>, way: &Way<'_>) -> (Run, Attempt) {
+        let exchanges: RefCell<Vec<(Place, Exchange)>> = RefCell::default();
+        let unscripted: RefCell<Option<String>> = RefCell::default();
+        let until = Cell::new(Instant::now() + self.attempt_timeout);
+        let step = async |delivery: Delivery| {
+            if unscripted.borrow().is_some() {
+                // What it makes of an answer that nobody gave means nothing.
+                return (delivery, Err(Fault::Nonsense("not scripted".to_owned())));
+            }
+            self.calls.call(delivery, true).await
+        };
+        let perform = async |delivery: &Delivery, request: &HttpRequest, place: Place| {
+            let begun = Instant::now();
+            let (sent, body, reply) = perform(delivery, request, place, until.get(), way).await;
+            let reply = reply.unwrap_or_else(|call| {
+                *unscripted.borrow_mut() = Some(call);
+                Reply::Failed(Failure::Other("not scripted".to_owned()))
+            });
+            let (effect, answer) = (Effect::Http(request.clone()), Answer::of(&reply));
+            let exchange = Exchange { effect, sent, body, answer, took: begun.elapsed() };
+            exchanges.borrow_mut().push((place, exchange));
+            reply
+        };
+        let keep = async |_: &Delivery, asked: &[Vec<Effect>]| match cut.after_rounds {
+            Some(rounds) if asked.len() >= rounds => Err(Fault::Unwritten("the host has crashed".to_owned())),
+            Some(_) | None => Ok(()),
+        };
+        let work = attempt(delivery, cut.recorded, self.limits, &until, step, perform, keep);
+        let ended = drive(work, |context| self.calls.poll(context)).await;
+        let end = match (unscripted.take(), &ended.result) {
+            (Some(call), _) => RunEnd::Unscripted(call),
+            (None, Ok(outcome)) => RunEnd::Outcome(outcome.clone()),
+            (None, Err(fault)) => RunEnd::Fault(fault.clone()),
+        };
+        let rounds = rounds(&ended, exchanges.into_inner());
+        (Run { rounds, end, observed: self.observer.take() }, ended)
+    }
+}
+
+impl Run {
+    /// Strikes secrets out of all that is shown.
+    pub(super) fn strike(&mut self, mask: &Mask) {
+        for Exchange { effect, sent, body, answer, .. } in self.rounds.iter_mut().flatten() {
+            strike_exchange(effect, answer, mask);
+            mask.bytes(body);
+            if let Some(Sent { url, headers, .. }) = sent {
+                mask.text(url);
+                for (_, value) in headers {
+                    mask.text(value);
+                }
+            }
+        }
+        if let RunEnd::Outcome(outcome) = &self.end {
+            let mut result = Ok(outcome.clone());
+            strike_result(&mut result, mask);
+            self.end = result.map_or_else(RunEnd::Fault, RunEnd::Outcome);
+        }
+        for line in &mut self.observed.lines {
+            mask.text(&mut line.text);
+        }
+    }
+}
+
+/// All effects of the attempt in order, those too that were not performed.
+fn rounds(attempt: &Attempt, exchanges: Vec<(Place, Exchange)>) -> Vec<Vec<Exchange>> {
+    let one = |round: usize, position: usize, effect: &Effect, reply: &Reply| {
+        let is_it = |(place, _): &&(Place, Exchange)| place.round == round && place.position == position;
+        exchanges.iter().find(is_it).map(|(_, exchange)| exchange.clone()).unwrap_or_else(|| Exchange {
+            effect: effect.clone(),
+            sent: None,
+            body: Bytes::new(),
+            answer: Answer::of(reply),
+            took: Duration::ZERO,
+        })
+    };
+    let asked = attempt.asked.iter().zip(&attempt.delivery.rounds).enumerate();
+    asked
+        .map(|(round, (effects, replies))| {
+            let pairs = effects.iter().zip(replies).enumerate();
+            pairs.map(|(position, (effect, reply))| one(round, position, effect, reply)).collect()
+        })
+        .collect()
+}
+
+/// What the gateway would send, its body, and the reply; `Err` is a call that nobody answers.
+async fn perform(
+    delivery: &Delivery,
+    request: &HttpRequest,
+    place: Place,
+    until: Instant,
+    way: &Way<'_>,
+) -> (Option<Sent>, Bytes, Result<Reply, String>) {
+    let key = effect_key(&delivery.idempotency_key, place);
+    let data = match &delivery.resolution {
+        Some(Resolution::Merged { data, .. }) => Some(data),
+        Some(Resolution::Overwrite(_)) | None => delivery.event.data.as_ref(),
+    };
+    let call = Call {
+        event_data: data,
+        idempotency_key: Some(&key),
+        traceparent: delivery.event.traceparent(),
+        rounds: &delivery.rounds,
+        deadline: until,
+    };
+    let body = body(&request.body, &call);
+    let (gateway, answers, max_reply_bytes) = match way {
+        Way::Real(gateway) => {
+            let sent = gateway.would_send(request, &call).ok();
+            return (sent, body, Ok(gateway.perform(request, &call).await));
+        }
+        Way::Scripted { gateway, answers, max_reply_bytes } => (gateway, answers, *max_reply_bytes),
+    };
+    let sent = match gateway.would_send(request, &call) {
+        Ok(sent) => sent,
+        Err(failure) => return (None, body, Ok(Reply::Failed(failure))),
+    };
+    let reply = match answers.answer(place, &sent, &body) {
+        None => Err(format!("{} {}", sent.method, sent.url)),
+        Some(scripted) => Ok(scripted_reply(request, &scripted, until, max_reply_bytes).await),
+    };
+    (Some(sent), body, reply)
+}
+
+/// After the time that it takes, which the request's own or the attempt's end may cut short.
+async fn scripted_reply(
+    request: &HttpRequest,
+    scripted: &ScriptedReply,
+    until: Instant,
+    max_reply_bytes: u64,
+) -> Reply {
+    let own_end = request.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let end = own_end.map_or(until, |end| end.min(until));
+    match timeout_at(end, tokio::time::sleep_until(Instant::now() + scripted.after)).await {
+        Ok(()) => scripted.reply(request.keep_body, max_reply_bytes),
+        Err(_) => Reply::Failed(Failure::TimedOut),
+    }
+}
+
+/// What a request carries; nothing where the gateway refuses it.
+fn body(body: &Body, call: &Call<'_>) -> Bytes {
+    match body {
+        Body::None => Bytes::new(),
+        Body::Bytes(bytes) => bytes.clone(),
+        Body::EventData => call.event_data.cloned().unwrap_or_default(),
+        Body::OfReply { round, position } => {
+            match call.rounds.get(*round).and_then(|replies| replies.get(*position)) {
+                Some(Reply::Http(response)) => response.body.clone(),
+                Some(Reply::Failed(_)) | None => Bytes::new(),
+            }
+        }
+    }
+}
+
+/// What a transformer makes of an event.
+pub(super) async fn transform(calls: &Calls<Transformers>, observer: &Observer, event: Event) -> Run {
+    let (_, result) = drive(calls.call(Rc::new(event), true), |context| calls.poll(context)).await;
+    let end = match result {
+        Ok(Transformed::Emit(parts)) if parts.is_empty() => {
+            RunEnd::Fault(Fault::Nonsense("emit without an event: use drop".to_owned()))
+        }
+        Ok(transformed) => RunEnd::Transformed(transformed),
+        Err(fault) => RunEnd::Fault(fault),
+    };
+    Run { rounds: Vec::new(), end, observed: observer.take() }
+}
+
+/// The delivery of a case, before its first step.
+pub(super) fn delivery(case: &Case) -> Delivery {
+    let name = config::SubscriptionName::new(SUBSCRIPTION);
+    let idempotency_key: Rc<str> = case.event.idempotency_key(&name, None).into();
+    let settings = &case.delivery;
+    Delivery {
+        event: Rc::new(case.event.clone()),
+        attempt: settings.attempt,
+        now: settings.now,
+        seed: seed(&idempotency_key, settings.attempt),
+        deadline: settings.deadline,
+        idempotency_key,
+        resolution: settings.resolution.clone(),
+        rounds: Vec::new(),
+    }
+}
+
+fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}

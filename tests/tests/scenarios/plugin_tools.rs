@@ -1,0 +1,180 @@
+//! The tools of an author: a plugin looked at, run and tested, each by the program itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use liaison_tests::host::plugin;
+use liaison_tests::system::{Behaviour, System};
+use serde_json::{Value, json};
+
+use crate::command::Program;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is a member of the workspace")
+}
+
+/// The plugins that ship, each with its folder.
+fn shipped() -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let mut shipped = Vec::new();
+    for entry in fs::read_dir(repository().join("plugins"))? {
+        let path = entry?.path();
+        if path.join("Cargo.toml").is_file() {
+            let name = path.file_name().context("a folder has a name")?.to_string_lossy().into_owned();
+            shipped.push((name, path));
+        }
+    }
+    shipped.sort();
+    Ok(shipped)
+}
+
+/// A component that imports this and nothing else: header, an empty instance type, and the import.
+fn component_importing(import: &str) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = vec![0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00, 0x07, 0x03, 0x01, 0x42, 0x00];
+    let mut section = vec![0x01, 0x00, u8::try_from(import.len())?];
+    section.extend_from_slice(import.as_bytes());
+    section.extend_from_slice(&[0x05, 0x00]);
+    bytes.extend_from_slice(&[0x0a, u8::try_from(section.len())?]);
+    bytes.extend_from_slice(&section);
+    Ok(bytes)
+}
+
+#[test]
+fn every_plugin_that_ships_passes_its_cases() -> anyhow::Result<()> {
+    let program = Program::new("")?;
+    let shipped = shipped()?;
+    assert!(shipped.len() >= 2, "{shipped:?}");
+    for (name, folder) in shipped {
+        let component = plugin(&name)?;
+        let (component, cases) = (component.display(), folder.join("cases"));
+        let tested = program.ask(&format!("plugin test {component} {}", cases.display()), 0)?;
+        assert!(tested["passed"].as_u64() > Some(3), "{name}: {tested:#}");
+        assert_eq!(tested["failed"], 0, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_same_cases_give_the_same_runs() -> anyhow::Result<()> {
+    let program = Program::new("")?;
+    let cases = repository().join("plugins/rest/cases");
+    let words = format!("plugin test {} {}", plugin("rest")?.display(), cases.display());
+    let runs = || -> anyhow::Result<Value> {
+        let mut tested = program.ask(&words, 0)?;
+        for case in tested["cases"].as_array_mut().context("a list of cases")? {
+            let run = case["run"].as_object_mut().context("a run")?;
+            // Time on the processor is real.
+            assert!(run.remove("cpu_us").is_some() && run.remove("longest_call_us").is_some());
+        }
+        Ok(tested)
+    };
+    assert_eq!(runs()?, runs()?);
+    Ok(())
+}
+
+#[test]
+fn a_case_that_differs_says_where() -> anyhow::Result<()> {
+    let program = Program::new("")?;
+    let case = json!({
+        "name": "wrong in three ways",
+        "settings": {"path": "/events/{id}"},
+        "event": {"id": "e-1", "type": "t", "datacontenttype": "application/json", "data": {"a": 1}},
+        "request": [{"expect": "PUT /events/e-1", "headers": {"x-tenant": "north"}, "json": {"a": 2}, "reply": {"status": 503}}],
+        "expect": {"outcome": "delivered"},
+    });
+    program.folder().write("case.json", &case.to_string())?;
+    let words = format!("plugin test {} case.json", plugin("rest")?.display());
+    let ended = program.run(&words)?;
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert_eq!(
+        ended.out,
+        "FAILED  wrong in three ways (case.json)\n  round 1, request 1, header x-tenant\n    expected north\n    found    \
+         no such header\n  round 1, request 1, body/a\n    expected 2\n    found    1\n  outcome\n    expected \
+         delivered\n    found    ends: retry: PUT /events/e-1 answered 503 Service Unavailable\n1 case: 0 passed, 1 failed\n"
+    );
+    program.folder().write("case.json", "{")?;
+    let ended = program.run(&words)?;
+    assert_eq!(ended.code, Some(64), "{ended:#?}");
+    assert!(ended.log.contains("case.json is no case file"), "{ended:#?}");
+    Ok(())
+}
+
+#[test]
+fn inspect_shows_what_a_component_is_and_needs() -> anyhow::Result<()> {
+    let program = Program::new("")?;
+    let path = plugin("rest")?;
+    let seen = program.ask(&format!("plugin inspect {}", path.display()), 0)?;
+    assert_eq!((&seen["world"], &seen["is_loaded"]), (&json!("connector-plugin"), &json!(true)));
+    assert_eq!(seen["bytes"], fs::metadata(&path)?.len());
+    assert_eq!(seen["exports"], json!(["liaison:plugin/connector@0.1.0"]));
+    let imports = seen["imports"].as_array().context("a list of imports")?;
+    assert!(imports.iter().all(|import| import["linked"].is_string()), "{imports:#?}");
+    assert!(imports.iter().any(|import| import["name"] == "wasi:config/store@0.2.0-rc.1"), "{imports:#?}");
+    // What rustc says of itself is stripped.
+    let linker =
+        |producer: &Value| producer["field"] == "processed-by" && producer["name"] == "wit-component";
+    assert!(seen["producers"].as_array().is_some_and(|producers| producers.iter().any(linker)), "{seen:#}");
+    let (needs, started) = (&seen["needs"], seen["started_bytes"].as_u64());
+    assert_eq!(needs["memories"], 1);
+    assert!(started >= needs["memory_bytes"].as_u64() && started > Some(65_536), "{seen:#}");
+    assert!(needs["instances"].as_u64() > Some(0) && needs["tables"].as_u64() > Some(0), "{needs:#}");
+    Ok(())
+}
+
+#[test]
+fn what_imports_more_than_the_contract_is_refused_alike_by_inspect_and_at_the_start() -> anyhow::Result<()> {
+    let import = "wasi:http/outgoing-handler@0.2.0";
+    let config = "[kafka]\nbrokers = 'embedded'\n[plugins.greedy]\npath = 'greedy.wasm'\n[connectors.c]\n\
+                  plugin = 'greedy'\nendpoint = 'http://h.example'\n[subscriptions.s]\nconnector = 'c'\ntopics = ['t']\n";
+    let program = Program::new(config)?;
+    fs::write(program.path().join("greedy.wasm"), component_importing(import)?)?;
+    let seen = program.ask("plugin inspect greedy.wasm", 1)?;
+    assert_eq!(seen["imports"], json!([{"name": import, "linked": null}]));
+    let refusal = seen["refusal"].as_str().context("a refusal")?;
+    assert_eq!(refusal, format!("plugin greedy imports {import}, which no plugin may: plugins do no I/O"));
+    let ended = program.run("check")?;
+    assert_eq!((ended.code, ended.log.trim()), (Some(64), format!("error: {refusal}").as_str()));
+    fs::write(program.path().join("greedy.wasm"), b"no component")?;
+    let seen = program.ask("plugin inspect greedy.wasm", 1)?;
+    assert_eq!((&seen["compile_ms"], &seen["is_loaded"]), (&Value::Null, &json!(false)));
+    assert_eq!(program.run("plugin inspect nothing.wasm")?.code, Some(64));
+    Ok(())
+}
+
+#[test]
+fn one_event_is_run_against_a_real_endpoint_within_its_grants() -> anyhow::Result<()> {
+    let program = Program::new("")?;
+    let event = json!({"specversion": "1.0", "id": "e-1", "source": "/s", "type": "t", "data": {"a": 1}});
+    program.folder().write("event.json", &event.to_string())?;
+    program.folder().write("settings.toml", "path = '/events/{id}'\n")?;
+    let system = System::start("real", Behaviour::ok())?;
+    let words = format!(
+        "plugin run {} --event event.json --settings settings.toml --endpoint {}",
+        plugin("rest")?.display(),
+        system.url()
+    );
+    // A private address is not reached unless that is allowed.
+    let run = program.ask(&words, 0)?;
+    assert!(run["end"]["outcome"]["retry"].is_object(), "{run:#}");
+    assert_eq!(system.count(), 0);
+    let run = program.ask(&format!("{words} --allow-network 127.0.0.1"), 0)?;
+    assert!(run["end"]["outcome"]["delivered"].is_object(), "{run:#}");
+    assert_eq!(system.accepted(), 1);
+    let sent = &run["rounds"][0][0]["sent"];
+    assert_eq!(
+        (&sent["method"], &sent["url"]),
+        (&json!("PUT"), &json!(format!("{}/events/e-1", system.url())))
+    );
+    assert!(run["calls"].as_u64() == Some(2) && run["cpu_us"].as_u64() > Some(0), "{run:#}");
+    assert!(run["memory_bytes"].as_u64() > Some(65_536), "{run:#}");
+    let words = format!("plugin run {} --event event.json", plugin("rest")?.display());
+    let ended = program.run(&words)?;
+    assert_eq!(ended.code, Some(64), "{ended:#?}");
+    assert!(ended.log.contains("a connector needs somebody to ask"), "{ended:#?}");
+    let words = format!("plugin run {} --event event.json --settings", plugin("reshape")?.display());
+    let mut command = program.command(&words)?;
+    let output = command.arg("jq = '{b: .a}'").output()?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(output.status.success() && text.contains("emitted, 1 event\n  1  t: {\"b\":1}\n"), "{text}");
+    Ok(())
+}
