@@ -28,7 +28,7 @@
 //! | [`egress`] | all that touches the network for a plugin: grants, addresses, credentials, HTTP |
 //! | `journal` | what a delivery was answered, kept so that nothing is done twice |
 //! | [`delivery`] | attempt, and what follows it: retry, breaker, deadline, conflict, objective; pure but for attempt |
-//! | [`rehearsal`] | a plugin tried out: cases, and simulated endpoints |
+//! | [`rehearsal`] | a plugin tried out: cases, simulated endpoints, the conformance kit |
 //! | [`dead_letter`] | events that were given up, with the evidence |
 //! | [`alert`] | who is told: of each cause once while it lasts, and when it is over |
 //! | [`admin`] | health and metrics over HTTP |

@@ -194,6 +194,24 @@ impl Plugin {
         Self { observer: Some(observer), ..self }
     }
 
+    /// The same, with an instance that is kept for so many calls.
+    pub(crate) fn warm(&self, calls: u32) -> Self {
+        let kind = match &self.kind {
+            Kind::Connector(pre) => Kind::Connector(pre.clone()),
+            Kind::Transformer(pre) => Kind::Transformer(pre.clone()),
+        };
+        let instances = config::Instances::Warm { calls };
+        let settings = config::Plugin { instances, ..self.settings.clone() };
+        Self {
+            name: self.name.clone(),
+            sha256: self.sha256,
+            settings,
+            kind,
+            call_twice: self.call_twice,
+            observer: self.observer.clone(),
+        }
+    }
+
     pub(crate) fn is_connector(&self) -> bool {
         matches!(self.kind, Kind::Connector(_))
     }

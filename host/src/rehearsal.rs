@@ -8,9 +8,12 @@
 //!
 //! In come a component and cases, out goes what happened. Against a script time is virtual and nothing leaves the
 //! process, so the same case gives the same run. [`case`] and [`file`] read cases, `simulated` answers by them, `run`
-//! makes an attempt, [`compare`] tells what differs, [`report`] shows it.
+//! makes an attempt, [`compare`] tells what differs, [`report`] shows it. [`certify`] changes one thing of a case at a
+//! time and judges what the plugin does; what it found is a [`certificate`].
 
 pub mod case;
+pub mod certificate;
+pub mod certify;
 pub mod compare;
 pub mod file;
 pub mod report;
@@ -50,6 +53,8 @@ pub enum RehearsalError {
     Plugin(#[from] PluginError),
     #[error(transparent)]
     Egress(#[from] EgressError),
+    #[error("the case `{case}` accepts endings of `{trial}`, which is no trial")]
+    NoTrial { case: String, trial: String },
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -129,7 +134,10 @@ impl Subject {
     }
 
     fn stage(&self, surroundings: &Surroundings) -> Result<Stage, PluginError> {
-        let plugin = &self.plugin;
+        self.stage_of(&self.plugin, surroundings)
+    }
+
+    fn stage_of(&self, plugin: &Plugin, surroundings: &Surroundings) -> Result<Stage, PluginError> {
         let limits = plugin.limits();
         Ok(Stage {
             calls: plugin.connector(USER, &surroundings.settings, self.metrics())?,

@@ -1,5 +1,6 @@
 //! `liaison plugin`: what the author of a plugin works with, and what its reviewer asks. One file a command.
 
+mod certify;
 mod inspect;
 mod run;
 mod test;
@@ -20,6 +21,8 @@ pub(super) enum Plugin {
     Run(run::Run),
     /// Run a plugin's cases: each an event, what the endpoint answers, and what is expected
     Test(test::Test),
+    /// Try a plugin under time-outs, refusals, crashes and strange events, and certify what it does
+    Certify(certify::Certify),
 }
 
 pub(super) fn plugin(common: &Common, command: &Plugin) -> Result<(), Failure> {
@@ -27,6 +30,7 @@ pub(super) fn plugin(common: &Common, command: &Plugin) -> Result<(), Failure> {
         Plugin::Inspect(options) => inspect::inspect(options),
         Plugin::Run(options) => run::run(common, options),
         Plugin::Test(options) => test::test(options),
+        Plugin::Certify(options) => certify::certify(options),
     }
 }
 
@@ -34,7 +38,9 @@ impl From<RehearsalError> for Failure {
     fn from(error: RehearsalError) -> Self {
         let text = error.to_string();
         match error {
-            RehearsalError::Plugin(_) | RehearsalError::Egress(_) => Failure::Usage(text),
+            RehearsalError::Plugin(_) | RehearsalError::Egress(_) | RehearsalError::NoTrial { .. } => {
+                Failure::Usage(text)
+            }
             RehearsalError::Thread(_) => Failure::Failed(text),
         }
     }

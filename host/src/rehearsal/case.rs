@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -35,6 +35,8 @@ pub struct Case {
     /// In the order they are expected in.
     pub requests: Vec<Scripted>,
     pub expect: Expect,
+    /// What the conformance kit takes for right beside its own rules, by the name of a trial.
+    pub accept: BTreeMap<String, Vec<Ending>>,
 }
 
 /// What a connector is given beside the event.
@@ -104,7 +106,7 @@ pub struct Expect {
 }
 
 /// How a plugin ends, without what it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
     Delivered,
@@ -155,6 +157,7 @@ impl Case {
             delivery: DeliverySettings { attempt: 1, now: NOW_MS, deadline: None, resolution: None },
             requests: Vec::new(),
             expect: Expect::default(),
+            accept: BTreeMap::new(),
         }
     }
 }

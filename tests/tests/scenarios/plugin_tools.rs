@@ -1,5 +1,6 @@
-//! The tools of an author: a plugin looked at, run and tested, each by the program itself.
+//! The tools of an author: a plugin looked at, run, tested and certified, each by the program itself.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,7 @@ fn component_importing(import: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 #[test]
-fn every_plugin_that_ships_passes_its_cases() -> anyhow::Result<()> {
+fn every_plugin_that_ships_passes_its_cases_and_the_conformance_kit() -> anyhow::Result<()> {
     let program = Program::new("")?;
     let shipped = shipped()?;
     assert!(shipped.len() >= 2, "{shipped:?}");
@@ -50,6 +51,17 @@ fn every_plugin_that_ships_passes_its_cases() -> anyhow::Result<()> {
         let tested = program.ask(&format!("plugin test {component} {}", cases.display()), 0)?;
         assert!(tested["passed"].as_u64() > Some(3), "{name}: {tested:#}");
         assert_eq!(tested["failed"], 0, "{name}");
+        let words = format!("plugin certify {component} --cases {}", cases.display());
+        let certificate = program.ask(&words, 0).with_context(|| name.clone())?;
+        assert_eq!((&certificate["is_passed"], &certificate["is_signed"]), (&json!(true), &json!(false)));
+        let trials = certificate["trials"].as_array().context("a list of trials")?;
+        let untried: BTreeSet<_> = trials
+            .iter()
+            .filter(|trial| trial["runs"] == 0)
+            .filter_map(|trial| trial["name"].as_str())
+            .collect();
+        // A connector of one call cannot be interrupted between two.
+        assert!(untried.is_subset(&BTreeSet::from(["crash"])), "{name}: {untried:?}");
     }
     Ok(())
 }
@@ -176,5 +188,60 @@ fn one_event_is_run_against_a_real_endpoint_within_its_grants() -> anyhow::Resul
     let output = command.arg("jq = '{b: .a}'").output()?;
     let text = String::from_utf8(output.stdout)?;
     ensure!(output.status.success() && text.contains("emitted, 1 event\n  1  t: {\"b\":1}\n"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_fails_a_trial_has_it_in_its_certificate() -> anyhow::Result<()> {
+    let component = plugin("filing")?;
+    let program = Program::new("")?;
+    let case = |requests: Value| json!({"event": {"type": "t", "data": {"a": 1}}, "request": requests});
+    let created = json!({"expect": "POST /cases", "reply": {"status": 201, "json": {"id": "7"}}});
+    let put = json!({"expect": "PUT /cases/7/file", "reply": {"status": 204}});
+    let booked = json!({"expect": "POST /cases/7/dates", "reply": {"status": 201}});
+    program.folder().write("case.json", &case(json!([created, put, booked])).to_string())?;
+    let words =
+        format!("plugin certify {} --cases case.json --certificate certificate.json", component.display());
+    // Its last call holds the number of the attempt: a repetition cannot be told from another booking.
+    let certificate = program.ask(&words, 1)?;
+    let trial = |name: &str| {
+        let trials = certificate["trials"].as_array().into_iter().flatten();
+        trials.clone().find(|trial| trial["name"] == name).cloned().unwrap_or_default()
+    };
+    let found = |name: &str| -> BTreeSet<String> {
+        let found = trial(name)["findings"].as_array().cloned().unwrap_or_default();
+        found.iter().filter_map(|finding| Some(finding["rule"].as_str()?.to_owned())).collect()
+    };
+    assert_eq!(found("time-out"), BTreeSet::from(["no-double-effect".to_owned()]), "{certificate:#}");
+    // From the journal it goes on with the number that it had.
+    assert_eq!(
+        (&trial("crash")["runs"], &trial("crash")["failed"]),
+        (&json!(2), &json!(0)),
+        "{certificate:#}"
+    );
+    let written = fs::read_to_string(program.path().join("certificate.json"))?;
+    assert_eq!(serde_json::from_str::<Value>(&written)?["is_passed"], false);
+    Ok(())
+}
+
+#[test]
+fn what_a_hostile_plugin_does_is_found() -> anyhow::Result<()> {
+    let program = Program::new("")?;
+    for (misdeed, rule) in [
+        ("trap", "no-fault"),
+        ("loop", "no-fault"),
+        ("memory", "no-fault"),
+        ("huge", "no-fault"),
+        ("random", "same-answer"),
+        ("many-effects", "no-fault"),
+    ] {
+        let case = |data: Value| json!({"event": {"type": "t", "data": data}});
+        program.folder().write("case.json", &case(json!({"hostile": misdeed})).to_string())?;
+        let words = format!("plugin certify {} --cases case.json", plugin("hostile")?.display());
+        let certificate = program.ask(&words, 1)?;
+        let findings = &certificate["trials"][0]["findings"];
+        assert_eq!(findings[0]["rule"], rule, "{misdeed}: {findings:#}");
+        assert_eq!(certificate["good_cases"], 0);
+    }
     Ok(())
 }

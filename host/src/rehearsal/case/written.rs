@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    Case, CaseError, Content, DeliverySettings, ENDPOINT, Expect, NOW_MS, Scripted, ScriptedAnswer,
+    Case, CaseError, Content, DeliverySettings, ENDPOINT, Ending, Expect, NOW_MS, Scripted, ScriptedAnswer,
     ScriptedReply,
 };
 use crate::contract::{Failure, Resolution};
@@ -35,6 +35,8 @@ struct Written {
     request: Vec<WrittenRequest>,
     #[serde(default)]
     expect: Expect,
+    #[serde(default)]
+    accept: BTreeMap<String, Vec<Ending>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -105,6 +107,7 @@ impl Case {
             requests: requests(written.request, &endpoint)?,
             endpoint,
             expect: written.expect,
+            accept: written.accept,
         })
     }
 }
