@@ -98,6 +98,8 @@ pub struct Plugin {
     pub path: PathBuf,
     /// The only content that will be loaded, if given.
     pub sha256: Option<[u8; 32]>,
+    /// What `liaison plugin certify` wrote of it; a plugin whose certificate does not stand for it is not loaded.
+    pub certificate: Option<PathBuf>,
     pub instances: Instances,
     /// The most events in one call.
     pub batch: usize,
@@ -290,6 +292,8 @@ pub struct Runtime {
     pub instances: u32,
     /// Call every plugin twice and compare.
     pub call_twice: bool,
+    /// Load no plugin without a certificate.
+    pub require_certificate: bool,
 }
 
 macro_rules! names {

@@ -69,6 +69,7 @@ use crate::kafka::client::KafkaError;
 use crate::kafka::embedded::Embedded;
 use crate::native::NativeConnector;
 use crate::plugin::Runtime;
+use crate::rehearsal::certificate::{self, CertificateError};
 use crate::subscription::stages::{Loaded, Stages};
 use crate::telemetry::Telemetry;
 
@@ -94,6 +95,8 @@ pub enum HostError {
     #[error(transparent)]
     Plugin(#[from] PluginError),
     #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error(transparent)]
     Kafka(#[from] KafkaError),
     #[error(transparent)]
     Stages(#[from] StagesError),
@@ -116,6 +119,7 @@ impl HostError {
     pub fn is_configuration(&self) -> bool {
         match self {
             HostError::Plugin(_)
+            | HostError::Certificate(_)
             | HostError::Stages(_)
             | HostError::Alerts(_)
             | HostError::Kafka(
@@ -160,7 +164,9 @@ impl Host {
         if !config.plugins.is_empty() {
             let runtime = Runtime::new(&config.runtime, pool_size(&config))?;
             for (name, settings) in &config.plugins {
-                plugins.insert(name.clone(), Loaded::Component(Arc::new(runtime.load(name, settings)?)));
+                let plugin = runtime.load(name, settings)?;
+                certificate::required(name, settings, &config.runtime, &plugin.sha256)?;
+                plugins.insert(name.clone(), Loaded::Component(Arc::new(plugin)));
             }
         }
         let host = Self { config, plugins, telemetry: Telemetry::new(), health: Health::new() };

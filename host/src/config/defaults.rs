@@ -59,6 +59,7 @@ impl Plugin {
         Self {
             path: path.into(),
             sha256: None,
+            certificate: None,
             instances: Instances::Fresh,
             batch: 64,
             limits: Limits::default(),
@@ -225,7 +226,13 @@ impl Default for Alerts {
 
 impl Default for Runtime {
     fn default() -> Self {
-        Self { workers: cores(), cache: cache_folder(), instances: 64, call_twice: cfg!(debug_assertions) }
+        Self {
+            workers: cores(),
+            cache: cache_folder(),
+            instances: 64,
+            call_twice: cfg!(debug_assertions),
+            require_certificate: false,
+        }
     }
 }
 

@@ -95,6 +95,8 @@ pub(super) struct PluginSettings {
     pub(super) path: Option<String>,
     /// The only content that will be loaded: 64 hexadecimal digits.
     pub(super) sha256: Option<String>,
+    /// What `liaison plugin certify` wrote of it; a relative path is looked for beside this file.
+    pub(super) certificate: Option<String>,
     /// How long an instance lives.
     pub(super) instances: Option<InstancesSetting>,
     /// The most events in one call.
@@ -167,4 +169,6 @@ pub(super) struct RuntimeSettings {
     pub(super) instances: Option<Count<1>>,
     /// Call every plugin twice and compare the answers. Default: true in a debug build.
     pub(super) call_twice: Option<bool>,
+    /// Load no plugin without a certificate. Default: false.
+    pub(super) require_certificate: Option<bool>,
 }

@@ -52,6 +52,7 @@ pub(super) fn config(settings: Settings, checker: &mut Checker<'_>) -> Config {
     config.alerts = alerts::alerts(settings.alerts, checker);
     config.admin = admin(settings.admin, config.admin, checker);
     config.runtime = runtime(settings.runtime, &config.subscriptions, checker);
+    want_certificates(&config, checker);
     warn_of_unused(&config, checker);
     config
 }
@@ -93,7 +94,17 @@ fn runtime(
     set(&mut runtime.cache, settings.cache.map(|cache| checker.path(&cache)));
     set(&mut runtime.instances, settings.instances);
     set(&mut runtime.call_twice, settings.call_twice);
+    set(&mut runtime.require_certificate, settings.require_certificate);
     runtime
+}
+
+fn want_certificates(config: &Config, checker: &mut Checker<'_>) {
+    let uncertified = config.plugins.iter().filter(|(_, plugin)| plugin.certificate.is_none());
+    for (name, _) in uncertified.filter(|_| config.runtime.require_certificate) {
+        let path = KeyPath::of(&["plugins", name.as_str(), "certificate"]);
+        let text = "missing, and runtime.require-certificate wants it; make it by `liaison plugin certify`";
+        checker.mistake(&path, text);
+    }
 }
 
 fn warn_of_unused(config: &Config, checker: &mut Checker<'_>) {

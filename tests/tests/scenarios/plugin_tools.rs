@@ -192,9 +192,15 @@ fn one_event_is_run_against_a_real_endpoint_within_its_grants() -> anyhow::Resul
 }
 
 #[test]
-fn a_plugin_that_fails_a_trial_has_it_in_its_certificate() -> anyhow::Result<()> {
+fn a_plugin_that_fails_a_trial_gets_no_certificate_that_a_host_takes() -> anyhow::Result<()> {
     let component = plugin("filing")?;
-    let program = Program::new("")?;
+    let config = format!(
+        "[kafka]\nbrokers = 'embedded'\n[runtime]\nrequire-certificate = true\n[plugins.filing]\npath = '{}'\n\
+         certificate = 'certificate.json'\n[connectors.c]\nplugin = 'filing'\nendpoint = 'http://h.example'\n\
+         [subscriptions.s]\nconnector = 'c'\ntopics = ['t']\n",
+        component.display()
+    );
+    let program = Program::new(&config)?;
     let case = |requests: Value| json!({"event": {"type": "t", "data": {"a": 1}}, "request": requests});
     let created = json!({"expect": "POST /cases", "reply": {"status": 201, "json": {"id": "7"}}});
     let put = json!({"expect": "PUT /cases/7/file", "reply": {"status": 204}});
@@ -219,8 +225,42 @@ fn a_plugin_that_fails_a_trial_has_it_in_its_certificate() -> anyhow::Result<()>
         (&json!(2), &json!(0)),
         "{certificate:#}"
     );
-    let written = fs::read_to_string(program.path().join("certificate.json"))?;
-    assert_eq!(serde_json::from_str::<Value>(&written)?["is_passed"], false);
+    let ended = program.run("check")?;
+    assert_eq!(ended.code, Some(64), "{ended:#?}");
+    assert!(ended.log.contains("says that it failed: ") && ended.log.contains("time-out"), "{ended:#?}");
+    Ok(())
+}
+
+#[test]
+fn a_host_that_requires_certificates_takes_those_of_its_plugins() -> anyhow::Result<()> {
+    let (rest, reshape) = (plugin("rest")?, plugin("reshape")?);
+    let config = |more: &str| {
+        format!(
+            "[kafka]\nbrokers = 'embedded'\n[runtime]\nrequire-certificate = true\n[plugins.rest]\npath = '{}'\n{more}\n\
+             [connectors.c]\nplugin = 'rest'\nendpoint = 'http://h.example'\nsettings = {{ path = '/{{id}}' }}\n\
+             [subscriptions.s]\nconnector = 'c'\ntopics = ['t']\n",
+            rest.display()
+        )
+    };
+    let program = Program::new(&config("certificate = 'rest.json'"))?;
+    for (name, path) in [("rest", &rest), ("reshape", &reshape)] {
+        let cases = repository().join("plugins").join(name).join("cases");
+        let (path, cases) = (path.display(), cases.display());
+        let ended =
+            program.run(&format!("plugin certify {path} --cases {cases} --certificate {name}.json"))?;
+        ensure!(ended.code == Some(0) && ended.out.ends_with("passed\n"), "{ended:#?}");
+    }
+    let ended = program.run("check")?;
+    ensure!(ended.code == Some(0), "{ended:#?}");
+    for (more, expected) in [
+        ("certificate = 'reshape.json'", "is of another component"),
+        ("certificate = 'missing.json'", "cannot be read"),
+        ("", "plugins.rest.certificate: missing, and runtime.require-certificate wants it"),
+    ] {
+        program.folder().write("liaison.toml", &config(more))?;
+        let ended = program.run("check")?;
+        assert!(ended.code == Some(64) && ended.log.contains(expected), "{expected}: {ended:#?}");
+    }
     Ok(())
 }
 

@@ -86,6 +86,7 @@ fn plugin(path: &KeyPath, settings: PluginSettings, checker: &mut Checker<'_>) -
     let file = checker.required(&path.key("path"), settings.path, "write where the component's file is");
     let mut plugin = Plugin::new(checker.path(file.as_deref().unwrap_or_default()));
     plugin.sha256 = settings.sha256.and_then(|digits| pin(&path.key("sha256"), &digits, checker));
+    plugin.certificate = settings.certificate.map(|certificate| checker.path(&certificate));
     if file.is_some() {
         content(path, &plugin, checker);
     }
