@@ -178,6 +178,9 @@ mod tests {
             ("liaison dead-letters replay c/0/1 --file f", ErrorKind::ArgumentConflict),
             ("liaison plugin run a.wasm", ErrorKind::MissingRequiredArgument),
             ("liaison plugin run a.wasm --event e --connector c --case f", ErrorKind::ArgumentConflict),
+            ("liaison plugin new A --lang rust --kind connector --sdk .", ErrorKind::ValueValidation),
+            ("liaison plugin new a --lang cobol --kind connector --sdk .", ErrorKind::ValueValidation),
+            ("liaison plugin new a --lang rust --kind sink --sdk .", ErrorKind::InvalidValue),
             ("liaison dead-letters redrive c/0/1 --rate 0", ErrorKind::ValueValidation),
             ("liaison dead-letters discard c/0/1", ErrorKind::MissingRequiredArgument),
         ] {

@@ -1,7 +1,10 @@
 //! `liaison plugin`: what the author of a plugin works with, and what its reviewer asks. One file a command.
 
+mod build;
 mod certify;
 mod inspect;
+mod language;
+mod new;
 mod run;
 mod test;
 
@@ -15,6 +18,10 @@ use super::failure::Failure;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Plugin {
+    /// Begin a plugin: a folder that builds and tests
+    New(new::New),
+    /// Build the plugin in a folder, with the tools of its language
+    Build(build::Build),
     /// Show what a component imports, exports and needs, and whether the host would load it
     Inspect(inspect::Inspect),
     /// Give a plugin one event and show every step, request, reply and log line
@@ -27,6 +34,8 @@ pub(super) enum Plugin {
 
 pub(super) fn plugin(common: &Common, command: &Plugin) -> Result<(), Failure> {
     match command {
+        Plugin::New(options) => new::new(options),
+        Plugin::Build(options) => build::build(options),
         Plugin::Inspect(options) => inspect::inspect(options),
         Plugin::Run(options) => run::run(common, options),
         Plugin::Test(options) => test::test(options),
