@@ -17,7 +17,7 @@ liaison_sdk::connector!(deliver, check);
 async fn deliver(delivery: &Delivery, http: &Http) -> Result<Ending, Failure> {
     let settings = settings::<Settings>()?;
     let request = request(&settings, delivery, http)?;
-    let is_deletion = data(delivery).is_none();
+    let is_deletion = delivery.data().is_none();
     if settings.statuses.is_success_delivered() {
         return Ok(request.settle_or(move |reply| outcome(&settings, is_deletion, reply)).into());
     }
@@ -45,7 +45,7 @@ fn request<'http>(
     delivery: &Delivery,
     http: &'http Http,
 ) -> Result<Request<'http>, Failure> {
-    let source = Source { event: &delivery.event, data: data(delivery) };
+    let source = Source { event: &delivery.event, data: delivery.data() };
     let method = if source.data.is_some() { &settings.method } else { &settings.delete_method };
     let mut request = http.request(method, settings.path.render(&source)?);
     for (name, value) in &settings.headers {
@@ -54,7 +54,7 @@ fn request<'http>(
             request = request.header(name, value.render(&source)?);
         }
     }
-    if let Some(version) = version(delivery) {
+    if let Some(version) = delivery.version() {
         request = request.header("if-match", version);
     }
     with_body(request, settings, delivery, &source)
@@ -88,22 +88,6 @@ fn with_body<'http>(
         Some(content_type) if !settings.has_content_type => request.header("content-type", content_type),
         _ => request,
     })
-}
-
-/// What to write: the event's data, or what the host made of it and the external system's.
-fn data(delivery: &Delivery) -> Option<&[u8]> {
-    match &delivery.resolution {
-        Some(Resolution::Merged(merged)) => Some(&merged.data),
-        Some(Resolution::Overwrite(_)) | None => delivery.event.data.as_deref(),
-    }
-}
-
-/// The version to write over, where the host has decided on one.
-fn version(delivery: &Delivery) -> Option<&str> {
-    match delivery.resolution.as_ref()? {
-        Resolution::Overwrite(version) => version.as_deref(),
-        Resolution::Merged(merged) => merged.version.as_deref(),
-    }
 }
 
 #[cfg(test)]
