@@ -1,7 +1,7 @@
 //! What a guest can see: frozen clock, seeded random numbers, its settings, a place to log; and the memory it may have.
 //!
 //! WASI 0.2 is linked for the guests' standard libraries and has no capability: no files, no environment, no arguments,
-//! no sockets, and whoever sleeps is stopped.
+//! every socket and every name is refused, and whoever sleeps is stopped.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -251,13 +251,14 @@ fn refuse_sleep(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 }
 
 /// Interfaces a component may import, and what stands behind each: nothing that reaches out. Versions are left to the
-/// linker.
-const IMPORTS: [(&str, &str); 8] = [
+/// linker. Sockets are among them because Python's standard library imports them, used or not.
+const IMPORTS: [(&str, &str); 9] = [
     ("wasi:io/", "streams: only standard output leads anywhere"),
     ("wasi:cli/", "no arguments, no environment; output goes to the log"),
     ("wasi:clocks/", "a clock that stands still; sleeping is refused"),
     ("wasi:random/", "random numbers from the seed of the call"),
     ("wasi:filesystem/", "no folder"),
+    ("wasi:sockets/", "every address and name is refused"),
     ("wasi:logging/logging@", "the host's log"),
     ("wasi:config/store@", "the plugin's settings"),
     ("liaison:plugin/", "words of the contract"),

@@ -128,6 +128,21 @@ fn sleeping_is_refused_and_costs_its_own_event() -> anyhow::Result<()> {
     )
 }
 
+#[test]
+fn every_socket_and_every_name_is_refused() -> anyhow::Result<()> {
+    let fixture = Fixture::start(&Config { plugin: "hostile", ..Config::default() }, Behaviour::ok())?;
+    fixture.produce([with_header(event("bad", "k"), "hostile", "sockets"), event("good", "k")])?;
+    fixture.settled("delivered", 1)?;
+    let letters = fixture.dead_letters(1)?;
+    let message = letters[0].message()?;
+    for call in ["tcp Err(", "udp Err(", "name Err("] {
+        assert!(message.contains(call), "{message}");
+    }
+    assert_eq!(message.matches("Permission denied").count(), 2, "{message}");
+    assert_eq!(fixture.requested(), ["good"]);
+    fixture.host.stop()
+}
+
 /// Only calls that are made twice can tell: those of a debug build.
 #[cfg(debug_assertions)]
 #[test]

@@ -18,10 +18,12 @@
 //! | `many-effects` | makes 10,000 requests at once |
 //! | `sleep` | sleeps for an hour |
 //! | `broken-promise` | settles by a request, and rejects the event when asked about its success |
+//! | `sockets` | connects, sends a datagram and looks up a name, then rejects the event with what came of each |
 //!
 //! Any other event is delivered as a good connector does: its data is put to `/events/{id}`.
 
 use std::hint::black_box;
+use std::net::{Ipv4Addr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -84,6 +86,7 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
             join_all((0..10_000).map(|number| http.get(format!("/many/{number}")).send())).await;
         }
         Some("sleep") => sleep(),
+        Some("sockets") => return Ok(Outcome::rejected(reach_out())),
         _ => {}
     }
     let url = format!("/events/{}", encode_segment(&delivery.event.id));
@@ -123,6 +126,14 @@ fn next_number() -> u32 {
 #[expect(clippy::disallowed_methods, reason = "the host must refuse it")]
 fn sleep() {
     std::thread::sleep(Duration::from_secs(3600));
+}
+
+/// What comes of the network for one who just takes it.
+fn reach_out() -> String {
+    let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, 9)).map(drop);
+    let sent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(drop);
+    let found = ("localhost", 9).to_socket_addrs().map(|addresses| addresses.count());
+    format!("tcp {connected:?}, udp {sent:?}, name {found:?}")
 }
 
 #[cfg(test)]
