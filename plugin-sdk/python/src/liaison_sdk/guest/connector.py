@@ -1,0 +1,166 @@
+"""The export of a connector: the host's deliveries to the author's functions, and their steps back."""
+
+from datetime import timedelta
+
+from wit_world.exports import connector as contract
+from wit_world.imports import effects
+
+from liaison_sdk.event import Delivery, Merged, Overwrite, Resolution
+from liaison_sdk.failure import Unanswered
+from liaison_sdk.guest import common
+from liaison_sdk.outcome import Conflict, Delivered, Denied, Outcome, Rejected, Retry, Skipped, Throttled, Unusable, Usable
+from liaison_sdk.plugin import Connector as Functions
+from liaison_sdk.plugin import Registered
+from liaison_sdk.rounds import EventData, Fault, HttpRequest, HttpResponse, KeptBody, Place, Reply
+from liaison_sdk.steps import check_one, deliver_one, told
+
+common.connect()
+
+
+class Connector:
+    def deliver(self, deliveries: list[contract.Delivery]) -> list[contract.Step]:
+        return [_step(raw) for raw in deliveries]
+
+    def check(self, now: int, rounds: list[list[effects.Reply]]) -> contract.CheckStep:
+        try:
+            asked = check_one(_functions().check, now, _rounds(rounds))
+        except Fault as fault:
+            return contract.CheckStep_Unusable(told(fault))
+        match asked:
+            case list():
+                return contract.CheckStep_Perform([_effect(request) for request in asked])
+            case Usable(how):
+                return contract.CheckStep_Usable(how)
+            case Unusable(why):
+                return contract.CheckStep_Unusable(why)
+        raise TypeError(f"{asked!r} is no result of a check")
+
+
+def _functions() -> Functions:
+    match Registered.plugin:
+        case Functions() as functions:
+            return functions
+    raise RuntimeError("this module has not called `connector`")
+
+
+def _step(raw: contract.Delivery) -> contract.Step:
+    try:
+        asked = deliver_one(_functions().deliver, _delivery(raw), _rounds(raw.rounds))
+    except Fault as fault:
+        return contract.Step_Settle(contract.Outcome_Rejected(told(fault)))
+    if isinstance(asked, list):
+        return contract.Step_Perform([_effect(request) for request in asked])
+    return contract.Step_Settle(_outcome(asked))
+
+
+def _delivery(raw: contract.Delivery) -> Delivery:
+    return Delivery(
+        event=common.event(raw.event),
+        attempt=raw.attempt,
+        now_ms=raw.now,
+        seed=raw.seed,
+        deadline_ms=raw.deadline,
+        idempotency_key=raw.idempotency_key,
+        resolution=_resolution(raw.resolution),
+    )
+
+
+def _resolution(raw: contract.Resolution | None) -> Resolution | None:
+    match raw:
+        case None:
+            return None
+        case contract.Resolution_Overwrite(version):
+            return Overwrite(version)
+        case contract.Resolution_Merged(merged):
+            return Merged(merged.data, merged.version)
+    raise TypeError(f"{raw!r} is no resolution")
+
+
+def _rounds(raw: list[list[effects.Reply]]) -> list[list[Reply]]:
+    return [[_reply(reply) for reply in round] for round in raw]
+
+
+def _reply(raw: effects.Reply) -> Reply:
+    match raw:
+        case effects.Reply_Http(response):
+            return HttpResponse(response.status, response.headers, _response_body(response.body))
+        case effects.Reply_Failed(failure):
+            return _unanswered(failure)
+        case _:
+            return Unanswered("other", "the host answered an HTTP request in another kind")
+
+
+def _response_body(raw: effects.ResponseBody) -> bytes | KeptBody:
+    match raw:
+        case effects.ResponseBody_Bytes(body):
+            return bytes(body)
+        case effects.ResponseBody_Kept(kept):
+            return KeptBody(kept.length, kept.sha256)
+    raise TypeError(f"{raw!r} is no body")
+
+
+def _unanswered(raw: effects.Failure) -> Unanswered:
+    match raw:
+        case effects.Failure_NotAllowed(why):
+            return Unanswered("not-allowed", why)
+        case effects.Failure_Invalid(why):
+            return Unanswered("invalid", why)
+        case effects.Failure_Connection(why):
+            return Unanswered("connection", why)
+        case effects.Failure_TimedOut():
+            return Unanswered("timed-out")
+        case effects.Failure_TooLarge(limit):
+            return Unanswered("too-large", str(limit))
+        case effects.Failure_Unsupported(why):
+            return Unanswered("unsupported", why)
+        case effects.Failure_Other(why):
+            return Unanswered("other", why)
+    raise TypeError(f"{raw!r} is no failure")
+
+
+def _effect(request: HttpRequest) -> effects.Effect:
+    return effects.Effect_Http(
+        effects.HttpRequest(
+            method=request.method,
+            url=request.url,
+            headers=request.headers,
+            body=_body(request),
+            timeout=request.timeout_ms,
+            keep_body=request.keep_body,
+        )
+    )
+
+
+def _body(request: HttpRequest) -> effects.Body:
+    match request.body:
+        case None:
+            return effects.Body_None_()
+        case bytes() as body:
+            return effects.Body_Bytes(body)
+        case Place(round, position):
+            return effects.Body_OfReply((round, position))
+    assert request.body is EventData
+    return effects.Body_EventData()
+
+
+def _outcome(outcome: Outcome) -> contract.Outcome:
+    match outcome:
+        case Delivered(external_id, version):
+            return contract.Outcome_Delivered(contract.Receipt(external_id, version))
+        case Skipped(reason):
+            return contract.Outcome_Skipped(reason)
+        case Retry(reason, after):
+            return contract.Outcome_Retry(contract.Retry(_milliseconds(after), reason))
+        case Throttled(reason, after):
+            return contract.Outcome_Throttled(contract.Retry(_milliseconds(after), reason))
+        case Denied(reason):
+            return contract.Outcome_Denied(reason)
+        case Conflict(reason, version, current):
+            return contract.Outcome_Conflict(contract.Conflict(version, current, reason))
+        case Rejected(reason):
+            return contract.Outcome_Rejected(reason)
+    raise TypeError(f"{outcome!r} is no outcome")
+
+
+def _milliseconds(after: timedelta | None) -> int | None:
+    return None if after is None else max(0, after // timedelta(milliseconds=1))
