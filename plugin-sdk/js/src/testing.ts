@@ -1,0 +1,182 @@
+/**
+ * Runs a plugin in Node, without a host: a connector against an endpoint that follows a script, a transformer as it is.
+ *
+ * Every step is taken twice, and has to come out the same: a plugin whose answers depend on more than its arguments fails
+ * its test. A call that the script does not expect fails with what was asked.
+ *
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { test } from "node:test";
+ * import { endpoint, event, reply } from "liaison-sdk/testing";
+ *
+ * test("a booking waits as long as it is told", async () => {
+ *     const run = await endpoint()
+ *         .expect("GET /rooms/7", reply(200).json("large"))
+ *         .expect("POST /bookings", reply(503).header("retry-after", "30"))
+ *         .deliver(deliver, event("booking.made"));
+ *     assert.deepEqual(run.rounds, [1, 1]);
+ *     assert.deepEqual(run.requests[1].json(), { room: "large" });
+ *     assert.deepEqual(run.outcome, Outcome.retryAfter(30_000, "POST /bookings answered 503 Service Unavailable"));
+ * });
+ * ```
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+
+import type { Attribute } from "./event.js";
+import type { Unanswered } from "./failure.js";
+import * as log from "./log.js";
+import type { Check, Outcome } from "./outcome.js";
+import type { Body, HttpRequest, Reply } from "./rounds.js";
+import { readFrom } from "./settings.js";
+import {
+    beginCheck,
+    beginDelivery,
+    transformOne,
+    type Deliver,
+    type DoCheck,
+    type Progress,
+    type Running,
+    type Transform,
+} from "./steps.js";
+import { NOW_MS, ScriptedReply, type Prepared } from "./testing/builders.js";
+import type { Transformed } from "./transform.js";
+
+export { event, Prepared, reply, ScriptedReply } from "./testing/builders.js";
+
+const decoder = new TextDecoder();
+
+/** The plugin's settings from now on, in this test. */
+export function settings(settings: Record<string, unknown>): void {
+    const text = JSON.stringify(settings);
+    readFrom(() => text);
+}
+
+/** What was logged since the last call. */
+export function logged(): string[] {
+    return log.lines.splice(0);
+}
+
+/** What a transformer makes of an event, seen twice. Fails where it does not come out the same. */
+export function transform(transform: Transform, prepared: Prepared): Transformed {
+    const first = transformOne(transform, prepared.event());
+    const second = transformOne(transform, prepared.event());
+    assert.deepStrictEqual(second, first, "the same event was transformed in two ways");
+    return first;
+}
+
+/** An endpoint that answers what it was told to, and nothing else. */
+export function endpoint(): Endpoint {
+    return new Endpoint();
+}
+
+/** What a connector did with one delivery. */
+export interface Run<T> {
+    /** How it ended. */
+    readonly outcome: T;
+    /** All it asked for, in order. */
+    readonly requests: readonly Asked[];
+    /** How many requests each round had: those of one round are sent together. */
+    readonly rounds: readonly number[];
+}
+
+/** A request that was made. */
+export class Asked {
+    readonly method: string;
+    readonly url: string;
+    readonly headers: readonly Attribute[];
+    readonly body: Body;
+    readonly timeoutMs: number | undefined;
+    readonly keepBody: boolean;
+
+    /** @internal */
+    constructor(request: HttpRequest) {
+        this.method = request.method;
+        this.url = request.url;
+        this.headers = request.headers;
+        this.body = request.body;
+        this.timeoutMs = request.timeoutMs;
+        this.keepBody = request.keepBody;
+    }
+
+    /** The first header of this name. */
+    header(name: string): string | undefined {
+        return this.headers.find(([known]) => known.toLowerCase() === name.toLowerCase())?.[1];
+    }
+
+    /** The body as JSON. Fails where it is not JSON that the plugin itself wrote. */
+    json(): unknown {
+        assert(this.body instanceof Uint8Array, "the body is none that the plugin wrote");
+        return JSON.parse(decoder.decode(this.body));
+    }
+}
+
+/** An endpoint that follows a script. */
+export class Endpoint {
+    readonly #script: { call: string; reply: Reply }[] = [];
+
+    /** The next call, such as `PUT /events/1`, and the reply to it: a {@link reply}, or why there is none. */
+    expect(call: string, reply: ScriptedReply | Unanswered): this {
+        this.#script.push({ call, reply: reply instanceof ScriptedReply ? reply : { unanswered: reply } });
+        return this;
+    }
+
+    /**
+     * Runs one attempt to its end. Fails where a call is not the expected one, an expected one is missing, or a step does not
+     * come out the same twice.
+     */
+    deliver(deliver: Deliver, prepared: Prepared): Promise<Run<Outcome>> {
+        return this.#run((recorded) => beginDelivery(deliver, prepared.delivery(), recorded));
+    }
+
+    /** Runs one check to its end. Fails as {@link Endpoint.deliver} does. */
+    check(check: DoCheck): Promise<Run<Check>> {
+        return this.#run((recorded) => beginCheck(check, NOW_MS, recorded));
+    }
+
+    async #run<T>(begin: (recorded: Reply[][]) => Running<T>): Promise<Run<T>> {
+        const requests: Asked[] = [];
+        const recorded: Reply[][] = [];
+        const rounds: number[] = [];
+        for (;;) {
+            const progress = await settled(begin(recorded));
+            const again = await settled(begin(recorded));
+            assert.deepStrictEqual(again, progress, "the same step was taken in two ways");
+            if ("ended" in progress) {
+                const missing = this.#script.map(({ call }) => call);
+                assert.deepEqual(missing, [], `it ended with ${JSON.stringify(progress.ended)} and never asked for these`);
+                return { outcome: progress.ended, requests, rounds };
+            }
+            rounds.push(progress.asks.length);
+            recorded.push(progress.asks.map((request) => this.#answer(request)));
+            requests.push(...progress.asks.map((request) => new Asked(request)));
+        }
+    }
+
+    #answer(request: HttpRequest): Reply {
+        const asked = `${request.method} ${request.url}`;
+        const next = this.#script.shift();
+        assert(next !== undefined, `it asks for \`${asked}\`, and the script is at its end`);
+        assert(asked === next.call, `it asks for \`${asked}\`, and the script expects \`${next.call}\``);
+        const { reply } = next;
+        if (!request.keepBody || !("response" in reply) || !(reply.response.body instanceof Uint8Array)) {
+            return reply;
+        }
+        // The sha256 is all zeros: nothing here computes one.
+        const body = { length: reply.response.body.length, sha256: new Uint8Array(32) };
+        return { response: { ...reply.response, body } };
+    }
+}
+
+/** Node runs a macrotask only when all that promises have to do is done. */
+async function settled<T>(running: Running<T>): Promise<Progress<T>> {
+    for (;;) {
+        await new Promise((resolve) => setImmediate(resolve));
+        const progress = running.next();
+        if (progress !== undefined) {
+            return progress;
+        }
+    }
+}
