@@ -165,8 +165,8 @@ pub struct RateLimit {
 pub struct Egress {
     pub endpoint: Url,
     pub credential: Option<Credential>,
-    /// Origins beside the endpoint's own.
-    pub allow: Vec<url::Origin>,
+    /// What may be asked beside the endpoint's own origin; where that is among them, all that may be asked of it.
+    pub allow: Vec<Grant>,
     /// Addresses that are reachable although they are not public.
     pub allow_networks: Vec<IpNet>,
     pub connect_timeout: Duration,
@@ -179,6 +179,16 @@ pub struct Egress {
     pub idempotency_quoted: bool,
     /// PEM certificates trusted beside the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+/// What may be asked of one origin. Several of one origin add up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub origin: url::Origin,
+    /// Beginnings of paths, by whole segments, percent-encoded as they are asked; empty: every path.
+    pub paths: Vec<String>,
+    /// Empty: every method.
+    pub methods: Vec<http::Method>,
 }
 
 /// Sent with each request to the endpoint's own origin, and to no other.

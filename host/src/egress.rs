@@ -11,6 +11,7 @@ mod address;
 mod dial;
 mod error;
 mod exchange;
+mod grant;
 mod message;
 mod origin;
 mod pool;
@@ -32,7 +33,7 @@ use tokio::time::{Instant, timeout_at};
 pub use self::error::EgressError;
 pub use self::sent::Sent;
 
-use self::dial::Dialer;
+use self::dial::{Dialer, Names};
 use self::message::Composer;
 use self::origin::Grants;
 use self::pool::Pool;
@@ -82,6 +83,7 @@ impl Gateway {
         let dialer = Dialer {
             allow_networks: settings.allow_networks.clone(),
             connect_timeout: settings.connect_timeout,
+            names: Names::System,
         };
         let grants = Grants::new(settings)?;
         Ok(Self {
@@ -101,9 +103,10 @@ impl Gateway {
 
     async fn attempt(&self, request: &HttpRequest, call: &Call<'_>) -> Result<HttpResponse, Failure> {
         let grants = &self.pool.grants;
-        let target = grants.target(&request.url)?;
+        let method = message::method(&request.method)?;
+        let target = grants.target(&method, &request.url)?;
         let index = target.origin;
-        let message = self.composer.compose(request, call, grants.origin(index), target)?;
+        let message = self.composer.compose(request, call, grants.origin(index), method, target)?;
         let now = Instant::now();
         let own_end = request.timeout.and_then(|timeout| now.checked_add(timeout));
         let end = own_end.map_or(call.deadline, |end| end.min(call.deadline));

@@ -13,8 +13,8 @@ use url::Url;
 
 use super::{
     Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName, Egress,
-    FloodGuard, Instances, Kafka, KafkaSecurity, Limits, Objective, Ordering, Parking, Plugin, PluginName,
-    Runtime, Sla, SlaTable, Subscription, SubscriptionName, Transformer,
+    FloodGuard, Grant, Instances, Kafka, KafkaSecurity, Limits, Objective, Ordering, Parking, Plugin,
+    PluginName, Runtime, Sla, SlaTable, Subscription, SubscriptionName, Transformer,
 };
 
 /// The prefix of consumer groups.
@@ -118,6 +118,13 @@ impl Egress {
             idempotency_quoted: true,
             ca_file: None,
         }
+    }
+}
+
+impl Grant {
+    /// Every path and method of this origin.
+    pub fn all(origin: url::Origin) -> Self {
+        Self { origin, paths: Vec::new(), methods: Vec::new() }
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) use alerts::{
     AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
 };
 pub(super) use connectors::{
-    BreakerSettings, ConnectorSettings, CredentialSettings, RateLimitSettings, SecretSettings,
+    BreakerSettings, ConnectorSettings, CredentialSettings, GrantSettings, RateLimitSettings, SecretSettings,
 };
 pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};
 pub(super) use subscriptions::{

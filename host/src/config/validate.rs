@@ -5,6 +5,7 @@
 
 mod alerts;
 mod connectors;
+mod grants;
 mod kafka;
 mod plugins;
 mod secrets;

@@ -25,6 +25,26 @@ pub(super) struct Dialer {
     pub(super) allow_networks: Vec<IpNet>,
     /// For the whole of it: looking up, connecting, TLS.
     pub(super) connect_timeout: Duration,
+    pub(super) names: Names,
+}
+
+/// Who says at which addresses a name is.
+pub(super) enum Names {
+    /// The machine's resolver.
+    System,
+    /// One answer a look-up, until there is none left.
+    #[cfg(test)]
+    Scripted(std::cell::RefCell<std::collections::VecDeque<Vec<IpAddr>>>),
+}
+
+impl Names {
+    async fn look_up(&self, name: &str, port: u16) -> io::Result<Vec<IpAddr>> {
+        match self {
+            Names::System => Ok(lookup_host((name, port)).await?.map(|address| address.ip()).collect()),
+            #[cfg(test)]
+            Names::Scripted(answers) => Ok(answers.borrow_mut().pop_front().unwrap_or_default()),
+        }
+    }
 }
 
 impl Dialer {
@@ -37,7 +57,7 @@ impl Dialer {
 
     async fn open(&self, origin: &Origin) -> Result<Stream, Failure> {
         let end = Instant::now() + self.connect_timeout;
-        let addresses = permitted(origin, resolve(origin).await?, &self.allow_networks)?;
+        let addresses = permitted(origin, self.resolve(origin).await?, &self.allow_networks)?;
         let connection = connect(origin, &addresses, end).await?;
         let Some(security) = &origin.security else {
             return Ok(Stream::Plain(connection));
@@ -49,17 +69,17 @@ impl Dialer {
             .map_err(|error| Failure::Connection(format!("TLS with {origin}: {error}")))?;
         Ok(Stream::Tls(Box::new(stream)))
     }
-}
 
-async fn resolve(origin: &Origin) -> Result<Vec<IpAddr>, Failure> {
-    match &origin.host {
-        Host::Ipv4(address) => Ok(vec![IpAddr::V4(*address)]),
-        Host::Ipv6(address) => Ok(vec![IpAddr::V6(*address)]),
-        Host::Domain(name) => Ok(lookup_host((name.as_str(), origin.port))
-            .await
-            .map_err(|error| Failure::Connection(format!("looking up {name}: {error}")))?
-            .map(|address| address.ip())
-            .collect()),
+    async fn resolve(&self, origin: &Origin) -> Result<Vec<IpAddr>, Failure> {
+        match &origin.host {
+            Host::Ipv4(address) => Ok(vec![IpAddr::V4(*address)]),
+            Host::Ipv6(address) => Ok(vec![IpAddr::V6(*address)]),
+            Host::Domain(name) => self
+                .names
+                .look_up(name, origin.port)
+                .await
+                .map_err(|error| Failure::Connection(format!("looking up {name}: {error}"))),
+        }
     }
 }
 
@@ -187,6 +207,33 @@ mod tests {
     use super::*;
     use crate::egress::origin::{Grants, OriginIndex};
     use crate::egress::tests::settings;
+
+    /// DNS rebinding: a name that is at a public address when it is looked at, and at a private one when it is dialled.
+    #[tokio::test]
+    async fn a_name_is_looked_up_once_a_dial_and_judged_each_time() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://rebound.example:{}", listener.local_addr().unwrap().port());
+        let grants = Grants::new(&settings(&url)).unwrap();
+        let origin = grants.origin(OriginIndex::ENDPOINT);
+        let answers: [&[&str]; 4] =
+            [&["127.0.0.1"], &["169.254.169.254", "10.0.0.1"], &["::ffff:10.0.0.1"], &["127.0.0.1"]];
+        let answers = answers.iter().map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect());
+        let dialer = Dialer {
+            allow_networks: vec!["127.0.0.1/32".parse().unwrap()],
+            connect_timeout: Duration::from_secs(5),
+            names: Names::Scripted(std::cell::RefCell::new(answers.collect())),
+        };
+        for expected in [None, Some("169.254.169.254 (a cloud's metadata service)"), Some("(private)"), None]
+        {
+            match (dialer.dial(origin).await, expected) {
+                (Ok(_), None) => drop(listener.accept().await.unwrap()),
+                (Err(Failure::NotAllowed(why)), Some(part)) => assert!(why.contains(part), "{why}"),
+                (found, _) => panic!("{expected:?}: {:?}", found.err()),
+            }
+        }
+        let Names::Scripted(left) = &dialer.names else { panic!("they are scripted") };
+        assert!(left.borrow().is_empty());
+    }
 
     #[test]
     fn only_addresses_that_passed_are_dialled() {

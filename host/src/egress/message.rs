@@ -7,6 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use http_body_util::Full;
 
+use super::grant::overrides;
 use super::origin::{Origin, OriginIndex, Target};
 use super::secret::credential_header;
 use super::{Call, EgressError};
@@ -46,9 +47,9 @@ impl Composer {
         request: &HttpRequest,
         call: &Call<'_>,
         origin: &Origin,
+        method: Method,
         target: Target,
     ) -> Result<Message, Failure> {
-        let method = method(&request.method)?;
         let body = body(&request.body, call)?;
         let mut headers = self.plugin_headers(request, origin)?;
         if target.origin == OriginIndex::ENDPOINT
@@ -90,7 +91,7 @@ impl Composer {
         for (name, value) in &request.headers {
             let name = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| Failure::Invalid(format!("header {name:?}: not a name (RFC 9110, 5.1)")))?;
-            self.check_name(&name)?;
+            self.check_name(&name, origin)?;
             let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
                 Failure::Invalid(format!("header `{name}`: a line break or control character in its value"))
             })?;
@@ -100,12 +101,16 @@ impl Composer {
         Ok(headers)
     }
 
-    fn check_name(&self, name: &HeaderName) -> Result<(), Failure> {
+    fn check_name(&self, name: &HeaderName, origin: &Origin) -> Result<(), Failure> {
         if is_host_header(name) {
             return Err(Failure::Invalid(format!("header `{name}`: the host sets it")));
         }
         if self.credential.as_ref().is_some_and(|(credential, _)| credential == name) {
             return Err(Failure::Invalid(format!("header `{name}`: it is for the connector's credential")));
+        }
+        if origin.is_narrowed() && overrides(name) {
+            let why = "a server may take another method or path from it than what is granted";
+            return Err(Failure::NotAllowed(format!("header `{name}`: {why}")));
         }
         Ok(())
     }
@@ -130,7 +135,8 @@ pub(super) fn shape(message: &mut Message, origin: &Origin, is_http2: bool) {
     *message.uri_mut() = Uri::from_parts(parts).expect("all three parts or the path alone are a URI");
 }
 
-fn method(text: &str) -> Result<Method, Failure> {
+/// Any token but those that are not about a resource.
+pub(super) fn method(text: &str) -> Result<Method, Failure> {
     if text.eq_ignore_ascii_case("CONNECT") || text.eq_ignore_ascii_case("TRACE") {
         return Err(Failure::Invalid(format!("method `{text}`: refused")));
     }
@@ -217,8 +223,9 @@ mod tests {
 
     fn compose(settings: &Egress, request: &HttpRequest, call: &Call<'_>) -> Result<Message, Failure> {
         let grants = Grants::new(settings).unwrap();
-        let target = grants.target(&request.url)?;
-        Composer::new(settings).unwrap().compose(request, call, grants.origin(target.origin), target)
+        let method = method(&request.method)?;
+        let target = grants.target(&method, &request.url)?;
+        Composer::new(settings).unwrap().compose(request, call, grants.origin(target.origin), method, target)
     }
 
     fn headers(message: &Message) -> BTreeMap<&str, &str> {
@@ -288,6 +295,20 @@ mod tests {
     }
 
     #[test]
+    fn a_header_that_means_another_request_is_refused_where_not_all_is_granted() {
+        let headers = ["X-HTTP-Method-Override", "x-original-url", "X-Rewrite-URL"];
+        let origin = url::Url::parse("http://h").unwrap().origin();
+        let narrow = crate::config::Grant { methods: vec![Method::PUT], ..crate::config::Grant::all(origin) };
+        let narrowed = Egress { allow: vec![narrow], ..settings("http://h") };
+        for name in headers {
+            let request = with_header(name, "DELETE");
+            assert!(compose(&settings("http://h"), &request, &call()).is_ok(), "{name}");
+            let found = compose(&narrowed, &request, &call());
+            assert!(matches!(found, Err(Failure::NotAllowed(_))), "{name}: {found:?}");
+        }
+    }
+
+    #[test]
     fn our_headers_are_added_where_the_plugin_gave_none() {
         let quoted = Egress { idempotency_quoted: true, ..settings("http://h:8080/api") };
         let bare = settings("http://h:8080/api");
@@ -327,7 +348,7 @@ mod tests {
             credential: Some(crate::config::Credential::Bearer(crate::config::SecretRef::File(
                 secret.path.clone(),
             ))),
-            allow: vec![url::Url::parse("http://other").unwrap().origin()],
+            allow: vec![crate::config::Grant::all(url::Url::parse("http://other").unwrap().origin())],
             ..settings("http://h")
         };
         for (url, expected) in

@@ -6,15 +6,17 @@
 use std::fmt;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::HeaderValue;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
-use super::spelling::{check_characters, check_relative_path};
+use super::grant::Permission;
+use super::spelling::{check_characters, check_relative_path, has_dot_segment};
 use super::{EgressError, tls};
-use crate::config::Egress;
+use crate::config::{Egress, Grant};
 use crate::contract::Failure;
 
 /// One origin (RFC 6454) that the connector may reach.
@@ -28,6 +30,8 @@ pub(super) struct Origin {
     pub(super) host_header: HeaderValue,
     /// Set for https.
     pub(super) security: Option<Security>,
+    /// What may be asked of it; any one of them is enough.
+    permissions: Box<[Permission]>,
 }
 
 /// How to speak TLS with an origin.
@@ -44,7 +48,11 @@ impl fmt::Display for Origin {
 }
 
 impl Origin {
-    fn new(origin: &url::Origin, connector: Option<TlsConnector>) -> Result<Self, EgressError> {
+    fn new(
+        origin: &url::Origin,
+        permissions: Box<[Permission]>,
+        connector: Option<TlsConnector>,
+    ) -> Result<Self, EgressError> {
         let refused = || EgressError::Origin { origin: origin.ascii_serialization() };
         let url::Origin::Tuple(scheme, host, port) = origin else {
             return Err(refused());
@@ -63,7 +71,22 @@ impl Origin {
             authority: authority.parse().map_err(|_| refused())?,
             host_header: authority.parse().map_err(|_| refused())?,
             security: connector.map(|connector| Security { connector, name }),
+            permissions,
         })
+    }
+
+    /// Are there requests to it that are not granted?
+    pub(super) fn is_narrowed(&self) -> bool {
+        !self.permissions.iter().any(Permission::is_all)
+    }
+
+    /// It, and what of it is granted unless that is all.
+    fn granted(&self) -> String {
+        if !self.is_narrowed() {
+            return self.to_string();
+        }
+        let permissions: Vec<String> = self.permissions.iter().map(Permission::to_string).collect();
+        format!("{self} ({})", permissions.join("; "))
     }
 
     fn is(&self, url: &Url) -> bool {
@@ -107,8 +130,8 @@ impl Grants {
         }
         let mut shared_connector = None;
         let mut origins: Vec<Origin> = Vec::new();
-        for origin in std::iter::once(&endpoint.origin()).chain(&settings.allow) {
-            let connector = match origin {
+        for (origin, permissions) in permissions(endpoint.origin(), &settings.allow) {
+            let connector = match &origin {
                 url::Origin::Tuple(scheme, ..) if scheme == "http" => None,
                 url::Origin::Tuple(scheme, ..) if scheme == "https" => match &shared_connector {
                     Some(connector) => Some(TlsConnector::clone(connector)),
@@ -120,7 +143,7 @@ impl Grants {
                     return Err(EgressError::Origin { origin: origin.ascii_serialization() });
                 }
             };
-            origins.push(Origin::new(origin, connector)?);
+            origins.push(Origin::new(&origin, permissions, connector)?);
         }
         let path = endpoint.path().to_owned();
         Ok(Self { origins: origins.into(), prefix: path.strip_suffix('/').unwrap_or(&path).to_owned(), path })
@@ -136,7 +159,7 @@ impl Grants {
 
     /// Where a request for this URL goes. A path, which may be empty or a query alone, is appended to the endpoint's
     /// without parsing a URL; anything else must be absolute and of a granted origin.
-    pub(super) fn target(&self, url: &str) -> Result<Target, Failure> {
+    pub(super) fn target(&self, method: &Method, url: &str) -> Result<Target, Failure> {
         check_characters(url)?;
         let (origin, path) = match url.as_bytes().first() {
             None | Some(b'?') => (OriginIndex::ENDPOINT, join(&self.path, url)),
@@ -148,6 +171,11 @@ impl Grants {
         };
         let path = PathAndQuery::from_maybe_shared(path)
             .map_err(|error| Failure::Invalid(format!("url `{url}`: {error}")))?;
+        let permissions = &self.origin(origin).permissions;
+        if !permissions.iter().any(|permission| permission.covers(method, path.path())) {
+            let asked = format!("{method} {}{}", self.origin(origin), path.path());
+            return Err(self.not_granted(&asked));
+        }
         Ok(Target { origin, path })
     }
 
@@ -165,19 +193,34 @@ impl Grants {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Failure::Invalid("url: a user name or password in it is refused".to_owned()));
         }
-        let index =
-            self.origins.iter().position(|origin| origin.is(&url)).ok_or_else(|| self.not_granted(&url))?;
+        if has_dot_segment(url.path()) {
+            return Err(invalid("a `.` or `..` segment that is encoded is refused"));
+        }
+        let index = self.origins.iter().position(|origin| origin.is(&url));
+        let index = index.ok_or_else(|| self.not_granted(&url.origin().ascii_serialization()))?;
         Ok((OriginIndex(index), Bytes::copy_from_slice(url[url::Position::BeforePath..].as_bytes())))
     }
 
-    fn not_granted(&self, url: &Url) -> Failure {
-        let granted: Vec<String> = self.origins.iter().map(Origin::to_string).collect();
-        Failure::NotAllowed(format!(
-            "asked {}, granted {}",
-            url.origin().ascii_serialization(),
-            granted.join(", ")
-        ))
+    fn not_granted(&self, asked: &str) -> Failure {
+        let granted: Vec<String> = self.origins.iter().map(Origin::granted).collect();
+        Failure::NotAllowed(format!("asked {asked}, granted {}", granted.join(", ")))
     }
+}
+
+/// Each origin once, the endpoint's first, with all that is granted of it: of the endpoint's all, unless it is named.
+fn permissions(endpoint: url::Origin, allow: &[Grant]) -> Vec<(url::Origin, Box<[Permission]>)> {
+    let mut origins = vec![(endpoint, Vec::new())];
+    for grant in allow {
+        let permission = Permission::of(grant);
+        match origins.iter_mut().find(|(origin, _)| *origin == grant.origin) {
+            Some((_, permissions)) => permissions.push(permission),
+            None => origins.push((grant.origin.clone(), vec![permission])),
+        }
+    }
+    if origins[0].1.is_empty() {
+        origins[0].1.push(Permission::all());
+    }
+    origins.into_iter().map(|(origin, permissions)| (origin, permissions.into())).collect()
 }
 
 fn endpoint_mistake(endpoint: &Url) -> Option<&'static str> {
@@ -205,12 +248,12 @@ mod tests {
     use crate::egress::tests::settings;
 
     fn grants(endpoint: &str, allow: &[&str]) -> Grants {
-        let allow = allow.iter().map(|origin| Url::parse(origin).unwrap().origin()).collect();
+        let allow = allow.iter().map(|origin| Grant::all(Url::parse(origin).unwrap().origin())).collect();
         Grants::new(&Egress { allow, ..settings(endpoint) }).unwrap()
     }
 
     fn ask(grants: &Grants, url: &str) -> Result<String, String> {
-        let target = grants.target(url).map_err(|failure| failure.to_string())?;
+        let target = grants.target(&Method::GET, url).map_err(|failure| failure.to_string())?;
         Ok(format!("{}{}", grants.origin(target.origin), target.path))
     }
 
@@ -254,6 +297,15 @@ mod tests {
             ("https://h/x", Err("not allowed: asked https://h, granted")),
             ("http://h:81/x", Err("not allowed: asked http://h:81, granted")),
             ("http://h.evil.example/", Err("not allowed: asked http://h.evil.example, granted")),
+            ("http://h@other:8080/", Err("a user name or password")),
+            ("http://h/..%2fadmin", Err("a `.` or `..` segment that is encoded")),
+            ("http://h/%252e%252e/admin", Err("a `.` or `..` segment that is encoded")),
+            ("http://[::ffff:127.0.0.1]/x", Err("not allowed: asked http://[::ffff:7f00:1], granted")),
+            ("http://2130706433@h/", Err("a user name or password")),
+            ("http://0x7f.1/x", Ok("http://127.0.0.1/x")),
+            ("http://h:080/x", Ok("http://h/x")),
+            ("http:h/x", Ok("http://h/x")),
+            ("http:///h/x", Ok("http://h/x")),
             ("http://user@h/", Err("a user name or password")),
             ("http://h:80@evil.example/", Err("a user name or password")),
             ("ftp://h/x", Err("only http and https")),
@@ -271,9 +323,47 @@ mod tests {
     }
 
     #[test]
+    fn a_narrowed_origin_takes_only_what_is_granted() {
+        let grant = |origin: &str, paths: &[&str], methods: &[Method]| Grant {
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            methods: methods.to_vec(),
+            ..Grant::all(Url::parse(origin).unwrap().origin())
+        };
+        let allow = vec![
+            grant("http://h", &["/api/events"], &[Method::GET, Method::PUT]),
+            grant("http://h", &["/api/health"], &[Method::GET]),
+            grant("http://files", &["/public"], &[]),
+        ];
+        let grants = Grants::new(&Egress { allow, ..settings("http://h/api") }).unwrap();
+        let granted =
+            "granted http://h (GET, PUT of /api/events; GET of /api/health), http://files (/public)";
+        for (method, url, expected) in [
+            (Method::PUT, "/events/1?x=/admin", Ok("http://h/api/events/1?x=/admin")),
+            (Method::GET, "/health", Ok("http://h/api/health")),
+            (Method::GET, "http://h/api/events", Ok("http://h/api/events")),
+            (Method::DELETE, "http://files/public/x", Ok("http://files/public/x")),
+            (Method::PUT, "/health", Err("asked PUT http://h/api/health, ")),
+            (Method::DELETE, "/events/1", Err("asked DELETE http://h/api/events/1, ")),
+            (Method::GET, "", Err("asked GET http://h/api, ")),
+            (Method::GET, "http://files/private?/public", Err("asked GET http://files/private, ")),
+            (Method::GET, "http://files/public/../private", Err("asked GET http://files/private, ")),
+        ] {
+            match (grants.target(&method, url), expected) {
+                (Ok(target), Ok(expected)) => {
+                    assert_eq!(format!("{}{}", grants.origin(target.origin), target.path), expected);
+                }
+                (Err(Failure::NotAllowed(found)), Err(asked)) => {
+                    assert_eq!(found, format!("{asked}{granted}"))
+                }
+                (found, _) => panic!("{method} {url}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn a_url_without_end_is_refused() {
         let url = format!("/{}", "a".repeat(70_000));
-        assert!(matches!(grants("http://h", &[]).target(&url), Err(Failure::Invalid(_))));
+        assert!(matches!(grants("http://h", &[]).target(&Method::GET, &url), Err(Failure::Invalid(_))));
     }
 
     #[test]
@@ -296,11 +386,35 @@ mod tests {
         #[test]
         fn no_url_reaches_an_origin_that_was_not_granted(url in "(/|//|https?:|http://|)[-a-z0-9@:/?.%\\[\\]#\\\\]{0,20}") {
             let grants = grants("http://h/api", &[]);
-            if let Ok(target) = grants.target(&url) {
+            if let Ok(target) = grants.target(&Method::GET, &url) {
                 prop_assert_eq!(target.origin, OriginIndex::ENDPOINT);
                 if url.starts_with('/') {
                     prop_assert!(target.path.as_str().starts_with("/api/"));
                 }
+            }
+        }
+
+        /// As a server would see it that decodes twice and then takes `..` as the way up.
+        #[test]
+        fn no_url_reaches_a_path_that_was_not_granted(url in "(/|http://h/)(pub|%70ub|%2e|%252E|\\.|%2f|/|;|\\?|%5c|x){0,8}") {
+            let paths = vec!["/pub".to_owned()];
+            let grant = Grant { paths, ..Grant::all(Url::parse("http://h").unwrap().origin()) };
+            let grants = Grants::new(&Egress { allow: vec![grant], ..settings("http://h") }).unwrap();
+            if let Ok(target) = grants.target(&Method::GET, &url) {
+                let decode = |text: &str| -> String {
+                    let pairs = [("%25", "%"), ("%2e", "."), ("%2E", "."), ("%2f", "/"), ("%5c", "/"), ("%70", "p")];
+                    pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+                };
+                let seen = decode(&decode(target.path.path()));
+                let mut segments = Vec::new();
+                for segment in seen.split('/') {
+                    match segment.split(';').next() {
+                        Some("..") => drop(segments.pop()),
+                        Some("." | "") => {}
+                        _ => segments.push(segment),
+                    }
+                }
+                prop_assert_eq!(segments.first(), Some(&"pub"), "{}", target.path);
             }
         }
     }

@@ -58,25 +58,29 @@ pub(super) fn check_relative_path(url: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// As the laxest server would see it: percent-encoded dots, slashes and backslashes count, and so does `..;x`, which
-/// some servers cut at the semicolon.
-fn has_dot_segment(path: &str) -> bool {
+/// As the laxest server would see it: percent-encoded dots, slashes and backslashes count, encoded twice too, and so
+/// does `..;x`, which some servers cut at the semicolon.
+pub(super) fn has_dot_segment(path: &str) -> bool {
     if !path.bytes().any(|byte| matches!(byte, b'.' | b'%')) {
         return false;
     }
-    percent_decode(path.as_bytes())
-        .split(|byte| matches!(byte, b'/' | b'\\'))
-        .any(|segment| matches!(segment.split(|byte| *byte == b';').next(), Some(b"." | b"..")))
+    let once = percent_decode(path.as_bytes());
+    let twice = percent_decode(&once);
+    [once, twice].iter().any(|decoded| {
+        decoded
+            .split(|byte| matches!(byte, b'/' | b'\\'))
+            .any(|segment| matches!(segment.split(|byte| *byte == b';').next(), Some(b"." | b"..")))
+    })
 }
 
-/// Once. Every `%` is known to be followed by two digits.
+/// Once. A `%` that two digits do not follow stays as it is.
 fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
         match (byte, after) {
-            (b'%', [high, low, after @ ..]) => {
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 decoded.push(hex_digit(*high) << 4 | hex_digit(*low));
                 rest = after;
             }
@@ -114,6 +118,9 @@ mod tests {
             "/..%5cadmin",
             "/..;/admin",
             "/..;x=1/admin",
+            "/%252e%252e/admin",
+            "/a/..%252fadmin",
+            "/%252e%252e%255cadmin",
             "//evil.example/x",
         ];
         for url in refused {

@@ -1,6 +1,7 @@
 //! The gateway against real local servers.
 
 mod certificates;
+mod hostile;
 mod server;
 
 use std::cell::RefCell;
@@ -20,7 +21,7 @@ use url::Url;
 use self::certificates::{CA, CERTIFICATE};
 use self::server::{Server, answer, read_request, reply_with, scripted};
 use super::{Call, Gateway};
-use crate::config::{Credential, Egress, SecretRef};
+use crate::config::{Credential, Egress, Grant, SecretRef};
 use crate::contract::{Body, Failure, HttpRequest, HttpResponse, Reply};
 
 /// No test waits longer for anything.
@@ -396,7 +397,7 @@ async fn the_credential_stays_with_the_endpoint() {
         let token = secret_file("stays", "hush");
         let settings = Egress {
             credential: Some(Credential::Bearer(SecretRef::File(token.path.clone()))),
-            allow: vec![other_url.origin()],
+            allow: vec![Grant::all(other_url.origin())],
             ..settings(&format!("http://{}", server.address))
         };
         let gateway = Gateway::new(&settings).unwrap();

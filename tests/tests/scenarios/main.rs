@@ -12,6 +12,7 @@ mod embed;
 mod filing;
 mod fixture;
 mod flood_guard;
+mod grants;
 mod hostile;
 mod journal;
 mod kafka_dead_letters;

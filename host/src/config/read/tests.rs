@@ -248,6 +248,16 @@ fn each_mistake_of_a_connector_is_named() {
         ("credential = { basic = { usernam = \"a\", username = \"a\", password = { env = \"TOKEN\" } } }", "line 14, column 26: connectors.c.credential.basic.usernam: unknown key; did you mean `username`?"),
         ("credential = { header = { name = \"a b\", value = { env = \"TOKEN\" } } }", "line 14, column 27: connectors.c.credential.header.name: `a b` is not the name of a header"),
         ("allow = [\"https://a\", \"https://b/c\"]", "line 14, column 23: connectors.c.allow[1]: `https://b/c` is more than an origin; write \"https://b\""),
+        ("allow = [\"https://b/c\"]", "connectors.c.allow[0]: `https://b/c` is more than an origin; write \"https://b\", or { origin = \"https://b\", paths = [\"/c\"] }"),
+        ("allow = [{ origin = \"https://b/c\" }]", "line 14, column 12: connectors.c.allow[0].origin: `https://b/c` is more than an origin; write \"https://b\""),
+        ("allow = [{ paths = [\"/a\"] }]", "connectors.c.allow[0].origin: missing; write such as \"https://login.example.gov\""),
+        ("allow = [{ origin = \"https://b\", path = [\"/a\"] }]", "line 14, column 34: connectors.c.allow[0].path: unknown key; did you mean `paths`?"),
+        ("allow = [{ origin = \"https://b\", paths = [] }]", "line 14, column 34: connectors.c.allow[0].paths: an empty list allows nothing; leave it out to allow all"),
+        ("allow = [{ origin = \"https://b\", paths = [\"/a\", \"/a b/../c\"] }]", "line 14, column 49: connectors.c.allow[0].paths[1]: `/a b/../c` is not a path as it is asked; write \"/c\""),
+        ("allow = [{ origin = \"https://b\", paths = [\"a?b\"] }]", "connectors.c.allow[0].paths[0]: `a?b` is not a path as it is asked; write \"/a%3Fb\""),
+        ("allow = [{ origin = \"https://b\", methods = [\"get\"] }]", "connectors.c.allow[0].methods[0]: `get` is another method than GET, by case; write \"GET\""),
+        ("allow = [{ origin = \"https://b\", methods = [\"A B\"] }]", "connectors.c.allow[0].methods[0]: `A B` is not a method; write such as \"GET\""),
+        ("allow = [3]", "line 14, column 10: connectors.c.allow[0]: invalid type: integer `3`, expected an origin such as"),
         ("allow = [\"b\"]", "connectors.c.allow[0]: `b` is not an address"),
         ("allow-networks = [\"10.0.0.0/8\", \"10.0.0.0/33\"]", "line 14, column 33: connectors.c.allow-networks[1]: `10.0.0.0/33` is not a network"),
         ("allow-networks = [\"10.1.2.3/8\"]", "connectors.c.allow-networks[0]: `10.1.2.3/8` is one address of 10.0.0.0/8; write \"10.0.0.0/8\" or \"10.1.2.3\""),
@@ -454,7 +464,7 @@ address = false
     let egress = &config.connectors.values().next().unwrap().egress;
     let password = SecretRef::File(base().join("Cargo.toml"));
     assert_eq!(egress.credential, Some(Credential::Basic { username: "u".to_owned(), password }));
-    assert_eq!(egress.allow[0].ascii_serialization(), "https://login.example.gov:8443");
+    assert_eq!(egress.allow[0].origin.ascii_serialization(), "https://login.example.gov:8443");
     let networks: Vec<_> = egress.allow_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8"]);
     assert_eq!(egress.idempotency_header, None);

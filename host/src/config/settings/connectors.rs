@@ -2,10 +2,13 @@
 //!
 //! Form alone, as in `settings`; secrets are only ever named here.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::{ByteSize, Count, DurationText, TextOrFalse};
 
@@ -21,9 +24,10 @@ pub(in crate::config) struct ConnectorSettings {
     pub(in crate::config) endpoint: Option<String>,
     /// Sent with each request to the endpoint's own origin, and to no other.
     pub(in crate::config) credential: Option<CredentialSettings>,
-    /// Origins that may be reached beside the endpoint's own, such as `https://login.example.gov`.
+    /// What may be asked beside the endpoint's own origin. Where that is named here too, nothing else may be asked of
+    /// it.
     #[serde(default)]
-    pub(in crate::config) allow: Vec<String>,
+    pub(in crate::config) allow: Vec<GrantSettings>,
     /// Networks that may be reached although they are not public, such as `10.1.0.0/16`.
     #[serde(default)]
     pub(in crate::config) allow_networks: Vec<String>,
@@ -53,6 +57,52 @@ pub(in crate::config) struct ConnectorSettings {
     /// When the external system counts as down, and how it is probed.
     #[serde(default)]
     pub(in crate::config) breaker: BreakerSettings,
+}
+
+/// An origin such as `https://login.example.gov`, or a table that says which requests to it.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(in crate::config) enum GrantSettings {
+    Origin(String),
+    Table(GrantTable),
+}
+
+impl<'de> Deserialize<'de> for GrantSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+
+        impl<'de> Visitor<'de> for Form {
+            type Value = GrantSettings;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter
+                    .write_str("an origin such as \"https://login.example.gov\", or a table with `origin`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<GrantSettings, E> {
+                Ok(GrantSettings::Origin(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<GrantSettings, A::Error> {
+                GrantTable::deserialize(MapAccessDeserializer::new(map)).map(GrantSettings::Table)
+            }
+        }
+
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// Which requests to one origin are allowed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct GrantTable {
+    /// Such as `https://login.example.gov`.
+    #[schemars(required)]
+    pub(in crate::config) origin: Option<String>,
+    /// The beginnings of paths, by whole segments: `/api` allows `/api` and `/api/x`, not `/apis`. Default: every path.
+    pub(in crate::config) paths: Option<Vec<String>>,
+    /// Such as `GET`. Default: every method.
+    pub(in crate::config) methods: Option<Vec<String>>,
 }
 
 /// What the external system knows us by: one of these.

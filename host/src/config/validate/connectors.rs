@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use http::HeaderName;
 use ipnet::IpNet;
-use url::{Origin, Url};
+use url::Url;
 
-use super::{Checker, plugins, secrets, set};
+use super::{Checker, grants, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
     BreakerSettings, ConnectorSettings, CredentialSettings, RateLimitSettings, TextOrFalse,
@@ -65,8 +65,10 @@ fn egress(path: &KeyPath, settings: ConnectorSettings, egress: &mut Egress, chec
             .warning(&path.key("endpoint"), "the credential travels as plain text; use https outside a test");
     }
     let allow = path.key("allow");
-    let origins = settings.allow.iter().enumerate();
-    egress.allow = origins.filter_map(|(index, text)| origin(&allow.index(index), text, checker)).collect();
+    let granted = settings.allow.into_iter().enumerate();
+    egress.allow = granted
+        .filter_map(|(index, settings)| grants::grant(&allow.index(index), settings, checker))
+        .collect();
     let allow = path.key("allow-networks");
     let networks = settings.allow_networks.iter().enumerate();
     egress.allow_networks =
@@ -118,15 +120,6 @@ fn header_name(path: &KeyPath, text: &str, checker: &mut Checker<'_>) -> Option<
         checker.mistake(path, format!("`{text}` is not the name of a header; use letters, digits and `-`"));
     }
     name.ok()
-}
-
-fn origin(path: &KeyPath, text: &str, checker: &mut Checker<'_>) -> Option<Origin> {
-    let url = checker.http_url(path, text)?;
-    if url.path() != "/" || url.query().is_some() {
-        let origin = url.origin().ascii_serialization();
-        checker.mistake(path, format!("`{text}` is more than an origin; write \"{origin}\""));
-    }
-    Some(url.origin())
 }
 
 /// A network such as `10.1.0.0/16`, or one address.
