@@ -165,6 +165,8 @@ pub struct RateLimit {
 pub struct Egress {
     pub endpoint: Url,
     pub credential: Option<Credential>,
+    /// Shown to the endpoint's own origin, and to no other.
+    pub client_certificate: Option<ClientCertificate>,
     /// What may be asked beside the endpoint's own origin; where that is among them, all that may be asked of it.
     pub allow: Vec<Grant>,
     /// Addresses that are reachable although they are not public.
@@ -173,6 +175,8 @@ pub struct Egress {
     /// Idle connections are closed after this.
     pub idle_timeout: Duration,
     pub max_reply_bytes: u64,
+    /// Of a reply whose body stays with the host.
+    pub max_kept_reply_bytes: u64,
     /// The header that carries the idempotency key; `None` sends none.
     pub idempotency_header: Option<http::HeaderName>,
     /// As a structured string (draft-ietf-httpapi-idempotency-key-header-07), else bare.
@@ -195,8 +199,45 @@ pub struct Grant {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     Bearer(SecretRef),
-    Basic { username: String, password: SecretRef },
-    Header { name: http::HeaderName, value: SecretRef },
+    Basic {
+        username: String,
+        password: SecretRef,
+    },
+    Header {
+        name: http::HeaderName,
+        value: SecretRef,
+    },
+    /// An access token, fetched with these.
+    OAuth2(OAuth2Client),
+}
+
+/// A client of OAuth 2.0 that gets its tokens by the client credentials grant (RFC 6749, 4.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth2Client {
+    pub token_url: Url,
+    pub id: String,
+    pub secret: SecretRef,
+    pub scope: Option<String>,
+    /// Not in RFC 6749, and asked for by some.
+    pub audience: Option<String>,
+    pub authentication: ClientAuthentication,
+}
+
+/// How a client proves to the token endpoint who it is (RFC 6749, 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    /// By a header.
+    Basic,
+    /// In the form, for token endpoints that know no better.
+    Body,
+}
+
+/// What the endpoint's TLS is shown: mutual TLS. Both are PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// With what is between it and the CA, itself first.
+    pub certificate: SecretRef,
+    pub key: SecretRef,
 }
 
 /// Where a secret is found. The configuration never holds one.

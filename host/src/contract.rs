@@ -6,7 +6,9 @@
 
 pub(crate) mod written;
 
+use std::fs::File;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -136,9 +138,28 @@ pub enum Reply {
 pub struct HttpResponse {
     pub status: u16,
     pub headers: HeaderMap,
+    /// Empty where it is kept.
     pub body: Bytes,
-    /// Set where the request said `keep_body`: the sha256 that the guest is given in place of the body.
-    pub kept: Option<[u8; 32]>,
+    /// Set where the request said `keep_body`.
+    pub kept: Option<Kept>,
+}
+
+/// A body that stayed with the host; the guest is given length and sha256.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub length: u64,
+    pub sha256: [u8; 32],
+    pub content: Content,
+}
+
+/// Where the bytes of a kept body are.
+#[derive(Debug, Clone)]
+pub enum Content {
+    Memory(Bytes),
+    /// Without a name, so that it is gone with its last holder.
+    File(Arc<File>),
+    /// Not here: of an attempt that was recorded or journalled without it.
+    Lost,
 }
 
 /// Why an effect has no answer.

@@ -8,36 +8,44 @@
 //! that was written, and decides nothing about the event: that is for the plugin and the delivery rules.
 
 mod address;
+mod credential;
 mod dial;
 mod error;
 mod exchange;
 mod grant;
 mod message;
+mod oauth;
 mod origin;
+mod outgoing;
 mod pool;
-mod secret;
 mod sent;
 mod spelling;
+mod spool;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 use std::fmt;
+use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
+use http::{HeaderValue, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::EgressError;
 pub use self::sent::Sent;
 
+use self::credential::Credentials;
 use self::dial::{Dialer, Names};
-use self::message::Composer;
-use self::origin::Grants;
+use self::exchange::{Intake, Received, ReceivedBody};
+use self::message::{Composer, Message};
+use self::origin::{Grants, OriginIndex};
 use self::pool::Pool;
 use crate::config::Egress;
+use crate::config::mask::{Mask, STRUCK};
 use crate::contract::{Failure, HttpRequest, HttpResponse, Reply};
 
 /// The way out of one connector in one subscription: its grants, its credential and its connections.
@@ -45,7 +53,12 @@ use crate::contract::{Failure, HttpRequest, HttpResponse, Reply};
 /// It lives on one thread: [`Gateway::perform`] must be called within a `tokio` `LocalSet` or local runtime.
 pub struct Gateway {
     composer: Composer,
+    credentials: Credentials,
     pool: Rc<Pool>,
+    mask: Mask,
+    max_reply_bytes: u64,
+    max_kept_reply_bytes: u64,
+    spool_folder: Arc<Path>,
 }
 
 /// Time-outs beyond it are cut, so that adding one to now cannot overflow.
@@ -73,22 +86,29 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// Reads the credential and the CA file now, so that a mistake is found before anything is consumed. Connects to
-    /// nothing.
+    /// Reads the credentials and the CA file now, so that a mistake is found before anything is consumed. Connects to
+    /// nothing. Every secret that it reads or fetches, now and later, is made known to `mask`. Bodies that
+    /// are kept and large go to files without a name in `spool_folder`.
     ///
     /// # Errors
     ///
-    /// When the secret or the CA file cannot be read, or an origin cannot be reached by HTTP.
-    pub fn new(settings: &Egress) -> Result<Self, EgressError> {
+    /// When a secret or a file with certificates cannot be read, or an origin cannot be reached by HTTP.
+    pub fn new(settings: &Egress, mask: Mask, spool_folder: &Path) -> Result<Self, EgressError> {
         let dialer = Dialer {
             allow_networks: settings.allow_networks.clone(),
             connect_timeout: settings.connect_timeout,
             names: Names::System,
         };
         let grants = Grants::new(settings)?;
+        let credentials = Credentials::new(settings, &mask)?;
         Ok(Self {
-            composer: Composer::new(settings)?,
-            pool: Pool::new(grants, dialer, settings.idle_timeout.min(LONGEST), settings.max_reply_bytes),
+            composer: Composer::new(settings, credentials.header()),
+            credentials,
+            mask,
+            pool: Pool::new(grants, dialer, settings.idle_timeout.min(LONGEST)),
+            max_reply_bytes: settings.max_reply_bytes,
+            max_kept_reply_bytes: settings.max_kept_reply_bytes,
+            spool_folder: spool_folder.into(),
         })
     }
 
@@ -96,7 +116,10 @@ impl Gateway {
     /// the connection it was using (an HTTP/2 one is shared: there it resets the stream).
     pub async fn perform(&self, request: &HttpRequest, call: &Call<'_>) -> Reply {
         match self.attempt(request, call).await {
-            Ok(response) => Reply::Http(response),
+            Ok(mut response) => {
+                strike(&mut response, &self.mask);
+                Reply::Http(response)
+            }
             Err(failure) => Reply::Failed(failure),
         }
     }
@@ -113,10 +136,57 @@ impl Gateway {
         if end <= now {
             return Err(Failure::TimedOut);
         }
-        let response =
-            timeout_at(end, self.pool.exchange(index, message)).await.map_err(|_| Failure::TimedOut)??;
-        let (head, body) = response.into_parts();
-        let kept = request.keep_body.then(|| Sha256::digest(&body).into());
-        Ok(HttpResponse { status: head.status.as_u16(), headers: head.headers, body, kept })
+        let intake = match request.keep_body {
+            false => Intake::Memory { max_bytes: self.max_reply_bytes },
+            true => Intake::Spool { folder: self.spool_folder.clone(), max_bytes: self.max_kept_reply_bytes },
+        };
+        let reply =
+            timeout_at(end, self.ask(index, message, &intake)).await.map_err(|_| Failure::TimedOut)??;
+        let (body, kept) = match reply.body {
+            ReceivedBody::Memory(body) => (body, None),
+            ReceivedBody::Kept(kept) => (Bytes::new(), Some(kept)),
+        };
+        Ok(HttpResponse { status: reply.status.as_u16(), headers: reply.headers, body, kept })
     }
+
+    /// With the credential where it belongs. If that is refused and there is another one by now, once more with that:
+    /// what was refused for it has done nothing.
+    async fn ask(
+        &self,
+        index: OriginIndex,
+        mut message: Message,
+        intake: &Intake,
+    ) -> Result<Received, Failure> {
+        if index != OriginIndex::ENDPOINT {
+            return self.pool.exchange(index, message, intake).await;
+        }
+        self.credentials.apply(&mut message).await?;
+        let spare = self.credentials.is_renewable().then(|| message.clone());
+        let reply = self.pool.exchange(index, message, intake).await?;
+        match spare {
+            Some(mut again) if reply.status == StatusCode::UNAUTHORIZED => {
+                match self.credentials.renew(&mut again).await? {
+                    true => self.pool.exchange(index, again, intake).await,
+                    false => Ok(reply),
+                }
+            }
+            Some(_) | None => Ok(reply),
+        }
+    }
+}
+
+/// A system may echo the credential that it was sent: no secret enters a guest, and none is recorded or journalled.
+fn strike(response: &mut HttpResponse, mask: &Mask) {
+    if mask.is_empty() {
+        return;
+    }
+    for value in response.headers.values_mut() {
+        if mask.is_in(value.as_bytes()) {
+            let mut bytes = Bytes::copy_from_slice(value.as_bytes());
+            mask.bytes(&mut bytes);
+            *value = HeaderValue::from_maybe_shared(bytes).unwrap_or(HeaderValue::from_static(STRUCK));
+        }
+    }
+    // One that is kept is not given to the guest, and stays what its sha256 says.
+    mask.bytes(&mut response.body);
 }

@@ -109,11 +109,13 @@ impl Egress {
         Self {
             endpoint,
             credential: None,
+            client_certificate: None,
             allow: Vec::new(),
             allow_networks: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
             max_reply_bytes: 1 << 20,
+            max_kept_reply_bytes: 128 << 20,
             idempotency_header: Some(http::HeaderName::from_static("idempotency-key")),
             idempotency_quoted: true,
             ca_file: None,

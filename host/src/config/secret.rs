@@ -1,13 +1,18 @@
 //! Reads the secrets that the configuration names but never holds.
 //!
-//! In comes a [`SecretRef`], out goes a [`Secret`] that does not show itself in logs. Read once, at start: nothing here
-//! watches for changes.
+//! In comes a [`SecretRef`], out goes a [`Secret`] that does not show itself in logs. A [`Watched`] one is read again when
+//! its file is another: secrets are rotated without a restart.
 
 use std::fmt;
 use std::io::Read;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::SecretRef;
+
+/// Files are looked at no more often than this, and only when their secret is used.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The most bytes of a secret.
 const LIMIT_BYTES: u64 = 64 * 1024;
@@ -20,6 +25,13 @@ impl Secret {
     /// The value, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Secret {
+    /// One that was made or fetched and not read, such as an access token.
+    pub fn new(text: String) -> Self {
+        Self(text)
     }
 }
 
@@ -65,8 +77,85 @@ impl SecretRef {
     }
 }
 
+/// A secret as it is now. What an environment variable holds never changes; a file is followed, also through the links
+/// by which Kubernetes swaps the folder of a mounted secret as a whole.
+#[derive(Debug)]
+pub struct Watched {
+    reference: SecretRef,
+    secret: Secret,
+    /// Of the file when it was read.
+    stamp: Option<Stamp>,
+    looked: Instant,
+    /// What could not be read was said, for this state of the file.
+    complained: Option<Option<Stamp>>,
+}
+
+/// What tells a file from another one in its place: device, inode, size, and times of change in nanoseconds.
+type Stamp = (u64, u64, u64, i128, i128);
+
+impl Watched {
+    /// Reads it for the first time.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, empty or too large.
+    pub fn read(reference: &SecretRef) -> Result<Self, SecretError> {
+        // The stamp first: a file that is replaced in between is read again, and not missed.
+        let stamp = stamp(reference);
+        let secret = reference.read()?;
+        Ok(Self { reference: reference.clone(), secret, stamp, looked: Instant::now(), complained: None })
+    }
+
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    pub fn reference(&self) -> &SecretRef {
+        &self.reference
+    }
+
+    /// Looks at the file if that was a second ago or more. True where the secret is another one now.
+    pub fn refresh(&mut self, now: Instant) -> bool {
+        now.saturating_duration_since(self.looked) >= LOOK_INTERVAL && self.refresh_now(now)
+    }
+
+    /// Looks at the file at once. One that cannot be read, or is half written, leaves the secret as it was: it is said
+    /// once in the log.
+    pub fn refresh_now(&mut self, now: Instant) -> bool {
+        self.looked = now;
+        let stamp = stamp(&self.reference);
+        if stamp == self.stamp {
+            return false;
+        }
+        match self.reference.read() {
+            Ok(secret) => {
+                self.stamp = stamp;
+                self.complained = None;
+                let is_other = secret != self.secret;
+                self.secret = secret;
+                is_other
+            }
+            Err(error) => {
+                if self.complained != Some(stamp) {
+                    tracing::warn!(%error, "a secret cannot be read again; the one that was read before stays in use");
+                    self.complained = Some(stamp);
+                }
+                false
+            }
+        }
+    }
+}
+
+fn stamp(reference: &SecretRef) -> Option<Stamp> {
+    let SecretRef::File(path) = reference else { return None };
+    let file = std::fs::metadata(path).ok()?;
+    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    let changed = nanoseconds(file.ctime(), file.ctime_nsec());
+    Some((file.dev(), file.ino(), file.size(), nanoseconds(file.mtime(), file.mtime_nsec()), changed))
+}
+
 /// One byte more than allowed is read, so that too much is noticed.
-fn read_file(path: &PathBuf) -> std::io::Result<String> {
+fn read_file(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(LIMIT_BYTES + 1).read_to_string(&mut text)?;
     Ok(text)
@@ -115,6 +204,63 @@ mod tests {
             unset,
             "the environment variable LIAISON_NO_SUCH_VARIABLE is not set; it should hold a secret"
         );
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("liaison-watched-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_file_is_read_again_when_it_is_another_and_a_second_has_passed() {
+        let folder = folder("file");
+        let path = folder.join("token");
+        std::fs::write(&path, "one").unwrap();
+        let mut watched = Watched::read(&SecretRef::File(path.clone())).unwrap();
+        let begin = watched.looked;
+        let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+        assert!(!watched.refresh(at(1000)));
+        // Of the same length, and within the resolution of times: only the inode tells.
+        std::fs::write(folder.join("next"), "two").unwrap();
+        std::fs::rename(folder.join("next"), &path).unwrap();
+        assert!(!watched.refresh(at(1999)));
+        assert_eq!(watched.secret().expose(), "one");
+        assert!(watched.refresh(at(2000)));
+        assert_eq!(watched.secret().expose(), "two");
+        std::fs::write(&path, "three").unwrap();
+        assert!(watched.refresh_now(at(2001)));
+        assert_eq!(watched.secret().expose(), "three");
+        for broken in [Some(""), None] {
+            match broken {
+                Some(text) => std::fs::write(&path, text).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            assert!(!watched.refresh_now(at(2002)));
+            assert_eq!(watched.secret().expose(), "three");
+        }
+        std::fs::write(&path, "three\n").unwrap();
+        assert!(!watched.refresh_now(at(2003)), "it is the same secret");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// `token -> ..data/token`, and `..data` is a link that is swapped.
+    #[test]
+    fn a_mounted_folder_that_is_swapped_is_followed() {
+        let folder = folder("mounted");
+        for (version, secret) in [("..1", "one"), ("..2", "two")] {
+            std::fs::create_dir_all(folder.join(version)).unwrap();
+            std::fs::write(folder.join(version).join("token"), secret).unwrap();
+        }
+        let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, folder.join(name)).unwrap();
+        link("..1", "..data");
+        link("..data/token", "token");
+        let mut watched = Watched::read(&SecretRef::File(folder.join("token"))).unwrap();
+        link("..2", "..data_tmp");
+        std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+        assert!(watched.refresh_now(watched.looked));
+        assert_eq!(watched.secret().expose(), "two");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

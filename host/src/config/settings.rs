@@ -19,7 +19,8 @@ pub(super) use alerts::{
     AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
 };
 pub(super) use connectors::{
-    BreakerSettings, ConnectorSettings, CredentialSettings, GrantSettings, RateLimitSettings, SecretSettings,
+    BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
+    CredentialSettings, FolderSecret, GrantSettings, OAuth2Credential, RateLimitSettings, SecretSettings,
 };
 pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};
 pub(super) use subscriptions::{

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::header::{hex_text, sha256_of};
 use crate::config::mask::Mask;
 use crate::contract::{
-    Delivery, Effect, Failure, Fault, HttpResponse, Outcome, Reply, Reshaped, Resolution, TimestampMs,
-    written,
+    Content, Delivery, Effect, Failure, Fault, HttpResponse, Kept, Outcome, Reply, Reshaped, Resolution,
+    TimestampMs, written,
 };
 use crate::event::Event;
 
@@ -29,8 +29,6 @@ pub use transform::{TransformEnd, TransformRecording};
 
 /// The most bytes of the JSON. What does not fit is cut as a whole: half a recording cannot be replayed.
 pub const RECORDING_BYTES: usize = 256 << 10;
-/// The largest body that stayed with the host: replies are bounded far below by `max-reply`.
-const KEPT_BYTES: u64 = 1 << 30;
 
 /// What a letter holds of its last attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,7 +189,7 @@ impl Answer {
         };
         let body = match &response.kept {
             None => AnswerBody::Bytes(response.body.clone()),
-            Some(sha256) => AnswerBody::Kept { length: response.body.len() as u64, sha256: hex_text(sha256) },
+            Some(kept) => AnswerBody::Kept { length: kept.length, sha256: hex_text(&kept.sha256) },
         };
         Answer::Http {
             status: response.status,
@@ -212,11 +210,10 @@ impl Answer {
         }
         let (body, kept) = match body {
             AnswerBody::Bytes(bytes) => (bytes.clone(), None),
-            // The guest sees the length alone.
-            AnswerBody::Kept { length, sha256 } if *length <= KEPT_BYTES => {
-                (vec![0; usize::try_from(*length).ok()?].into(), Some(sha256_of(sha256)?))
+            AnswerBody::Kept { length, sha256 } => {
+                let sha256 = sha256_of(sha256)?;
+                (Bytes::new(), Some(Kept { length: *length, sha256, content: Content::Lost }))
             }
-            AnswerBody::Kept { .. } => return None,
         };
         Some(Reply::Http(HttpResponse { status, headers: map, body, kept }))
     }

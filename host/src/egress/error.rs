@@ -25,6 +25,10 @@ pub enum EgressError {
     CaCertificate { path: PathBuf, source: rustls::Error },
     #[error("the system trusts no certificate: install its CA certificates, or give the connector a CA file")]
     NoCertificates,
+    #[error(
+        "the client certificate in {certificate} with the key in {key} cannot be shown: {why}; give both in PEM"
+    )]
+    ClientCertificate { certificate: String, key: String, why: String },
     #[error("TLS cannot be set up: {0}")]
     Tls(#[source] rustls::Error),
     #[error("the endpoint {reason}")]

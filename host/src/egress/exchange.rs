@@ -5,20 +5,23 @@
 
 use std::error::Error;
 use std::future::poll_fn;
+use std::path::Path;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Response;
-use http_body_util::Full;
+use http::{HeaderMap, Response, StatusCode};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::dial::Stream;
 use super::message::Message;
-use crate::contract::Failure;
+use super::outgoing::Outgoing;
+use super::spool::Spool;
+use crate::contract::{Failure, Kept};
 
 /// The head of an HTTP/1.1 reply, and what is read at once of its body.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -33,9 +36,30 @@ pub(super) enum Unanswered {
     Failed(Failure),
 }
 
+/// What becomes of the body of a reply.
+#[derive(Clone)]
+pub(super) enum Intake {
+    /// It is given to whoever asked.
+    Memory { max_bytes: u64 },
+    /// It is kept for a later request.
+    Spool { folder: Arc<Path>, max_bytes: u64 },
+}
+
+/// A reply, read to its end.
+pub(super) struct Received {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: ReceivedBody,
+}
+
+pub(super) enum ReceivedBody {
+    Memory(Bytes),
+    Kept(Kept),
+}
+
 /// An HTTP/1.1 connection. It is large, and stays in its box from one exchange to the next.
 pub(super) struct Http1 {
-    sender: http1::SendRequest<Full<Bytes>>,
+    sender: http1::SendRequest<Outgoing>,
     driver: Driver,
 }
 
@@ -53,8 +77,8 @@ impl Http1 {
     pub(super) async fn exchange(
         mut self: Box<Self>,
         message: Message,
-        max_reply_bytes: u64,
-    ) -> Result<(Response<Bytes>, Option<Box<Self>>), Unanswered> {
+        intake: Intake,
+    ) -> Result<(Received, Option<Box<Self>>), Unanswered> {
         let Self { sender, driver } = &mut *self;
         let mut answer = pin!(sender.try_send_request(message));
         // The first poll reads before it writes, so a connection that the server closed gives the message back.
@@ -64,7 +88,7 @@ impl Http1 {
         })
         .await
         .map_err(unanswered)?;
-        let response = read_body(response, driver, max_reply_bytes).await.map_err(Unanswered::Failed)?;
+        let response = receive(response, driver, intake).await.map_err(Unanswered::Failed)?;
         if !sender.is_ready() {
             // What ends the body may still have to be read.
             poll_fn(|context| {
@@ -80,7 +104,7 @@ impl Http1 {
 
 /// A shared HTTP/2 connection. It closes when its last clone is gone and the last reply has been read.
 #[derive(Clone)]
-pub(super) struct Http2(http2::SendRequest<Full<Bytes>>);
+pub(super) struct Http2(http2::SendRequest<Outgoing>);
 
 impl Http2 {
     pub(super) async fn new(stream: Stream) -> Result<Self, Failure> {
@@ -100,18 +124,14 @@ impl Http2 {
         self.0.is_ready()
     }
 
-    pub(super) async fn exchange(
-        mut self,
-        message: Message,
-        max_reply_bytes: u64,
-    ) -> Result<Response<Bytes>, Unanswered> {
+    pub(super) async fn exchange(mut self, message: Message, intake: Intake) -> Result<Received, Unanswered> {
         let response = self.0.try_send_request(message).await.map_err(unanswered)?;
-        read_body(response, &mut Driver(None), max_reply_bytes).await.map_err(Unanswered::Failed)
+        receive(response, &mut Driver(None), intake).await.map_err(Unanswered::Failed)
     }
 }
 
 /// What moves an HTTP/1.1 connection; empty once it is closed, and for HTTP/2.
-struct Driver(Option<http1::Connection<TokioIo<Stream>, Full<Bytes>>>);
+struct Driver(Option<http1::Connection<TokioIo<Stream>, Outgoing>>);
 
 impl Driver {
     /// A connection that ended is dropped, which answers the request on it; its error is told there.
@@ -124,27 +144,45 @@ impl Driver {
     }
 }
 
-/// Reads the body to its end. Most come in one piece, which is not copied.
-async fn read_body(
+/// Reads the reply to its end.
+async fn receive(
     response: Response<Incoming>,
     driver: &mut Driver,
-    max_reply_bytes: u64,
-) -> Result<Response<Bytes>, Failure> {
+    intake: Intake,
+) -> Result<Received, Failure> {
     let (head, mut body) = response.into_parts();
-    if body.size_hint().lower() > max_reply_bytes {
-        return Err(Failure::TooLarge(max_reply_bytes));
+    let body = match intake {
+        Intake::Memory { max_bytes } => {
+            refuse_larger(&body, max_bytes)?;
+            ReceivedBody::Memory(read_body(&mut body, driver, max_bytes).await?)
+        }
+        Intake::Spool { folder, max_bytes } => {
+            refuse_larger(&body, max_bytes)?;
+            let mut spool = Spool::new(folder, max_bytes);
+            while let Some(data) = next_data(&mut body, driver).await? {
+                spool.push(&data).await?;
+            }
+            ReceivedBody::Kept(spool.finish().await?)
+        }
+    };
+    Ok(Received { status: head.status, headers: head.headers, body })
+}
+
+/// What says before it comes that it is larger need not be read.
+fn refuse_larger(body: &Incoming, max_bytes: u64) -> Result<(), Failure> {
+    if body.size_hint().lower() > max_bytes {
+        return Err(Failure::TooLarge(max_bytes));
     }
+    Ok(())
+}
+
+/// The whole body. Most come in one piece, which is not copied.
+async fn read_body(body: &mut Incoming, driver: &mut Driver, max_bytes: u64) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while !body.is_end_stream() {
-        let Some(frame) = next_frame(&mut body, driver).await else {
-            break;
-        };
-        let frame = frame.map_err(|error| broken("reading the reply", &error))?;
-        // Trailers are no part of the contract.
-        let Ok(data) = frame.into_data() else { continue };
-        if (first.len() + all.len() + data.len()) as u64 > max_reply_bytes {
-            return Err(Failure::TooLarge(max_reply_bytes));
+    while let Some(data) = next_data(body, driver).await? {
+        if (first.len() + all.len() + data.len()) as u64 > max_bytes {
+            return Err(Failure::TooLarge(max_bytes));
         }
         if first.is_empty() && all.is_empty() {
             first = data;
@@ -153,8 +191,19 @@ async fn read_body(
             all.extend_from_slice(&data);
         }
     }
-    let body = if all.is_empty() { first } else { all.freeze() };
-    Ok(Response::from_parts(head, body))
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// The next piece of the body. Trailers are no part of the contract.
+async fn next_data(body: &mut Incoming, driver: &mut Driver) -> Result<Option<Bytes>, Failure> {
+    while !body.is_end_stream() {
+        let Some(frame) = next_frame(body, driver).await else { break };
+        let frame = frame.map_err(|error| broken("reading the reply", &error))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }
 
 async fn next_frame(body: &mut Incoming, driver: &mut Driver) -> Option<hyper::Result<Frame<Bytes>>> {

@@ -1,44 +1,44 @@
 //! From a request as a plugin wrote it to one that may be sent: method, headers and body checked, ours added.
 //!
-//! Pure: a request, its call and the connector's constant headers in, an HTTP message out, or which part is wrong.
+//! Pure: a request, its call and the connector's constant headers in, an HTTP message out, or which part is wrong. The
+//! credential comes later, see [`super::credential`].
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
-use http_body_util::Full;
 
+use super::Call;
 use super::grant::overrides;
-use super::origin::{Origin, OriginIndex, Target};
-use super::secret::credential_header;
-use super::{Call, EgressError};
+use super::origin::{Origin, Target};
+use super::outgoing::Outgoing;
 use crate::config::Egress;
-use crate::contract::{Body, Failure, HttpRequest, Reply};
+use crate::contract::{Body, Content, Failure, HttpRequest, Kept, Reply};
 
 /// What is sent.
-pub(super) type Message = Request<Full<Bytes>>;
+pub(super) type Message = Request<Outgoing>;
 
 /// More than any system asks for; servers refuse about as many.
 const MAX_HEADERS: usize = 100;
 
+pub(super) const USER_AGENT_VALUE: HeaderValue =
+    HeaderValue::from_static(concat!("liaison/", env!("CARGO_PKG_VERSION")));
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What the messages of one connector have in common.
 pub(super) struct Composer {
-    user_agent: HeaderValue,
-    credential: Option<(HeaderName, HeaderValue)>,
+    /// The header of the connector's credential, which is added later.
+    credential: Option<HeaderName>,
     idempotency: Option<HeaderName>,
     idempotency_quoted: bool,
 }
 
 impl Composer {
-    /// Reads the credential.
-    pub(super) fn new(settings: &Egress) -> Result<Self, EgressError> {
-        Ok(Self {
-            user_agent: HeaderValue::from_static(concat!("liaison/", env!("CARGO_PKG_VERSION"))),
-            credential: settings.credential.as_ref().map(credential_header).transpose()?,
+    pub(super) fn new(settings: &Egress, credential: Option<HeaderName>) -> Self {
+        Self {
+            credential,
             idempotency: settings.idempotency_header.clone(),
             idempotency_quoted: settings.idempotency_quoted,
-        })
+        }
     }
 
     /// The message in HTTP/1.1's form; see [`shape`].
@@ -52,11 +52,6 @@ impl Composer {
     ) -> Result<Message, Failure> {
         let body = body(&request.body, call)?;
         let mut headers = self.plugin_headers(request, origin)?;
-        if target.origin == OriginIndex::ENDPOINT
-            && let Some((name, value)) = &self.credential
-        {
-            headers.insert(name, value.clone());
-        }
         if let (Some(name), Some(key)) = (&self.idempotency, call.idempotency_key)
             && !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS)
             && !headers.contains_key(name)
@@ -74,7 +69,7 @@ impl Composer {
         if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let mut message = Request::new(Full::new(body));
+        let mut message = Request::new(body);
         *message.method_mut() = method;
         *message.uri_mut() = target.path.into();
         *message.headers_mut() = headers;
@@ -97,7 +92,7 @@ impl Composer {
             })?;
             headers.append(name, value);
         }
-        headers.entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        headers.entry(header::USER_AGENT).or_insert(USER_AGENT_VALUE);
         Ok(headers)
     }
 
@@ -105,7 +100,7 @@ impl Composer {
         if is_host_header(name) {
             return Err(Failure::Invalid(format!("header `{name}`: the host sets it")));
         }
-        if self.credential.as_ref().is_some_and(|(credential, _)| credential == name) {
+        if self.credential.as_ref() == Some(name) {
             return Err(Failure::Invalid(format!("header `{name}`: it is for the connector's credential")));
         }
         if origin.is_narrowed() && overrides(name) {
@@ -160,16 +155,27 @@ fn is_host_header(name: &HeaderName) -> bool {
         || name.as_str().starts_with("proxy-")
 }
 
-fn body(body: &Body, call: &Call<'_>) -> Result<Bytes, Failure> {
+fn body(body: &Body, call: &Call<'_>) -> Result<Outgoing, Failure> {
     match body {
-        Body::None => Ok(Bytes::new()),
-        Body::Bytes(bytes) => Ok(bytes.clone()),
+        Body::None => Ok(Bytes::new().into()),
+        Body::Bytes(bytes) => Ok(bytes.clone().into()),
         Body::EventData => {
-            call.event_data.cloned().ok_or_else(|| Failure::Invalid("body: the event has no data".to_owned()))
+            let data = call.event_data.cloned();
+            let data = data.ok_or_else(|| Failure::Invalid("body: the event has no data".to_owned()))?;
+            Ok(data.into())
         }
         Body::OfReply { round, position } => {
             match call.rounds.get(*round).and_then(|replies| replies.get(*position)) {
-                Some(Reply::Http(response)) => Ok(response.body.clone()),
+                Some(Reply::Http(response)) => match &response.kept {
+                    None => Ok(response.body.clone().into()),
+                    Some(Kept { content: Content::Memory(bytes), .. }) => Ok(bytes.clone().into()),
+                    Some(Kept { content: Content::File(file), length, .. }) => {
+                        Ok(Outgoing::of_file(file.clone(), *length))
+                    }
+                    Some(Kept { content: Content::Lost, .. }) => Err(Failure::Invalid(format!(
+                        "body: that of reply ({round}, {position}) was too large for the journal, and is gone"
+                    ))),
+                },
                 Some(Reply::Failed(_)) => {
                     Err(Failure::Invalid(format!("body: reply ({round}, {position}) has none, it failed")))
                 }
@@ -204,11 +210,12 @@ mod tests {
     use std::time::Duration;
 
     use http_body_util::BodyExt as _;
+    use hyper::body::Body as _;
     use tokio::time::Instant;
 
     use super::*;
     use crate::contract::HttpResponse;
-    use crate::egress::origin::Grants;
+    use crate::egress::origin::{Grants, OriginIndex};
     use crate::egress::tests::{request, secret_file, settings};
 
     fn call() -> Call<'static> {
@@ -225,7 +232,8 @@ mod tests {
         let grants = Grants::new(settings).unwrap();
         let method = method(&request.method)?;
         let target = grants.target(&method, &request.url)?;
-        Composer::new(settings).unwrap().compose(request, call, grants.origin(target.origin), method, target)
+        let composer = Composer::new(settings, Some(HeaderName::from_static("x-api-key")));
+        composer.compose(request, call, grants.origin(target.origin), method, target)
     }
 
     fn headers(message: &Message) -> BTreeMap<&str, &str> {
@@ -256,12 +264,7 @@ mod tests {
 
     #[test]
     fn headers_that_frame_or_forge_are_refused() {
-        let secret = secret_file("message-refused", "hush");
-        let credential = crate::config::Credential::Header {
-            name: HeaderName::from_static("x-api-key"),
-            value: crate::config::SecretRef::File(secret.path.clone()),
-        };
-        let settings = Egress { credential: Some(credential), ..settings("http://h") };
+        let settings = settings("http://h");
         let refused = [
             ("host", "evil.example"),
             ("Content-Length", "0"),
@@ -341,33 +344,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_credential_is_for_the_endpoints_own_origin() {
-        let secret = secret_file("message-credential", "hush");
-        let settings = Egress {
-            credential: Some(crate::config::Credential::Bearer(crate::config::SecretRef::File(
-                secret.path.clone(),
-            ))),
-            allow: vec![crate::config::Grant::all(url::Url::parse("http://other").unwrap().origin())],
-            ..settings("http://h")
-        };
-        for (url, expected) in
-            [("/x", Some("Bearer hush")), ("http://h/x", Some("Bearer hush")), ("http://other/x", None)]
-        {
-            let message = compose(&settings, &request("GET", url), &call()).unwrap();
-            assert_eq!(headers(&message).get("authorization").copied(), expected, "{url}");
-            assert!(!format!("{message:?}").contains("hush"));
-        }
-    }
-
-    #[test]
-    fn bodies_come_from_where_the_plugin_says() {
+    #[tokio::test]
+    async fn bodies_come_from_where_the_plugin_says() {
         let data = Bytes::from_static(b"data");
-        let reply =
-            |body| Reply::Http(HttpResponse { status: 200, headers: HeaderMap::new(), body, kept: None });
+        let http =
+            |body, kept| Reply::Http(HttpResponse { status: 200, headers: HeaderMap::new(), body, kept });
+        let kept = |content| {
+            let kept = Kept { length: 4, sha256: [0; 32], content };
+            http(Bytes::new(), Some(kept))
+        };
+        let file = secret_file("kept-body", "file, and more");
         let rounds = [
-            vec![reply(Bytes::from_static(b"0,0"))],
-            vec![Reply::Failed(Failure::TimedOut), reply(Bytes::from_static(b"1,1"))],
+            vec![http(Bytes::from_static(b"0,0"), None)],
+            vec![Reply::Failed(Failure::TimedOut), http(Bytes::from_static(b"1,1"), None)],
+            vec![
+                kept(Content::Memory(Bytes::from_static(b"kept"))),
+                kept(Content::File(std::fs::File::open(&file.path).unwrap().into())),
+                kept(Content::Lost),
+            ],
         ];
         let call = Call { event_data: Some(&data), rounds: &rounds, ..call() };
         let cases = [
@@ -378,10 +372,23 @@ mod tests {
             (Body::OfReply { round: 1, position: 1 }, Some("1,1")),
             (Body::OfReply { round: 1, position: 0 }, None),
             (Body::OfReply { round: 1, position: 2 }, None),
-            (Body::OfReply { round: 2, position: 0 }, None),
+            (Body::OfReply { round: 2, position: 0 }, Some("kept")),
+            (Body::OfReply { round: 2, position: 1 }, Some("file")),
+            (Body::OfReply { round: 2, position: 2 }, None),
+            (Body::OfReply { round: 3, position: 0 }, None),
         ];
         for (source, expected) in cases {
-            let found = body(&source, &call).ok();
+            let found = match body(&source, &call) {
+                Ok(body) => {
+                    assert_eq!(
+                        body.size_hint().exact(),
+                        expected.map(|text| text.len() as u64),
+                        "{source:?}"
+                    );
+                    Some(body.clone().collect().await.unwrap().to_bytes())
+                }
+                Err(_) => None,
+            };
             assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{source:?}");
         }
         let tombstone = Call { event_data: None, ..call };

@@ -4,11 +4,13 @@
 //! why it is refused. Nothing here touches the network.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
 use http::header::HeaderValue;
 use http::uri::{Authority, PathAndQuery, Scheme};
+use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
@@ -128,17 +130,18 @@ impl Grants {
         if let Some(reason) = endpoint_mistake(endpoint) {
             return Err(EgressError::Endpoint { reason });
         }
-        let mut shared_connector = None;
+        let mut tls = Tls { settings, roots: None, shared: None };
         let mut origins: Vec<Origin> = Vec::new();
         for (origin, permissions) in permissions(endpoint.origin(), &settings.allow) {
             let connector = match &origin {
                 url::Origin::Tuple(scheme, ..) if scheme == "http" => None,
-                url::Origin::Tuple(scheme, ..) if scheme == "https" => match &shared_connector {
-                    Some(connector) => Some(TlsConnector::clone(connector)),
-                    None => {
-                        Some(shared_connector.insert(tls::connector(settings.ca_file.as_deref())?).clone())
-                    }
-                },
+                // The client certificate is for the endpoint, which comes first.
+                url::Origin::Tuple(scheme, ..) if scheme == "https" => {
+                    Some(match &settings.client_certificate {
+                        Some(client) if origins.is_empty() => tls::connector(tls.roots()?, Some(client))?,
+                        Some(_) | None => tls.shared()?,
+                    })
+                }
                 url::Origin::Tuple(..) | url::Origin::Opaque(_) => {
                     return Err(EgressError::Origin { origin: origin.ascii_serialization() });
                 }
@@ -204,6 +207,32 @@ impl Grants {
     fn not_granted(&self, asked: &str) -> Failure {
         let granted: Vec<String> = self.origins.iter().map(Origin::granted).collect();
         Failure::NotAllowed(format!("asked {asked}, granted {}", granted.join(", ")))
+    }
+}
+
+/// What the origins of one connector have in common, made when the first of them needs it.
+struct Tls<'a> {
+    settings: &'a Egress,
+    roots: Option<Arc<RootCertStore>>,
+    shared: Option<TlsConnector>,
+}
+
+impl Tls<'_> {
+    fn roots(&mut self) -> Result<Arc<RootCertStore>, EgressError> {
+        if let Some(roots) = &self.roots {
+            return Ok(roots.clone());
+        }
+        let roots = Arc::new(tls::trusted(self.settings.ca_file.as_deref())?);
+        Ok(self.roots.insert(roots).clone())
+    }
+
+    /// Without a client certificate.
+    fn shared(&mut self) -> Result<TlsConnector, EgressError> {
+        if let Some(connector) = &self.shared {
+            return Ok(connector.clone());
+        }
+        let connector = tls::connector(self.roots()?, None)?;
+        Ok(self.shared.insert(connector).clone())
     }
 }
 

@@ -8,13 +8,11 @@ use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use super::dial::Dialer;
-use super::exchange::{Http1, Http2, Unanswered};
+use super::exchange::{Http1, Http2, Intake, Received, Unanswered};
 use super::message::{Message, shape};
 use super::origin::{Grants, Origin, OriginIndex};
 use crate::contract::Failure;
@@ -27,7 +25,6 @@ pub(super) struct Pool {
     pub(super) grants: Grants,
     dialer: Dialer,
     idle_timeout: Duration,
-    max_reply_bytes: u64,
     /// One for each of the grants' origins.
     connections: Box<[Connections]>,
     is_sweeping: Cell<bool>,
@@ -53,21 +50,9 @@ enum Connection {
 }
 
 impl Pool {
-    pub(super) fn new(
-        grants: Grants,
-        dialer: Dialer,
-        idle_timeout: Duration,
-        max_reply_bytes: u64,
-    ) -> Rc<Self> {
+    pub(super) fn new(grants: Grants, dialer: Dialer, idle_timeout: Duration) -> Rc<Self> {
         let connections = (0..grants.len()).map(|_| Connections::default()).collect();
-        Rc::new(Self {
-            grants,
-            dialer,
-            idle_timeout,
-            max_reply_bytes,
-            connections,
-            is_sweeping: Cell::new(false),
-        })
+        Rc::new(Self { grants, dialer, idle_timeout, connections, is_sweeping: Cell::new(false) })
     }
 
     /// Sends the message and reads the reply. A message that could not be written because an idle connection turned
@@ -76,7 +61,8 @@ impl Pool {
         self: &Rc<Self>,
         index: OriginIndex,
         mut message: Message,
-    ) -> Result<Response<Bytes>, Failure> {
+        intake: &Intake,
+    ) -> Result<Received, Failure> {
         let origin = self.grants.origin(index);
         let connections = &self.connections[index.0];
         loop {
@@ -88,7 +74,7 @@ impl Pool {
             let answer = match connection {
                 Connection::Http1(connection) => {
                     shape(&mut message, origin, false);
-                    connection.exchange(message, self.max_reply_bytes).await.map(|(response, connection)| {
+                    connection.exchange(message, intake.clone()).await.map(|(response, connection)| {
                         if let Some(connection) = connection {
                             self.keep(connections, connection);
                         }
@@ -98,7 +84,7 @@ impl Pool {
                 Connection::Http2(connection) => {
                     shape(&mut message, origin, true);
                     self.sweep_later();
-                    Box::pin(connection.exchange(message, self.max_reply_bytes)).await
+                    Box::pin(connection.exchange(message, intake.clone())).await
                 }
             };
             match answer {

@@ -1,6 +1,7 @@
 //! The gateway against real local servers.
 
 mod certificates;
+mod credentials;
 mod hostile;
 mod server;
 
@@ -21,8 +22,9 @@ use url::Url;
 use self::certificates::{CA, CERTIFICATE};
 use self::server::{Server, answer, read_request, reply_with, scripted};
 use super::{Call, Gateway};
+use crate::config::mask::Mask;
 use crate::config::{Credential, Egress, Grant, SecretRef};
-use crate::contract::{Body, Failure, HttpRequest, HttpResponse, Reply};
+use crate::contract::{Body, Content, Failure, HttpRequest, HttpResponse, Reply};
 
 /// No test waits longer for anything.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -31,11 +33,13 @@ pub(super) fn settings(endpoint: &str) -> Egress {
     Egress {
         endpoint: Url::parse(endpoint).unwrap(),
         credential: None,
+        client_certificate: None,
         allow: Vec::new(),
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
         connect_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(60),
         max_reply_bytes: 1024 * 1024,
+        max_kept_reply_bytes: 1024 * 1024,
         idempotency_header: Some(http::HeaderName::from_static("idempotency-key")),
         idempotency_quoted: false,
         ca_file: None,
@@ -88,7 +92,7 @@ async fn perform(gateway: &Gateway, request: &HttpRequest) -> Result<HttpRespons
 }
 
 fn gateway(address: std::net::SocketAddr) -> Gateway {
-    Gateway::new(&settings(&format!("http://{address}"))).unwrap()
+    Gateway::new(&settings(&format!("http://{address}")), Mask::default(), &std::env::temp_dir()).unwrap()
 }
 
 async fn local<T>(test: impl Future<Output = T>) -> T {
@@ -107,7 +111,7 @@ async fn a_put_arrives_with_body_credential_and_idempotency_key() {
             idempotency_quoted: true,
             ..settings(&format!("http://{}/api", server.address))
         };
-        let gateway = Gateway::new(&settings).unwrap();
+        let gateway = Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap();
         let data = Bytes::from_static(b"{\"id\":1}");
         let request = HttpRequest {
             headers: vec![("content-type".into(), "application/json".into())],
@@ -122,8 +126,11 @@ async fn a_put_arrives_with_body_credential_and_idempotency_key() {
             ..call()
         };
         let Reply::Http(response) = gateway.perform(&request, &call).await else { panic!("no reply") };
-        assert_eq!((response.status, &response.body[..]), (201, &b"made"[..]));
-        let kept: String = response.kept.unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        let Some(kept) = response.kept else { panic!("it is kept") };
+        let Content::Memory(content) = kept.content else { panic!("{:?}", kept.content) };
+        assert_eq!((response.status, &content[..], kept.length), (201, &b"made"[..], 4));
+        assert!(response.body.is_empty());
+        let kept: String = kept.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(kept, "ea0890697a77af0a2e054cccec587c8a42feb5cf38e778c6c6e2a96bfb945c0b");
         let seen = server.seen.borrow();
         let [seen] = &seen[..] else { panic!("{} requests", seen.len()) };
@@ -193,12 +200,22 @@ async fn a_reply_over_the_limit_is_cut_off() {
             })
             .await;
             let url = format!("http://{address}");
-            let limited = Gateway::new(&Egress { max_reply_bytes: 4, ..settings(&url) }).unwrap();
+            let limited = Gateway::new(
+                &Egress { max_reply_bytes: 4, ..settings(&url) },
+                Mask::default(),
+                &std::env::temp_dir(),
+            )
+            .unwrap();
             for connections in 1..3 {
                 assert_eq!(perform(&limited, &request("GET", "/x")).await.unwrap_err(), Failure::TooLarge(4));
                 assert_eq!(accepted.get(), connections);
             }
-            let fits = Gateway::new(&Egress { max_reply_bytes: 5, ..settings(&url) }).unwrap();
+            let fits = Gateway::new(
+                &Egress { max_reply_bytes: 5, ..settings(&url) },
+                Mask::default(),
+                &std::env::temp_dir(),
+            )
+            .unwrap();
             assert_eq!(perform(&fits, &request("GET", "/x")).await.unwrap().body, "12345");
         }
     })
@@ -364,7 +381,7 @@ async fn idle_connections_are_closed_in_time() {
         .await;
         let settings =
             Egress { idle_timeout: Duration::from_millis(30), ..settings(&format!("http://{address}")) };
-        let gateway = Gateway::new(&settings).unwrap();
+        let gateway = Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap();
         for _ in 0..2 {
             perform(&gateway, &request("GET", "/x")).await.unwrap();
             timeout(LIMIT, closed.notified()).await.unwrap();
@@ -379,7 +396,12 @@ async fn an_address_that_is_not_public_must_be_granted() {
         let server = Server::plain(|_| answer(200, "")).await;
         for host in ["127.0.0.1", "localhost", "2130706433"] {
             let url = format!("http://{host}:{}", server.address.port());
-            let gateway = Gateway::new(&Egress { allow_networks: Vec::new(), ..settings(&url) }).unwrap();
+            let gateway = Gateway::new(
+                &Egress { allow_networks: Vec::new(), ..settings(&url) },
+                Mask::default(),
+                &std::env::temp_dir(),
+            )
+            .unwrap();
             let failure = perform(&gateway, &request("GET", "/x")).await.unwrap_err();
             assert!(matches!(&failure, Failure::NotAllowed(why) if why.contains("loopback")), "{failure}");
         }
@@ -400,7 +422,7 @@ async fn the_credential_stays_with_the_endpoint() {
             allow: vec![Grant::all(other_url.origin())],
             ..settings(&format!("http://{}", server.address))
         };
-        let gateway = Gateway::new(&settings).unwrap();
+        let gateway = Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap();
         assert_eq!(perform(&gateway, &request("GET", "/x")).await.unwrap().status, 200);
         assert_eq!(perform(&gateway, &request("GET", other_url.as_str())).await.unwrap().status, 200);
         assert_eq!(server.seen.borrow()[0].header("authorization"), Some("Bearer hush"));
@@ -447,7 +469,7 @@ async fn tls_speaks_what_the_server_chooses_and_http2_is_shared() {
                 ca_file: Some(ca.path.clone()),
                 ..settings(&format!("https://localhost:{}/api", server.address.port()))
             };
-            let gateway = Rc::new(Gateway::new(&settings).unwrap());
+            let gateway = Rc::new(Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap());
             for _ in 0..2 {
                 let ask =
                     |gateway: Rc<Gateway>| async move { perform(&gateway, &request("GET", "/x")).await };
@@ -476,7 +498,7 @@ async fn a_certificate_of_a_strange_ca_is_refused() {
             ca_file: Some(ca.path.clone()),
             ..settings(&format!("https://localhost:{}", server.address.port()))
         };
-        let gateway = Gateway::new(&settings).unwrap();
+        let gateway = Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap();
         let failure = perform(&gateway, &request("GET", "/x")).await.unwrap_err();
         assert!(matches!(&failure, Failure::Connection(why) if why.contains("certificate")), "{failure}");
         assert!(server.seen.borrow().is_empty());
@@ -490,7 +512,7 @@ async fn those_who_wait_for_a_dial_that_fails_share_its_failure() {
         let (address, accepted) = scripted(|connection| async move { drop(connection) }).await;
         let ca = secret_file("dial", CA);
         let settings = Egress { ca_file: Some(ca.path.clone()), ..settings(&format!("https://{address}")) };
-        let gateway = Rc::new(Gateway::new(&settings).unwrap());
+        let gateway = Rc::new(Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap());
         for dials in 1..3 {
             let ask = |gateway: Rc<Gateway>| async move { perform(&gateway, &request("GET", "/x")).await };
             let all: Vec<_> = (0..8).map(|_| spawn_local(ask(Rc::clone(&gateway)))).collect();
@@ -514,7 +536,8 @@ fn a_ca_file_without_certificates_is_a_mistake() {
         [(empty.path.clone(), "holds no certificate"), ("/nowhere/ca.pem".into(), "cannot be read")]
     {
         let settings = Egress { ca_file: Some(path), ..settings("https://localhost") };
-        let message = Gateway::new(&settings).unwrap_err().to_string();
+        let message =
+            Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::prepare::Prepared;
 use super::{Host, HostError, INSTANCES_A_USER};
 use crate::alert::AlertSender;
+use crate::config::mask::Mask;
 use crate::config::{Config, PluginName, Subscription, SubscriptionName};
 use crate::dead_letter::Blamed;
 use crate::kafka::retention::Retentions;
@@ -45,7 +46,7 @@ impl Host {
                 parked: self.parked_metrics(name, settings, &delays),
                 alerts: alerts.clone(),
                 health: self.health.clone(),
-                mask: stages.mask()?,
+                mask: stages.mask.clone(),
             };
             let plan = SubscriptionPlan {
                 settings: settings.clone(),
@@ -110,6 +111,8 @@ impl Host {
             plugin: plugin(&connector.plugin)?.clone(),
             transformers,
             telemetry: self.telemetry.clone(),
+            mask: Mask::default(),
+            spool_folder: self.config.runtime.cache.join("bodies"),
         })
     }
 }

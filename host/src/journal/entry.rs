@@ -1,7 +1,7 @@
 //! One entry of the journal as a record of its topic: the key says whose it is, the value is JSON for people to read.
 //!
 //! In goes what a delivery was answered, out come bytes, and back. A reply's headers that are not text are left out, as
-//! they are for the plugin; that a body was kept from the plugin is said, and its sha256 made anew.
+//! they are for the plugin; a body that was kept from the plugin stands here too, unless it was too large for memory.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::rounds::{Answered, Arguments, Recorded};
-use crate::contract::{Failure, HttpResponse, Reply, Resolution, TimestampMs, written};
+use crate::contract::{Content, Failure, HttpResponse, Kept, Reply, Resolution, TimestampMs, written};
 
 /// Names one entry: `TOPIC/PARTITION/OFFSET/PART/TERM`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(crate) enum EntryError {
     Value(#[from] serde_json::Error),
     #[error("its request digest `{0}` is not a number")]
     Digest(String),
+    #[error("its body's sha256 has not 32 bytes")]
+    Sha256,
     #[error("its reply has a header `{0}` that HTTP does not allow")]
     Header(String),
 }
@@ -98,9 +100,19 @@ enum WrittenReply {
         headers: Vec<(String, String)>,
         #[serde(with = "written::bytes")]
         body: Bytes,
-        is_kept: bool,
+        /// It stayed with the host, in `body` here unless it is larger than that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<WrittenKept>,
     },
     Failed(Failure),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct WrittenKept {
+    length: u64,
+    #[serde(with = "written::bytes")]
+    sha256: Bytes,
 }
 
 impl Recorded {
@@ -154,20 +166,29 @@ impl WrittenReply {
                 let text = |(name, value): (&HeaderName, &HeaderValue)| {
                     Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
                 };
+                let body = match response.kept.as_ref().map(|kept| &kept.content) {
+                    Some(Content::Memory(bytes)) => bytes.clone(),
+                    Some(Content::File(_) | Content::Lost) => Bytes::new(),
+                    None => response.body.clone(),
+                };
+                let kept = response.kept.as_ref();
                 Self::Http {
                     status: response.status,
                     headers: response.headers.iter().filter_map(text).collect(),
-                    body: response.body.clone(),
-                    is_kept: response.kept.is_some(),
+                    body,
+                    kept: kept.map(|kept| WrittenKept {
+                        length: kept.length,
+                        sha256: Bytes::copy_from_slice(&kept.sha256),
+                    }),
                 }
             }
         }
     }
 
     fn reply(self) -> Result<Reply, EntryError> {
-        let (status, written, body, is_kept) = match self {
+        let (status, written, body, kept) = match self {
             Self::Failed(failure) => return Ok(Reply::Failed(failure)),
-            Self::Http { status, headers, body, is_kept } => (status, headers, body, is_kept),
+            Self::Http { status, headers, body, kept } => (status, headers, body, kept),
         };
         let mut headers = HeaderMap::with_capacity(written.len());
         for (name, value) in written {
@@ -175,8 +196,14 @@ impl WrittenReply {
             let (known, value) = pair.ok_or(EntryError::Header(name))?;
             headers.append(known, value);
         }
-        let kept = is_kept.then(|| Sha256::digest(&body).into());
-        Ok(Reply::Http(HttpResponse { status, headers, body, kept }))
+        let Some(kept) = kept else {
+            return Ok(Reply::Http(HttpResponse { status, headers, body, kept: None }));
+        };
+        let sha256 = <[u8; 32]>::try_from(&kept.sha256[..]).map_err(|_| EntryError::Sha256)?;
+        let is_here = Sha256::digest(&body)[..] == sha256;
+        let content = if is_here { Content::Memory(body) } else { Content::Lost };
+        let kept = Some(Kept { length: kept.length, sha256, content });
+        Ok(Reply::Http(HttpResponse { status, headers, body: Bytes::new(), kept }))
     }
 }
 
@@ -197,6 +224,10 @@ mod tests {
             kept,
         };
         let answered = |reply| Answered { asked: 0xab << 100, reply };
+        let kept = |content| {
+            let kept = Kept { length: 2, sha256: Sha256::digest(b"\xff\x00").into(), content };
+            answered(Some(Reply::Http(http(b"", Some(kept)))))
+        };
         Recorded {
             idempotency_key: "key-1".into(),
             arguments: Arguments {
@@ -209,10 +240,7 @@ mod tests {
             rounds: vec![
                 vec![answered(Some(Reply::Http(http(b"{\"id\":7}", None))))],
                 vec![answered(None), answered(Some(Reply::Failed(Failure::TooLarge(9))))],
-                vec![answered(Some(Reply::Http(http(
-                    b"\xff\x00",
-                    Some(Sha256::digest(b"\xff\x00").into()),
-                ))))],
+                vec![kept(Content::Memory(Bytes::from_static(b"\xff\x00"))), kept(Content::Lost)],
             ],
         }
     }
@@ -222,12 +250,13 @@ mod tests {
         let before = recorded();
         let after = Recorded::from_json(&before.to_json()).unwrap();
         assert_eq!(format!("{:?}", after.arguments), format!("{:?}", before.arguments));
-        assert_eq!((extent(&after.rounds), &after.idempotency_key[..]), ((3, 3), "key-1"));
+        assert_eq!((extent(&after.rounds), &after.idempotency_key[..]), ((3, 4), "key-1"));
         for (after, before) in after.rounds.iter().flatten().zip(before.rounds.iter().flatten()) {
             assert_eq!(after.asked, before.asked);
             match (&after.reply, &before.reply) {
                 (Some(Reply::Http(after)), Some(Reply::Http(before))) => {
-                    assert_eq!((after.status, &after.body, after.kept), (201, &before.body, before.kept));
+                    assert_eq!((after.status, &after.body), (201, &before.body));
+                    assert_eq!(format!("{:?}", after.kept), format!("{:?}", before.kept));
                     let locations: Vec<_> = after.headers.get_all("location").iter().collect();
                     assert_eq!(locations, ["/cases/7", "/cases/8"]);
                     assert_eq!(after.headers.len(), 2);

@@ -4,7 +4,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::contract::{Delivery, Effect, Fault, Reply, Resolution, TimestampMs};
+use crate::contract::{Content, Delivery, Effect, Fault, HttpResponse, Kept, Reply, Resolution, TimestampMs};
 
 /// What tells one request from another: the first half of its sha256.
 pub(crate) type Digest = u128;
@@ -62,7 +62,11 @@ impl Recorded {
         let reply = |reply: &Reply| match reply {
             Reply::Http(response) => {
                 let headers = response.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-                response.body.len() + headers.sum::<usize>()
+                let kept = match response.kept.as_ref().map(|kept| &kept.content) {
+                    Some(Content::Memory(bytes)) => bytes.len(),
+                    Some(Content::File(_) | Content::Lost) | None => 0,
+                };
+                response.body.len() + kept + headers.sum::<usize>()
             }
             Reply::Failed(_) => 0,
         };
@@ -175,10 +179,18 @@ impl<'a> Round<'a> {
     fn answered(&self, is_kept: impl Fn(&Effect, &Reply) -> bool) -> Vec<Answered> {
         let answered = |(effect, reply): (&Effect, &Reply)| Answered {
             asked: digest(effect),
-            reply: is_kept(effect, reply).then(|| reply.clone()),
+            reply: (is_kept(effect, reply) && !is_asked_again(effect, reply)).then(|| reply.clone()),
         };
         self.pairs().map(answered).collect()
     }
+}
+
+/// A body too large for a journal that was only read: a later attempt reads it again.
+fn is_asked_again(effect: &Effect, reply: &Reply) -> bool {
+    let is_large = |response: &HttpResponse| {
+        matches!(response.kept, Some(Kept { content: Content::File(_) | Content::Lost, .. }))
+    };
+    !changes(effect) && matches!(reply, Reply::Http(response) if is_large(response))
 }
 
 /// May it change something there? The methods that may not are RFC 9110's safe ones.

@@ -75,9 +75,9 @@ fn lower_reply<'a>(reply: &'a Reply, headers: &'a Attributes<'a>) -> wit_effects
             headers,
             body: match &response.kept {
                 None => wit_effects::ResponseBody::Bytes(&response.body),
-                Some(sha256) => wit_effects::ResponseBody::Kept(wit_effects::KeptBody {
-                    length: response.body.len() as u64,
-                    sha256,
+                Some(kept) => wit_effects::ResponseBody::Kept(wit_effects::KeptBody {
+                    length: kept.length,
+                    sha256: &kept.sha256,
                 }),
             },
         }),

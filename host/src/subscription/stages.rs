@@ -14,6 +14,7 @@ pub(crate) use transform::transform_one;
 pub(crate) use turn::{Done, Job, Stopped, effect_key, seed};
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -50,16 +51,10 @@ pub(crate) struct StagesPlan {
     /// Settings and plugin of each transformer, in order.
     pub(crate) transformers: Vec<(config::TransformerName, config::Transformer, Arc<Plugin>)>,
     pub(crate) telemetry: Telemetry,
-}
-
-impl StagesPlan {
-    /// What strikes the connector's secrets out of texts.
-    pub(crate) fn mask(&self) -> Result<Mask, StagesError> {
-        Mask::of(self.connector.egress.credential.as_ref()).map_err(|error| StagesError::Egress {
-            connector: self.connector_name.clone(),
-            source: error.into(),
-        })
-    }
+    /// What strikes the connector's secrets out of texts. The gateway tells it of each that it reads or fetches.
+    pub(crate) mask: Mask,
+    /// For large bodies of replies that are kept for a later request.
+    pub(crate) spool_folder: PathBuf,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +97,8 @@ impl Stages {
     /// Builds them on the thread they will live on.
     pub(crate) fn new(plan: &StagesPlan, share: Share) -> Result<Self, StagesError> {
         let egress = |source| StagesError::Egress { connector: plan.connector_name.clone(), source };
-        let gateway = Gateway::new(&plan.connector.egress).map_err(egress)?;
+        let gateway =
+            Gateway::new(&plan.connector.egress, plan.mask.clone(), &plan.spool_folder).map_err(egress)?;
         let user = plan.connector_name.as_str();
         let settings = &plan.connector.settings;
         let (connector, limits, call_twice) = match &plan.plugin {

@@ -24,6 +24,8 @@ pub(in crate::config) struct ConnectorSettings {
     pub(in crate::config) endpoint: Option<String>,
     /// Sent with each request to the endpoint's own origin, and to no other.
     pub(in crate::config) credential: Option<CredentialSettings>,
+    /// Shown in TLS with the endpoint's own origin, and with no other: mutual TLS.
+    pub(in crate::config) client_certificate: Option<ClientCertificateSettings>,
     /// What may be asked beside the endpoint's own origin. Where that is named here too, nothing else may be asked of
     /// it.
     #[serde(default)]
@@ -48,6 +50,8 @@ pub(in crate::config) struct ConnectorSettings {
     pub(in crate::config) idle_timeout: Option<DurationText>,
     /// The largest body of a reply.
     pub(in crate::config) max_reply: Option<ByteSize>,
+    /// The largest body that the host keeps for a later request (`keep-body`). Beyond 256 KiB it waits on disk.
+    pub(in crate::config) max_kept_reply: Option<ByteSize>,
     /// The header that carries the idempotency key, or `false` to send none.
     pub(in crate::config) idempotency_header: Option<TextOrFalse>,
     /// The key in quotes, as draft-ietf-httpapi-idempotency-key-header-07 wants it, or bare.
@@ -115,6 +119,51 @@ pub(in crate::config) enum CredentialSettings {
     Basic(BasicCredential),
     /// Any other header.
     Header(HeaderCredential),
+    /// `Authorization: Bearer …` with an access token of OAuth 2.0's client credentials grant.
+    Oauth2(OAuth2Credential),
+}
+
+/// A client of OAuth 2.0.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct OAuth2Credential {
+    /// The token endpoint's address.
+    #[schemars(required)]
+    pub(in crate::config) token_url: Option<String>,
+    /// The client's identifier.
+    #[schemars(required)]
+    pub(in crate::config) client_id: Option<String>,
+    /// The client's secret.
+    #[schemars(required)]
+    pub(in crate::config) client_secret: Option<SecretSettings>,
+    /// What the token is to allow, in the words of the token endpoint.
+    pub(in crate::config) scope: Option<String>,
+    /// Whom the token is for, where the token endpoint asks for that.
+    pub(in crate::config) audience: Option<String>,
+    /// How the secret is sent to the token endpoint.
+    pub(in crate::config) client_authentication: Option<ClientAuthenticationSetting>,
+}
+
+/// How the secret is sent to the token endpoint.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum ClientAuthenticationSetting {
+    /// In a header.
+    Basic,
+    /// In the form.
+    Body,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct ClientCertificateSettings {
+    /// The certificate, and after it what is between it and its CA.
+    #[schemars(required)]
+    pub(in crate::config) certificate: Option<SecretSettings>,
+    /// The private key.
+    #[schemars(required)]
+    pub(in crate::config) key: Option<SecretSettings>,
 }
 
 /// A user and a password.
@@ -147,8 +196,22 @@ pub(in crate::config) struct HeaderCredential {
 pub(in crate::config) enum SecretSettings {
     /// An environment variable.
     Env(String),
-    /// A file; a relative one is looked for beside this file.
+    /// A file; a relative one is looked for beside this file. It is read again when it changes.
     File(PathBuf),
+    /// One entry of a mounted folder, as Kubernetes makes it of a Secret. It is read again when it changes.
+    Folder(FolderSecret),
+}
+
+/// One entry of a mounted folder.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct FolderSecret {
+    /// The folder; a relative one is looked for beside this file.
+    #[schemars(required)]
+    pub(in crate::config) path: Option<PathBuf>,
+    /// The entry's name.
+    #[schemars(required)]
+    pub(in crate::config) name: Option<String>,
 }
 
 /// How often the external system may be asked. An attempt that waits for its turn does not use up its time-out.

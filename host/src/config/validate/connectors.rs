@@ -12,9 +12,13 @@ use url::Url;
 use super::{Checker, grants, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    BreakerSettings, ConnectorSettings, CredentialSettings, RateLimitSettings, TextOrFalse,
+    BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
+    CredentialSettings, OAuth2Credential, RateLimitSettings, SecretSettings, TextOrFalse,
 };
-use crate::config::{Breaker, Connector, ConnectorName, Credential, Egress, RateLimit, defaults};
+use crate::config::{
+    Breaker, ClientAuthentication, ClientCertificate, Connector, ConnectorName, Credential, Egress,
+    OAuth2Client, RateLimit, defaults,
+};
 
 pub(super) fn connectors(
     settings: BTreeMap<String, ConnectorSettings>,
@@ -64,6 +68,9 @@ fn egress(path: &KeyPath, settings: ConnectorSettings, egress: &mut Egress, chec
         checker
             .warning(&path.key("endpoint"), "the credential travels as plain text; use https outside a test");
     }
+    egress.client_certificate = settings.client_certificate.and_then(|settings| {
+        client_certificate(&path.key("client-certificate"), settings, &egress.endpoint, checker)
+    });
     let allow = path.key("allow");
     let granted = settings.allow.into_iter().enumerate();
     egress.allow = granted
@@ -78,6 +85,7 @@ fn egress(path: &KeyPath, settings: ConnectorSettings, egress: &mut Egress, chec
     set(&mut egress.connect_timeout, settings.connect_timeout);
     set(&mut egress.idle_timeout, settings.idle_timeout);
     set(&mut egress.max_reply_bytes, settings.max_reply);
+    set(&mut egress.max_kept_reply_bytes, settings.max_kept_reply);
     match settings.idempotency_header {
         None => {}
         Some(TextOrFalse::False) => egress.idempotency_header = None,
@@ -111,7 +119,46 @@ fn credential(path: &KeyPath, settings: CredentialSettings, checker: &mut Checke
             let value = secrets::required_secret(&path.key("value"), header.value, checker);
             Some(Credential::Header { name: name?, value: value? })
         }
+        CredentialSettings::Oauth2(client) => {
+            oauth2(&path.key("oauth2"), client, checker).map(Credential::OAuth2)
+        }
     }
+}
+
+fn oauth2(path: &KeyPath, settings: OAuth2Credential, checker: &mut Checker<'_>) -> Option<OAuth2Client> {
+    let key = path.key("token-url");
+    let url = checker.required(&key, settings.token_url, "write the token endpoint's address");
+    let token_url = url.and_then(|url| checker.http_url(&key, &url));
+    if token_url.as_ref().is_some_and(|url| url.scheme() == "http") {
+        checker.warning(&key, "the client's secret travels as plain text; use https outside a test");
+    }
+    let id = checker.required(&path.key("client-id"), settings.client_id, "write the client's identifier");
+    let secret = secrets::required_secret(&path.key("client-secret"), settings.client_secret, checker);
+    let authentication = match settings.client_authentication {
+        None | Some(ClientAuthenticationSetting::Basic) => ClientAuthentication::Basic,
+        Some(ClientAuthenticationSetting::Body) => ClientAuthentication::Body,
+    };
+    let (scope, audience) = (settings.scope, settings.audience);
+    Some(OAuth2Client { token_url: token_url?, id: id?, secret: secret?, scope, audience, authentication })
+}
+
+fn client_certificate(
+    path: &KeyPath,
+    settings: ClientCertificateSettings,
+    endpoint: &Url,
+    checker: &mut Checker<'_>,
+) -> Option<ClientCertificate> {
+    if endpoint.scheme() == "http" {
+        checker.mistake(path, "is shown in TLS, and the endpoint is http; make it https, or leave this out");
+    }
+    let mut one = |key: &str, settings: Option<SecretSettings>, kind| {
+        let path = path.key(key);
+        let settings = checker.required(&path, settings, "write { file = \"…\" }")?;
+        Some(secrets::pem(&path, settings, kind, checker))
+    };
+    let certificate = one("certificate", settings.certificate, "CERTIFICATE");
+    let key = one("key", settings.key, "PRIVATE KEY");
+    Some(ClientCertificate { certificate: certificate?, key: key? })
 }
 
 fn header_name(path: &KeyPath, text: &str, checker: &mut Checker<'_>) -> Option<HeaderName> {

@@ -8,11 +8,20 @@ use base64::engine::general_purpose::STANDARD;
 use super::Checker;
 use crate::config::SecretRef;
 use crate::config::document::KeyPath;
-use crate::config::settings::SecretSettings;
+use crate::config::settings::{FolderSecret, SecretSettings};
+
+/// Secrets are struck out of what a system answers: a shorter one would be met by chance.
+const SHORT_CHARACTERS: usize = 6;
 
 /// Reports a secret that could not be read when it is wanted.
 pub(super) fn secret(path: &KeyPath, settings: SecretSettings, checker: &mut Checker<'_>) -> SecretRef {
-    read(path, settings, checker).0
+    let (reference, text) = read(path, settings, checker);
+    if text.is_some_and(|text| text.trim_end().chars().count() < SHORT_CHARACTERS) {
+        let warning =
+            "is so short that what the system answers may hold it by chance, where it is struck out";
+        checker.warning(path, warning);
+    }
+    reference
 }
 
 /// As `secret`, and it must not be missing.
@@ -45,23 +54,25 @@ fn is_signing_key(text: &str) -> bool {
 
 /// The reference, and what it holds now.
 fn read(path: &KeyPath, settings: SecretSettings, checker: &mut Checker<'_>) -> (SecretRef, Option<String>) {
-    let reference = match settings {
-        SecretSettings::Env(name) => SecretRef::Env(name),
-        SecretSettings::File(file) => SecretRef::File(checker.path(file)),
+    let (reference, key) = match settings {
+        SecretSettings::Env(name) => (SecretRef::Env(name), "env"),
+        SecretSettings::File(file) => (SecretRef::File(checker.path(file)), "file"),
+        SecretSettings::Folder(entry) => match folder_entry(&path.key("folder"), entry, checker) {
+            Some(file) => (SecretRef::File(file), "folder"),
+            // Reported already.
+            None => return (SecretRef::File(PathBuf::new()), None),
+        },
     };
     if !checker.are_secrets_needed {
         return (reference, None);
     }
-    let (key, found) = match &reference {
-        SecretRef::Env(name) => {
-            let found = match (checker.variable)(name) {
-                Some(text) if !text.trim().is_empty() => Ok(text),
-                Some(_) => Err(format!("the environment variable {name} is empty; set it to the secret")),
-                None => Err(format!("the environment variable {name} is not set; set it to the secret")),
-            };
-            ("env", found)
-        }
-        SecretRef::File(file) => ("file", filled_file(file)),
+    let found = match &reference {
+        SecretRef::Env(name) => match (checker.variable)(name) {
+            Some(text) if !text.trim().is_empty() => Ok(text),
+            Some(_) => Err(format!("the environment variable {name} is empty; set it to the secret")),
+            None => Err(format!("the environment variable {name} is not set; set it to the secret")),
+        },
+        SecretRef::File(file) => filled_file(file),
     };
     match found {
         Ok(text) => (reference, Some(text)),
@@ -83,6 +94,38 @@ pub(super) fn certificate_file(path: &KeyPath, file: &Path, checker: &mut Checke
         Ok(_) => {}
     }
     file
+}
+
+fn folder_entry(path: &KeyPath, entry: FolderSecret, checker: &mut Checker<'_>) -> Option<PathBuf> {
+    let folder = checker.required(&path.key("path"), entry.path, "write where the folder is mounted");
+    let name = checker.required(&path.key("name"), entry.name, "write the entry's name");
+    let name = name.filter(|name| {
+        let is_name = !name.is_empty() && !name.contains('/') && !name.starts_with("..");
+        if !is_name {
+            checker.mistake(
+                &path.key("name"),
+                format!("`{name}` is not the name of an entry; write it without a path"),
+            );
+        }
+        is_name
+    });
+    Some(checker.path(folder?).join(name?))
+}
+
+/// As `secret`, and it must hold this kind of PEM.
+pub(super) fn pem(
+    path: &KeyPath,
+    settings: SecretSettings,
+    kind: &str,
+    checker: &mut Checker<'_>,
+) -> SecretRef {
+    let (reference, text) = read(path, settings, checker);
+    let is_kind =
+        |text: &String| text.lines().any(|line| line.starts_with("-----BEGIN ") && line.contains(kind));
+    if text.is_some_and(|text| !is_kind(&text)) {
+        checker.mistake(path, format!("{reference} holds no {kind} in PEM; export it as PEM"));
+    }
+    reference
 }
 
 /// The text of a file that must hold something.

@@ -24,7 +24,12 @@ async fn a_compressed_bomb_stays_as_small_as_it_came() {
         })
         .await;
         let settings = Egress { max_reply_bytes: 132, ..settings(&format!("http://{}", server.address)) };
-        let response = perform(&Gateway::new(&settings).unwrap(), &request("GET", "/x")).await.unwrap();
+        let response = perform(
+            &Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap(),
+            &request("GET", "/x"),
+        )
+        .await
+        .unwrap();
         assert_eq!(response.body, BOMB);
         assert_eq!(response.headers[CONTENT_ENCODING], "gzip");
         assert_eq!(server.seen.borrow()[0].header("accept-encoding"), None);
@@ -57,7 +62,10 @@ async fn what_never_ends_is_cut_at_its_limit() {
             .await;
             let settings = Egress { max_reply_bytes: 10_000, ..settings(&format!("http://{address}")) };
             let request = HttpRequest { timeout: Some(Duration::from_millis(300)), ..request("GET", "/x") };
-            let failure = perform(&Gateway::new(&settings).unwrap(), &request).await.unwrap_err();
+            let failure =
+                perform(&Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap(), &request)
+                    .await
+                    .unwrap_err();
             match expected {
                 Some(expected) => assert_eq!(failure, expected),
                 // A head is bounded by the buffer that it is read into.
@@ -146,7 +154,12 @@ async fn no_trick_in_a_request_reaches_the_network() {
     local(async {
         let server = Server::plain(|_| answer(200, "")).await;
         let port = server.address.port();
-        let gateway = Gateway::new(&settings(&format!("http://127.0.0.1:{port}/api"))).unwrap();
+        let gateway = Gateway::new(
+            &settings(&format!("http://127.0.0.1:{port}/api")),
+            Mask::default(),
+            &std::env::temp_dir(),
+        )
+        .unwrap();
         let urls = [
             format!("http://127.0.0.2:{port}/"),
             format!("http://[::1]:{port}/"),

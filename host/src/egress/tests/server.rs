@@ -15,6 +15,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{ConfigBuilder, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
@@ -41,30 +43,49 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) accepted: Rc<Cell<usize>>,
     pub(super) seen: Rc<RefCell<Vec<Seen>>>,
-    answer: fn(&Seen) -> Response<Full<Bytes>>,
+    answer: Rc<Answer>,
 }
 
+type Answer = dyn Fn(&Seen) -> Response<Full<Bytes>>;
+
 impl Server {
-    pub(super) async fn plain(answer: fn(&Seen) -> Response<Full<Bytes>>) -> Self {
-        Self::start(answer, None).await
+    pub(super) async fn plain(answer: impl Fn(&Seen) -> Response<Full<Bytes>> + 'static) -> Self {
+        Self::start(Rc::new(answer), None).await
     }
 
     /// Speaks the first of these protocols that the client offers.
-    pub(super) async fn tls(protocols: &[&[u8]], answer: fn(&Seen) -> Response<Full<Bytes>>) -> Self {
-        let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
-        let mut config =
-            rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate], key)
-                .unwrap();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Self::start(answer, Some(TlsAcceptor::from(Arc::new(config)))).await
+    pub(super) async fn tls(
+        protocols: &[&[u8]],
+        answer: impl Fn(&Seen) -> Response<Full<Bytes>> + 'static,
+    ) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        Self::start(Rc::new(answer), Some(Self::acceptor(builder, protocols))).await
     }
 
-    async fn start(answer: fn(&Seen) -> Response<Full<Bytes>>, acceptor: Option<TlsAcceptor>) -> Self {
+    /// Asks every client for a certificate of this CA.
+    pub(super) async fn mutual(ca: CertificateDer<'static>) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca).unwrap();
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+        let builder = rustls::ServerConfig::builder_with_provider(provider);
+        let builder =
+            builder.with_safe_default_protocol_versions().unwrap().with_client_cert_verifier(verifier);
+        Self::start(Rc::new(|_: &Seen| answer(200, "")), Some(Self::acceptor(builder, &[]))).await
+    }
+
+    fn acceptor(builder: ConfigBuilder<ServerConfig, WantsServerCert>, protocols: &[&[u8]]) -> TlsAcceptor {
+        let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+        let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    async fn start(answer: Rc<Answer>, acceptor: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = Self { address, accepted: Rc::default(), seen: Rc::default(), answer };
@@ -118,8 +139,8 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecu
     }
 }
 
-pub(super) fn answer(status: u16, body: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
+pub(super) fn answer(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status.try_into().unwrap();
     response
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::*;
-use crate::contract::{Body, Failure, HttpRequest, HttpResponse};
+use crate::contract::{Body, Content, Failure, HttpRequest, HttpResponse, Kept};
 use crate::event::{Event, Origin};
 
 pub(crate) fn delivery(rounds: usize, resolution: Option<Resolution>) -> Delivery {
@@ -145,6 +145,22 @@ fn statuses(replies: &[Option<Reply>]) -> Vec<Option<u16>> {
         Reply::Failed(_) => 0,
     };
     replies.iter().map(|reply| reply.as_ref().map(status)).collect()
+}
+
+#[test]
+fn a_large_body_that_was_only_read_is_read_again() {
+    let kept = || Kept { length: 1 << 30, sha256: [0; 32], content: Content::Lost };
+    let large = |status| {
+        Reply::Http(HttpResponse {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            kept: Some(kept()),
+        })
+    };
+    let asked = [vec![effect("GET /document"), effect("POST /a")], vec![effect("POST /b")]];
+    let replies = [vec![large(200), large(201)], vec![reply(201)]];
+    assert_eq!(shown(&so_far(&asked, &replies)), ["- 201", "201"]);
 }
 
 #[test]
