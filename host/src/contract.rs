@@ -92,8 +92,7 @@ pub enum CheckStep {
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     Http(HttpRequest),
-    /// A unary gRPC call: this host answers [`Failure::Unsupported`].
-    Grpc,
+    Grpc(GrpcRequest),
     /// A SQL transaction: this host answers [`Failure::Unsupported`].
     Sql,
 }
@@ -111,6 +110,20 @@ pub struct HttpRequest {
     pub timeout: Option<Duration>,
     /// The guest is given only length and sha256 of the reply's body.
     pub keep_body: bool,
+}
+
+/// A unary gRPC call as a connector wrote it: unchecked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrpcRequest {
+    /// `/package.Service/Method`
+    pub method: String,
+    pub metadata: Vec<(String, String)>,
+    /// Encoded, without gRPC's own framing.
+    #[serde(with = "written::bytes")]
+    pub message: Bytes,
+    /// At most what is left of the attempt.
+    #[serde(with = "written::milliseconds", default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +144,20 @@ pub enum Body {
 #[derive(Debug, Clone)]
 pub enum Reply {
     Http(HttpResponse),
+    Grpc(GrpcResponse),
     Failed(Failure),
+}
+
+/// The answer to a unary gRPC call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrpcResponse {
+    /// 0 is OK.
+    pub status: u32,
+    pub status_message: String,
+    /// Headers, then trailers.
+    pub metadata: Vec<(String, String)>,
+    #[serde(with = "written::optional_bytes", default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Bytes>,
 }
 
 #[derive(Debug, Clone)]

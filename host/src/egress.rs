@@ -1,4 +1,4 @@
-//! The egress gateway: performs the HTTP requests of one connector in one subscription.
+//! The egress gateway: performs the effects of one connector in one subscription.
 //!
 //! ```text
 //! request as data ─▶ origin (granted?) ─▶ message (checked, credential added) ─▶ pool ─▶ dial (address checked) ─▶ reply
@@ -13,6 +13,7 @@ mod dial;
 mod error;
 mod exchange;
 mod grant;
+mod grpc;
 mod message;
 mod oauth;
 mod origin;
@@ -43,10 +44,10 @@ use self::dial::{Dialer, Names};
 use self::exchange::{Intake, Received, ReceivedBody};
 use self::message::{Composer, Message};
 use self::origin::{Grants, OriginIndex};
-use self::pool::Pool;
+use self::pool::{Pool, Protocol};
 use crate::config::Egress;
 use crate::config::mask::{Mask, STRUCK};
-use crate::contract::{Failure, HttpRequest, HttpResponse, Reply};
+use crate::contract::{Effect, Failure, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Reply};
 
 /// The way out of one connector in one subscription: its grants, its credential and its connections.
 ///
@@ -112,41 +113,53 @@ impl Gateway {
         })
     }
 
-    /// Checks and performs one request. What goes wrong is a [`Reply::Failed`]. Dropped before it is done, it closes
+    /// Checks and performs one effect. What goes wrong is a [`Reply::Failed`]. Dropped before it is done, it closes
     /// the connection it was using (an HTTP/2 one is shared: there it resets the stream).
-    pub async fn perform(&self, request: &HttpRequest, call: &Call<'_>) -> Reply {
-        match self.attempt(request, call).await {
-            Ok(mut response) => {
-                strike(&mut response, &self.mask);
-                Reply::Http(response)
-            }
-            Err(failure) => Reply::Failed(failure),
+    pub async fn perform(&self, effect: &Effect, call: &Call<'_>) -> Reply {
+        let mut reply = match effect {
+            Effect::Http(request) => self.http(request, call).await.map(Reply::Http),
+            Effect::Grpc(request) => self.grpc(request, call).await.map(Reply::Grpc),
+            Effect::Sql => Err(Failure::Unsupported("SQL".to_owned())),
         }
+        .unwrap_or_else(Reply::Failed);
+        strike(&mut reply, &self.mask);
+        reply
     }
 
-    async fn attempt(&self, request: &HttpRequest, call: &Call<'_>) -> Result<HttpResponse, Failure> {
+    async fn http(&self, request: &HttpRequest, call: &Call<'_>) -> Result<HttpResponse, Failure> {
         let grants = &self.pool.grants;
         let method = message::method(&request.method)?;
         let target = grants.target(&method, &request.url)?;
         let index = target.origin;
         let message = self.composer.compose(request, call, grants.origin(index), method, target)?;
-        let now = Instant::now();
-        let own_end = request.timeout.and_then(|timeout| now.checked_add(timeout));
-        let end = own_end.map_or(call.deadline, |end| end.min(call.deadline));
-        if end <= now {
-            return Err(Failure::TimedOut);
-        }
         let intake = match request.keep_body {
             false => Intake::Memory { max_bytes: self.max_reply_bytes },
             true => Intake::Spool { folder: self.spool_folder.clone(), max_bytes: self.max_kept_reply_bytes },
         };
-        let reply =
-            timeout_at(end, self.ask(index, message, &intake)).await.map_err(|_| Failure::TimedOut)??;
+        let (end, _) = end(request.timeout, call)?;
+        let asked = timeout_at(end, self.ask(index, message, Protocol::Any, &intake)).await;
+        let reply = asked.map_err(|_| Failure::TimedOut)??;
         let (body, kept) = match reply.body {
             ReceivedBody::Memory(body) => (body, None),
             ReceivedBody::Kept(kept) => (Bytes::new(), Some(kept)),
         };
         Ok(HttpResponse { status: reply.status.as_u16(), headers: reply.headers, body, kept })
+    }
+
+    async fn grpc(&self, request: &GrpcRequest, call: &Call<'_>) -> Result<GrpcResponse, Failure> {
+        let grants = &self.pool.grants;
+        let target = grants.target(&grpc::check_method(&request.method)?, &request.method)?;
+        let index = target.origin;
+        let (end, left) = end(request.timeout, call)?;
+        let message = grpc::compose(&self.composer, request, call, grants.origin(index), target, left)?;
+        let max_bytes = self.max_reply_bytes + grpc::PREFIX_BYTES as u64;
+        let asked =
+            timeout_at(end, self.ask(index, message, Protocol::Http2, &Intake::Memory { max_bytes })).await;
+        let reply = asked.map_err(|_| Failure::TimedOut)?.map_err(|failure| match failure {
+            Failure::TooLarge(_) => Failure::TooLarge(self.max_reply_bytes),
+            failure => failure,
+        })?;
+        grpc::read(reply)
     }
 
     /// With the credential where it belongs. If that is refused and there is another one by now, once more with that:
@@ -155,38 +168,77 @@ impl Gateway {
         &self,
         index: OriginIndex,
         mut message: Message,
+        protocol: Protocol,
         intake: &Intake,
     ) -> Result<Received, Failure> {
         if index != OriginIndex::ENDPOINT {
-            return self.pool.exchange(index, message, intake).await;
+            return self.pool.exchange(index, message, protocol, intake).await;
         }
         self.credentials.apply(&mut message).await?;
         let spare = self.credentials.is_renewable().then(|| message.clone());
-        let reply = self.pool.exchange(index, message, intake).await?;
+        let reply = self.pool.exchange(index, message, protocol, intake).await?;
         match spare {
-            Some(mut again) if reply.status == StatusCode::UNAUTHORIZED => {
-                match self.credentials.renew(&mut again).await? {
-                    true => self.pool.exchange(index, again, intake).await,
-                    false => Ok(reply),
-                }
-            }
+            Some(mut again) if is_refused(&reply) => match self.credentials.renew(&mut again).await? {
+                true => self.pool.exchange(index, again, protocol, intake).await,
+                false => Ok(reply),
+            },
             Some(_) | None => Ok(reply),
         }
     }
 }
 
+fn is_refused(reply: &Received) -> bool {
+    reply.status == StatusCode::UNAUTHORIZED || grpc::is_unauthenticated(reply)
+}
+
+/// When a request with this time-out is over, and how long that is from now.
+fn end(timeout: Option<Duration>, call: &Call<'_>) -> Result<(Instant, Duration), Failure> {
+    let now = Instant::now();
+    let own_end = timeout.and_then(|timeout| now.checked_add(timeout));
+    let end = own_end.map_or(call.deadline, |end| end.min(call.deadline));
+    match end.saturating_duration_since(now) {
+        Duration::ZERO => Err(Failure::TimedOut),
+        left => Ok((end, left)),
+    }
+}
+
 /// A system may echo the credential that it was sent: no secret enters a guest, and none is recorded or journalled.
-fn strike(response: &mut HttpResponse, mask: &Mask) {
+fn strike(reply: &mut Reply, mask: &Mask) {
     if mask.is_empty() {
         return;
     }
-    for value in response.headers.values_mut() {
-        if mask.is_in(value.as_bytes()) {
-            let mut bytes = Bytes::copy_from_slice(value.as_bytes());
-            mask.bytes(&mut bytes);
-            *value = HeaderValue::from_maybe_shared(bytes).unwrap_or(HeaderValue::from_static(STRUCK));
+    match reply {
+        Reply::Http(response) => {
+            for value in response.headers.values_mut() {
+                if mask.is_in(value.as_bytes()) {
+                    let mut bytes = Bytes::copy_from_slice(value.as_bytes());
+                    mask.bytes(&mut bytes);
+                    *value =
+                        HeaderValue::from_maybe_shared(bytes).unwrap_or(HeaderValue::from_static(STRUCK));
+                }
+            }
+            // One that is kept is not given to the guest, and stays what its sha256 says.
+            mask.bytes(&mut response.body);
         }
+        Reply::Grpc(response) => {
+            mask.text(&mut response.status_message);
+            for (_, value) in &mut response.metadata {
+                mask.text(value);
+            }
+            // Its lengths are written into it: what is struck out must leave them true.
+            if let Some(message) = &mut response.message {
+                mask.blank(message);
+            }
+        }
+        Reply::Failed(
+            Failure::NotAllowed(text)
+            | Failure::Invalid(text)
+            | Failure::Connection(text)
+            | Failure::Unsupported(text)
+            | Failure::Other(text),
+        ) => {
+            mask.text(text);
+        }
+        Reply::Failed(Failure::TimedOut | Failure::TooLarge(_)) => {}
     }
-    // One that is kept is not given to the guest, and stays what its sha256 says.
-    mask.bytes(&mut response.body);
 }

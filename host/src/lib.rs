@@ -25,7 +25,7 @@
 //! | [`contract`] | the words of `wit/` as the stages share them |
 //! | `plugin` | all that touches wasmtime: engine, cache, sandbox, instances, calls in batches |
 //! | [`native`] | connectors without a sandbox, for those who embed the host |
-//! | [`egress`] | all that touches the network for a plugin: grants, addresses, credentials, HTTP |
+//! | [`egress`] | all that touches the network for a plugin: grants, addresses, credentials, HTTP and gRPC |
 //! | `journal` | what a delivery was answered, kept so that nothing is done twice |
 //! | [`delivery`] | attempt, and what follows it: retry, breaker, deadline, conflict, objective; pure but for attempt |
 //! | [`rehearsal`] | a plugin tried out: cases, simulated endpoints, the conformance kit |

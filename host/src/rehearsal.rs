@@ -21,6 +21,7 @@ mod run;
 mod simulated;
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -64,6 +65,7 @@ pub enum RehearsalError {
 pub struct Subject {
     plugin: Arc<Plugin>,
     observer: Observer,
+    spool_folder: PathBuf,
 }
 
 /// What a connector is tried out with beside an event.
@@ -82,7 +84,8 @@ impl Subject {
         let runtime = config::Runtime { call_twice: true, ..config::Runtime::default() };
         let plugin = Runtime::new(&runtime, size)?.load(&PluginName::new(&stem), settings)?;
         let observer = Observer::default();
-        Ok(Self { plugin: Arc::new(plugin.observed(observer.clone())), observer })
+        let plugin = Arc::new(plugin.observed(observer.clone()));
+        Ok(Self { plugin, observer, spool_folder: runtime.spool_folder() })
     }
 
     pub fn is_connector(&self) -> bool {
@@ -103,7 +106,7 @@ impl Subject {
         let surroundings = Surroundings::of_case(&case);
         self.on_a_thread(Clock::Virtual, async move |subject| {
             let stage = subject.stage(&surroundings)?;
-            let gateway = Gateway::new(&surroundings.egress)?;
+            let gateway = Gateway::new(&surroundings.egress, Mask::default(), &subject.spool_folder)?;
             let script = RefCell::new(Script::new(&case.requests));
             let max_reply_bytes = surroundings.egress.max_reply_bytes;
             let way = Way::Scripted { gateway: &gateway, answers: &script, max_reply_bytes };
@@ -116,8 +119,8 @@ impl Subject {
     pub fn deliver(&self, event: Event, surroundings: Surroundings) -> Result<Run, RehearsalError> {
         self.on_a_thread(Clock::Real, async move |subject| {
             let stage = subject.stage(&surroundings)?;
-            let mask = Mask::of(surroundings.egress.credential.as_ref()).map_err(EgressError::from)?;
-            let gateway = Gateway::new(&surroundings.egress)?;
+            let mask = Mask::default();
+            let gateway = Gateway::new(&surroundings.egress, mask.clone(), &subject.spool_folder)?;
             let case = Case { delivery: case::DeliverySettings::now(), ..Case::of_event(event, Map::new()) };
             let (mut run, _) = stage.run(delivery(&case), Cut::default(), &Way::Real(&gateway)).await;
             run.strike(&mask);

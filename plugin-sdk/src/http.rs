@@ -16,12 +16,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use response::Response;
-pub(crate) use rounds::{Fault, Rounds};
+pub(crate) use rounds::{Fault, Place, Rounds};
 pub use settling::Settling;
 
-use self::rounds::Place;
 use crate::failure::{Failure, Unanswered};
-use crate::raw::connector::liaison::plugin::effects::{Body, HttpRequest, Reply};
+use crate::raw::connector::liaison::plugin::effects::{Body, Effect, HttpRequest, Reply};
 
 /// The way to the external system, for one attempt.
 #[derive(Debug)]
@@ -34,6 +33,19 @@ impl Http {
     /// Begins an attempt anew with the replies to what it has asked so far, a list a round.
     pub(crate) fn new(recorded: Vec<Vec<Reply>>, now_ms: u64) -> Self {
         Self { rounds: RefCell::new(Rounds::new(recorded)), now_ms }
+    }
+
+    /// Asks for this; comes back with what came of it, and with the place that it has.
+    pub(crate) async fn ask(&self, effect: Effect) -> (Effect, Reply, Place) {
+        let mut effect = Some(effect);
+        let mut place = None;
+        let (effect, reply) = poll_fn(|_| {
+            let mut rounds = self.rounds();
+            let place = *place.get_or_insert_with(|| rounds.ask(effect.take().expect("it is asked once")));
+            rounds.answer(place).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await;
+        (effect, reply, place.expect("it was asked"))
     }
 
     pub(crate) fn rounds(&self) -> std::cell::RefMut<'_, Rounds> {
@@ -139,7 +151,7 @@ impl Request<'_> {
 
     /// Waits no longer than this for the whole response. Else it is what is left of the attempt.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.effect.timeout = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        self.effect.timeout = Some(milliseconds(timeout));
         self
     }
 
@@ -153,29 +165,41 @@ impl Request<'_> {
         if let Some(mistake) = self.mistake {
             return Err(Failure::Event(mistake));
         }
-        let place = self.http.rounds().ask(self.effect);
-        let (request, reply) = poll_fn(|_| match self.http.rounds().answer(place) {
-            Some(answer) => Poll::Ready(answer),
-            None => Poll::Pending,
-        })
-        .await;
-        answered(request, reply, place, self.http.now_ms)
+        answered(self.http.ask(Effect::Http(self.effect)).await, self.http.now_ms)
     }
 }
 
-fn answered(request: HttpRequest, reply: Reply, place: Place, now_ms: u64) -> Result<Response, Failure> {
-    match reply {
-        Reply::Http(response) => Ok(Response::new(request, response, place, now_ms)),
-        Reply::Failed(why) => Err(unanswered(&request, why)),
-        Reply::Grpc(_) | Reply::Sql(_) => {
-            let why = Unanswered::Other("the host answered an HTTP request in another kind".to_owned());
-            Err(unanswered(&request, why))
-        }
+fn answered((effect, reply, place): (Effect, Reply, Place), now_ms: u64) -> Result<Response, Failure> {
+    match (effect, reply) {
+        (Effect::Http(request), Reply::Http(response)) => Ok(Response::new(request, response, place, now_ms)),
+        (effect, Reply::Failed(why)) => Err(Failure::unanswered(&effect, why)),
+        (effect, Reply::Http(_) | Reply::Grpc(_) | Reply::Sql(_)) => Err(wrong_kind(&effect)),
     }
 }
 
-fn unanswered(request: &HttpRequest, why: Unanswered) -> Failure {
-    Failure::Unanswered { request: Line(request).to_string(), why }
+impl Failure {
+    pub(crate) fn unanswered(effect: &Effect, why: Unanswered) -> Self {
+        Failure::Unanswered { request: line(effect), why }
+    }
+}
+
+pub(crate) fn wrong_kind(effect: &Effect) -> Failure {
+    let why = Unanswered::Other("the host answered it in another kind".to_owned());
+    Failure::unanswered(effect, why)
+}
+
+/// What was asked, as a person knows it.
+pub(crate) fn line(effect: &Effect) -> String {
+    match effect {
+        Effect::Http(request) => Line(request).to_string(),
+        Effect::Grpc(call) => format!("gRPC {}", call.method),
+        Effect::Sql(_) => "a SQL transaction".to_owned(),
+    }
+}
+
+/// As the contract counts time; what does not fit is for ever.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A request as a person knows it, `PUT https://host/path`: without user, password and query, which may hold

@@ -41,6 +41,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`http`] | requests and responses |
+//! | [`grpc`] | unary gRPC calls and their answers |
 //! | [`outcome`] | what a connector says of one attempt, and the table from HTTP status to outcome |
 //! | [`failure`] | what `?` carries, and what becomes of it |
 //! | [`transform`] | what a transformer makes of an event |
@@ -51,6 +52,7 @@
 mod encode;
 mod event;
 pub mod failure;
+pub mod grpc;
 pub mod http;
 mod join;
 mod json;
@@ -72,6 +74,7 @@ pub use settings::settings;
 pub mod prelude {
     pub use crate::encode::encode_segment;
     pub use crate::failure::{Failure, Unanswered};
+    pub use crate::grpc::{GrpcAnswer, GrpcCall};
     pub use crate::http::{Http, Request, Response, Settling};
     pub use crate::join::{join, join_all};
     pub use crate::log;

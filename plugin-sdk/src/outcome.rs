@@ -10,7 +10,8 @@ pub use crate::raw::connector::exports::liaison::plugin::connector::{
     Conflict, Delivery, Merged, Outcome, Receipt, Resolution, Retry,
 };
 
-use crate::http::{Http, Response, Settling};
+use crate::grpc::GrpcAnswer;
+use crate::http::{Http, Response, Settling, milliseconds};
 
 impl Outcome {
     /// The external system has it.
@@ -86,6 +87,35 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What the answer to a gRPC call means by [`OutcomeKind::of_grpc_status`].
+    pub fn from_grpc(answer: &GrpcAnswer) -> Self {
+        let reason = answer.summary();
+        match OutcomeKind::of_grpc_status(answer.status()) {
+            OutcomeKind::Delivered => Outcome::delivered(),
+            OutcomeKind::Skipped => Outcome::skipped(reason),
+            OutcomeKind::Retry => Outcome::retry(reason),
+            OutcomeKind::Throttled => Outcome::throttled(None, reason),
+            OutcomeKind::Denied => Outcome::denied(reason),
+            OutcomeKind::Conflict => Outcome::conflict(None, None, reason),
+            OutcomeKind::Rejected => Outcome::rejected(reason),
+        }
+    }
+
+    /// Its kind alone.
+    pub fn kind(&self) -> OutcomeKind {
+        match self {
+            Outcome::Delivered(_) => OutcomeKind::Delivered,
+            Outcome::Skipped(_) => OutcomeKind::Skipped,
+            Outcome::Retry(_) => OutcomeKind::Retry,
+            Outcome::Throttled(_) => OutcomeKind::Throttled,
+            Outcome::Denied(_) => OutcomeKind::Denied,
+            Outcome::Conflict(_) => OutcomeKind::Conflict,
+            Outcome::Rejected(_) => OutcomeKind::Rejected,
+        }
+    }
+}
+
 /// How a connector's function ends: with what it says of the attempt, or with the request whose answer says it.
 ///
 /// A function returns whichever it needs, or a `Result` of it; this where it needs both.
@@ -154,6 +184,29 @@ impl OutcomeKind {
     }
 }
 
+impl OutcomeKind {
+    /// What a status of gRPC usually means.
+    ///
+    /// | status | kind |
+    /// |---|---|
+    /// | OK | delivered |
+    /// | CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE | retry |
+    /// | PERMISSION_DENIED, UNAUTHENTICATED | denied |
+    /// | RESOURCE_EXHAUSTED | throttled |
+    /// | ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED | conflict |
+    /// | all others | rejected |
+    pub fn of_grpc_status(status: u32) -> Self {
+        match status {
+            0 => OutcomeKind::Delivered,
+            1 | 2 | 4 | 13 | 14 => OutcomeKind::Retry,
+            7 | 16 => OutcomeKind::Denied,
+            8 => OutcomeKind::Throttled,
+            6 | 9 | 10 => OutcomeKind::Conflict,
+            _ => OutcomeKind::Rejected,
+        }
+    }
+}
+
 /// Whether the external system is usable, as `check` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Check {
@@ -199,11 +252,6 @@ impl Default for Receipt {
     fn default() -> Self {
         Receipt { external_id: None, version: None }
     }
-}
-
-/// As the contract counts time; what does not fit is for ever.
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

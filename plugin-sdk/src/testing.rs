@@ -33,13 +33,15 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-pub use builders::{EventBuilder, Reply, event, reply};
+pub use builders::{EventBuilder, GrpcReply, Reply, event, grpc_reply, reply};
 
-use crate::http::{Fault, Http};
+use crate::http::{Fault, Http, line};
 use crate::log::lines::LINES;
 use crate::outcome::{Check, Delivery, Ending, Outcome};
 use crate::raw::connector::exports::liaison::plugin::connector::{CheckStep, Step};
-use crate::raw::connector::liaison::plugin::effects::{Body, Effect, HttpRequest, Reply as RawReply};
+use crate::raw::connector::liaison::plugin::effects::{
+    Body, Effect, GrpcRequest, HttpRequest, Reply as RawReply,
+};
 use crate::steps;
 use crate::transform::{Event, Transformed};
 
@@ -84,15 +86,17 @@ pub struct Endpoint {
 pub struct Run<T = Outcome> {
     /// How it ended.
     pub outcome: T,
-    /// All it asked for, in order.
+    /// All HTTP requests it made, in order.
     pub requests: Vec<HttpRequest>,
+    /// All gRPC calls it made, in order.
+    pub grpc_calls: Vec<GrpcRequest>,
     /// How many requests each round had: those of one round are sent together.
     pub rounds: Vec<usize>,
 }
 
 impl Endpoint {
-    /// The next call, such as `PUT /events/1`, and the reply to it: a [`reply`], or an
-    /// [`Unanswered`](crate::failure::Unanswered).
+    /// The next call, such as `PUT /events/1` or `gRPC /package.Service/Method`, and the reply to it: a [`reply`], a
+    /// [`grpc_reply`], or an [`Unanswered`](crate::failure::Unanswered).
     #[must_use]
     pub fn expect(mut self, call: &str, reply: impl Into<Reply>) -> Self {
         self.script.push_back((call.to_owned(), reply.into().into_raw()));
@@ -141,37 +145,45 @@ impl Endpoint {
         mut self,
         step: impl Fn(Vec<Vec<RawReply>>) -> Result<Next<T>, Fault>,
     ) -> Run<T> {
-        let (mut requests, mut recorded, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut requests, mut grpc_calls) = (Vec::new(), Vec::new());
+        let (mut recorded, mut rounds) = (Vec::new(), Vec::new());
         loop {
             let next = step(recorded.clone());
             assert_eq!(next, step(recorded.clone()), "the same step was taken in two ways");
             match next.unwrap_or_else(|fault| panic!("{fault}")) {
                 Next::Perform(effects) => {
                     rounds.push(effects.len());
-                    let asked = effects.into_iter().map(http_request);
-                    let round = asked.map(|request| {
-                        let reply = self.answer(&request);
-                        requests.push(request);
-                        reply
-                    });
-                    recorded.push(round.collect());
+                    recorded.push(effects.iter().map(|effect| self.answer(effect)).collect());
+                    for effect in effects {
+                        match effect {
+                            Effect::Http(request) => requests.push(request),
+                            Effect::Grpc(call) => grpc_calls.push(call),
+                            Effect::Sql(_) => unreachable!("this crate writes no SQL"),
+                        }
+                    }
                 }
                 Next::End(outcome) => {
                     let missing = self.script.iter().map(|(call, _)| call).collect::<Vec<_>>();
                     assert!(missing.is_empty(), "it ended with {outcome:?} and never asked for {missing:?}");
-                    return Run { outcome, requests, rounds };
+                    return Run { outcome, requests, grpc_calls, rounds };
                 }
             }
         }
     }
 
-    fn answer(&mut self, request: &HttpRequest) -> RawReply {
-        let asked = format!("{} {}", request.method, request.url);
+    fn answer(&mut self, effect: &Effect) -> RawReply {
+        let asked = match effect {
+            Effect::Http(request) => format!("{} {}", request.method, request.url),
+            Effect::Grpc(_) | Effect::Sql(_) => line(effect),
+        };
         let Some((call, reply)) = self.script.pop_front() else {
             panic!("it asks for `{asked}`, and the script is at its end");
         };
         assert_eq!(asked, call, "it asks for something else than the script expects");
-        if request.keep_body { builders::kept(reply) } else { reply }
+        match effect {
+            Effect::Http(request) if request.keep_body => builders::kept(reply),
+            Effect::Http(_) | Effect::Grpc(_) | Effect::Sql(_) => reply,
+        }
     }
 }
 
@@ -180,13 +192,6 @@ impl Endpoint {
 enum Next<T> {
     Perform(Vec<Effect>),
     End(T),
-}
-
-fn http_request(effect: Effect) -> HttpRequest {
-    match effect {
-        Effect::Http(request) => request,
-        Effect::Grpc(_) | Effect::Sql(_) => unreachable!("this crate writes HTTP requests only"),
-    }
 }
 
 /// What a test asks of a request that was made.

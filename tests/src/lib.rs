@@ -15,6 +15,7 @@
 //! - [`metrics`]: its metrics page as values
 //! - [`produce`]: events as a core platform sends them
 //! - [`system`]: the external system, its behaviour and its ledger
+//! - [`grpc`]: a gRPC server by grpcio
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
@@ -28,6 +29,7 @@ pub mod certificates;
 pub mod chaos;
 pub mod demo;
 pub mod folder;
+pub mod grpc;
 pub mod host;
 pub mod kafka;
 pub mod local;
@@ -42,7 +44,7 @@ pub mod wait;
 
 use std::io::Write;
 
-/// Whether only the quick tests are asked for: those without real Kafka.
+/// Whether only the quick tests are asked for: those without real Kafka and other servers that are fetched.
 pub fn is_quick() -> bool {
     std::env::var_os("LIAISON_TESTS").is_some_and(|value| value == "quick")
 }

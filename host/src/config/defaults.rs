@@ -233,6 +233,13 @@ impl Default for Alerts {
     }
 }
 
+impl Runtime {
+    /// Where large bodies that are kept for a later request go, in files without a name.
+    pub fn spool_folder(&self) -> PathBuf {
+        self.cache.join("bodies")
+    }
+}
+
 impl Default for Runtime {
     fn default() -> Self {
         Self {

@@ -108,6 +108,20 @@ impl Mask {
     }
 }
 
+impl Mask {
+    /// As [`Mask::bytes`], with as many asterisks in the place of each.
+    pub fn blank(&self, bytes: &mut Bytes) {
+        for spelling in self.spellings().iter() {
+            let places: Vec<usize> = memmem::find_iter(bytes, spelling.as_bytes()).collect();
+            if !places.is_empty() {
+                let mut blank = bytes.to_vec();
+                places.iter().for_each(|place| blank[*place..place + spelling.len()].fill(b'*'));
+                *bytes = blank.into();
+            }
+        }
+    }
+}
+
 /// As it is, in a JSON string, in a URL or a form, and in base64.
 fn spellings(secret: &str) -> Vec<String> {
     let json = serde_json::Value::from(secret).to_string();
@@ -166,6 +180,9 @@ pub(crate) mod tests {
         let mut binary = Bytes::from([&[0xff_u8][..], "s3cret\"/ü".as_bytes(), &[0xff]].concat());
         assert!(mask.bytes(&mut binary));
         assert_eq!(binary, [&[0xff_u8][..], STRUCK.as_bytes(), &[0xff]].concat());
+        let mut framed = Bytes::from([&[10_u8][..], "s3cret\"/ü".as_bytes(), &[0xff]].concat());
+        mask.blank(&mut framed);
+        assert_eq!(framed, [&[10_u8][..], b"**********", &[0xff]].concat());
     }
 
     #[test]

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::header::{hex_text, sha256_of};
 use crate::config::mask::Mask;
 use crate::contract::{
-    Content, Delivery, Effect, Failure, Fault, HttpResponse, Kept, Outcome, Reply, Reshaped, Resolution,
-    TimestampMs, written,
+    Content, Delivery, Effect, Failure, Fault, GrpcResponse, HttpResponse, Kept, Outcome, Reply, Reshaped,
+    Resolution, TimestampMs, written,
 };
 use crate::event::Event;
 
@@ -74,6 +74,7 @@ pub struct Round {
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     Http { status: u16, headers: Vec<(String, String)>, body: AnswerBody },
+    Grpc(GrpcResponse),
     Failed(Failure),
 }
 
@@ -182,6 +183,7 @@ impl Answer {
     pub(crate) fn of(reply: &Reply) -> Answer {
         let response = match reply {
             Reply::Http(response) => response,
+            Reply::Grpc(response) => return Answer::Grpc(response.clone()),
             Reply::Failed(failure) => return Answer::Failed(failure.clone()),
         };
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
@@ -202,6 +204,7 @@ impl Answer {
     pub fn reply(&self) -> Option<Reply> {
         let (status, headers, body) = match self {
             Answer::Http { status, headers, body } => (*status, headers, body),
+            Answer::Grpc(response) => return Some(Reply::Grpc(response.clone())),
             Answer::Failed(failure) => return Some(Reply::Failed(failure.clone())),
         };
         let mut map = HeaderMap::with_capacity(headers.len());

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::breaker::FailureKind;
-use crate::contract::{Delivery, Effect, Failure, Fault, HttpRequest, Outcome, Reply, Step};
+use crate::contract::{Delivery, Effect, Failure, Fault, Outcome, Reply, Step};
 use crate::journal::rounds::{Recorded, recall};
 
 /// How much of a step is shown in a fault, in characters.
@@ -55,7 +55,7 @@ pub(crate) async fn attempt(
     limits: Limits,
     until: &Cell<Instant>,
     step: impl AsyncFn(Delivery) -> (Delivery, Result<Step, Fault>),
-    perform: impl AsyncFn(&Delivery, &HttpRequest, Place) -> Reply,
+    perform: impl AsyncFn(&Delivery, &Effect, Place) -> Reply,
     keep: impl AsyncFn(&Delivery, &[Vec<Effect>]) -> Result<(), Fault>,
 ) -> Attempt {
     let mut asked = Vec::new();
@@ -76,9 +76,8 @@ pub(crate) async fn attempt(
             return end(delivery, asked, Err(fault));
         }
         let round = delivery.rounds.len();
-        let one = async |request: &HttpRequest, position| {
-            perform(&delivery, request, Place { round, position }).await
-        };
+        let one =
+            async |effect: &Effect, position| perform(&delivery, effect, Place { round, position }).await;
         let replies = perform_round(&effects, &known, until, one).await;
         let settled = replies.first().filter(|_| settles).and_then(Outcome::delivered_by);
         delivery.rounds.push(replies);
@@ -133,23 +132,21 @@ fn kept_to(outcome: Outcome, again: Result<Step, Fault>) -> Result<Outcome, Faul
 }
 
 /// All effects of a step at the same time, but for those whose reply is known; replies in their order. `perform` is given
-/// each request's place in the step.
+/// each effect's place in the step.
 pub(crate) async fn perform_round(
     effects: &[Effect],
     known: &[Option<Reply>],
     until: &Cell<Instant>,
-    perform: impl AsyncFn(&HttpRequest, usize) -> Reply,
+    perform: impl AsyncFn(&Effect, usize) -> Reply,
 ) -> Vec<Reply> {
     let is_over = Instant::now() >= until.get();
     let one = async |position: usize, effect: &Effect| {
         if let Some(Some(reply)) = known.get(position) {
             return reply.clone();
         }
-        match effect {
-            _ if is_over => Reply::Failed(Failure::TimedOut),
-            Effect::Http(request) => perform(request, position).await,
-            Effect::Grpc => Reply::Failed(Failure::Unsupported("gRPC".into())),
-            Effect::Sql => Reply::Failed(Failure::Unsupported("SQL".into())),
+        match is_over {
+            true => Reply::Failed(Failure::TimedOut),
+            false => perform(effect, position).await,
         }
     };
     match effects {
@@ -170,6 +167,11 @@ pub(crate) fn trouble(reply: &Reply) -> Option<FailureKind> {
             Some(FailureKind::Unavailable)
         }
         Reply::Http(_) => None,
+        // DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL and UNAVAILABLE. UNKNOWN is what a server makes of any fault
+        // of its code, and says nothing of others.
+        Reply::Grpc(response) => {
+            matches!(response.status, 4 | 8 | 13 | 14).then_some(FailureKind::Unavailable)
+        }
         Reply::Failed(Failure::Connection(_) | Failure::TimedOut) => Some(FailureKind::Connection),
         Reply::Failed(
             Failure::NotAllowed(_)
@@ -190,7 +192,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::contract::{Body, HttpResponse, Receipt};
+    use crate::contract::{Body, GrpcResponse, HttpRequest, HttpResponse, Receipt};
     use crate::event::{Event, Origin};
     use crate::journal::rounds::tests::effect;
     use crate::journal::rounds::{Arguments, so_far};
@@ -256,7 +258,10 @@ mod tests {
             let result = script[delivery.rounds.len()].clone();
             (delivery, result)
         };
-        let perform = async |_: &Delivery, request: &HttpRequest, place: Place| {
+        let perform = async |_: &Delivery, effect: &Effect, place: Place| {
+            let Effect::Http(request) = effect else {
+                return Reply::Failed(Failure::Unsupported("SQL".into()));
+            };
             asked.borrow_mut().push(format!("{}.{} {}", place.round, place.position, request.url));
             answer(status)
         };
@@ -311,9 +316,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_effects_are_not_supported_and_a_5xx_is_trouble() {
+    async fn what_is_not_supported_is_a_reply_and_a_5xx_is_trouble() {
         let skipped = Outcome::Skipped("x".into());
-        let script = vec![Ok(Step::Perform(vec![Effect::Grpc, get("/a")])), Ok(Step::Settle(skipped))];
+        let script = vec![Ok(Step::Perform(vec![Effect::Sql, get("/a")])), Ok(Step::Settle(skipped))];
         let (attempt, _) = play(script, 503, later()).await;
         assert_eq!(attempt.trouble, Some(FailureKind::Unavailable));
         assert!(matches!(attempt.delivery.rounds[0][0], Reply::Failed(Failure::Unsupported(_))));
@@ -355,7 +360,7 @@ mod tests {
                 let result = script[delivery.rounds.len()].clone();
                 (delivery, result)
             };
-            let perform = async |_: &Delivery, _: &HttpRequest, _: Place| answer(200);
+            let perform = async |_: &Delivery, _: &Effect, _: Place| answer(200);
             let keep = async |_: &Delivery, _: &[Vec<Effect>]| Ok(());
             let limits = Limits { call_twice: true, ..LIMITS };
             let until = Cell::new(later());
@@ -394,6 +399,16 @@ mod tests {
         let (attempt, asked) = play_on(Some(&both), usize::MAX, other, 200, later()).await;
         assert!(matches!(attempt.result, Err(Fault::Changed(_))), "{:?}", attempt.result);
         assert_eq!(asked.len(), 0);
+    }
+
+    #[test]
+    fn a_grpc_status_says_how_well_the_system_is() {
+        for status in 0..17 {
+            let response =
+                GrpcResponse { status, status_message: String::new(), metadata: vec![], message: None };
+            let expected = [4, 8, 13, 14].contains(&status).then_some(FailureKind::Unavailable);
+            assert_eq!(trouble(&Reply::Grpc(response)), expected, "{status}");
+        }
     }
 
     #[tokio::test]

@@ -50,6 +50,8 @@ pub(super) struct Received {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: ReceivedBody,
+    /// Empty where there are none.
+    pub(super) trailers: HeaderMap,
 }
 
 pub(super) enum ReceivedBody {
@@ -151,21 +153,22 @@ async fn receive(
     intake: Intake,
 ) -> Result<Received, Failure> {
     let (head, mut body) = response.into_parts();
+    let mut trailers = HeaderMap::new();
     let body = match intake {
         Intake::Memory { max_bytes } => {
             refuse_larger(&body, max_bytes)?;
-            ReceivedBody::Memory(read_body(&mut body, driver, max_bytes).await?)
+            ReceivedBody::Memory(read_body(&mut body, &mut trailers, driver, max_bytes).await?)
         }
         Intake::Spool { folder, max_bytes } => {
             refuse_larger(&body, max_bytes)?;
             let mut spool = Spool::new(folder, max_bytes);
-            while let Some(data) = next_data(&mut body, driver).await? {
+            while let Some(data) = next_data(&mut body, &mut trailers, driver).await? {
                 spool.push(&data).await?;
             }
             ReceivedBody::Kept(spool.finish().await?)
         }
     };
-    Ok(Received { status: head.status, headers: head.headers, body })
+    Ok(Received { status: head.status, headers: head.headers, body, trailers })
 }
 
 /// What says before it comes that it is larger need not be read.
@@ -177,10 +180,15 @@ fn refuse_larger(body: &Incoming, max_bytes: u64) -> Result<(), Failure> {
 }
 
 /// The whole body. Most come in one piece, which is not copied.
-async fn read_body(body: &mut Incoming, driver: &mut Driver, max_bytes: u64) -> Result<Bytes, Failure> {
+async fn read_body(
+    body: &mut Incoming,
+    trailers: &mut HeaderMap,
+    driver: &mut Driver,
+    max_bytes: u64,
+) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while let Some(data) = next_data(body, driver).await? {
+    while let Some(data) = next_data(body, trailers, driver).await? {
         if (first.len() + all.len() + data.len()) as u64 > max_bytes {
             return Err(Failure::TooLarge(max_bytes));
         }
@@ -194,13 +202,17 @@ async fn read_body(body: &mut Incoming, driver: &mut Driver, max_bytes: u64) -> 
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// The next piece of the body. Trailers are no part of the contract.
-async fn next_data(body: &mut Incoming, driver: &mut Driver) -> Result<Option<Bytes>, Failure> {
+/// The next piece of the body; what comes behind it as trailers is put there.
+async fn next_data(
+    body: &mut Incoming,
+    trailers: &mut HeaderMap,
+    driver: &mut Driver,
+) -> Result<Option<Bytes>, Failure> {
     while !body.is_end_stream() {
         let Some(frame) = next_frame(body, driver).await else { break };
-        let frame = frame.map_err(|error| broken("reading the reply", &error))?;
-        if let Ok(data) = frame.into_data() {
-            return Ok(Some(data));
+        match frame.map_err(|error| broken("reading the reply", &error))?.into_data() {
+            Ok(data) => return Ok(Some(data)),
+            Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
         }
     }
     Ok(None)

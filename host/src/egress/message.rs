@@ -51,20 +51,8 @@ impl Composer {
         target: Target,
     ) -> Result<Message, Failure> {
         let body = body(&request.body, call)?;
-        let mut headers = self.plugin_headers(request, origin)?;
-        if let (Some(name), Some(key)) = (&self.idempotency, call.idempotency_key)
-            && !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS)
-            && !headers.contains_key(name)
-        {
-            headers.insert(name, idempotency_value(key, self.idempotency_quoted)?);
-        }
-        if let Some(traceparent) = call.traceparent
-            && !headers.contains_key(TRACEPARENT)
-        {
-            let value = HeaderValue::from_str(traceparent)
-                .map_err(|_| Failure::Other("the event's traceparent is no header value".to_owned()))?;
-            headers.insert(TRACEPARENT, value);
-        }
+        let mut headers = self.headers(&request.headers, origin)?;
+        self.add_ours(&mut headers, &method, call)?;
         // RFC 9110, 8.6: said even of an empty body where the method is about one; some servers answer 411 otherwise.
         if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -76,14 +64,37 @@ impl Composer {
         Ok(message)
     }
 
-    /// `host` first, as RFC 9110, 7.2 asks, then the plugin's, with our user agent where it gave none.
-    fn plugin_headers(&self, request: &HttpRequest, origin: &Origin) -> Result<HeaderMap, Failure> {
-        if request.headers.len() > MAX_HEADERS {
+    /// Idempotency key and trace, where the plugin gave none.
+    pub(super) fn add_ours(
+        &self,
+        headers: &mut HeaderMap,
+        method: &Method,
+        call: &Call<'_>,
+    ) -> Result<(), Failure> {
+        if let (Some(name), Some(key)) = (&self.idempotency, call.idempotency_key)
+            && !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+            && !headers.contains_key(name)
+        {
+            headers.insert(name, idempotency_value(key, self.idempotency_quoted)?);
+        }
+        if let Some(traceparent) = call.traceparent
+            && !headers.contains_key(TRACEPARENT)
+        {
+            let value = HeaderValue::from_str(traceparent)
+                .map_err(|_| Failure::Other("the event's traceparent is no header value".to_owned()))?;
+            headers.insert(TRACEPARENT, value);
+        }
+        Ok(())
+    }
+
+    /// `host` first, as RFC 9110, 7.2 asks, then those of the plugin, with our user agent where it gave none.
+    pub(super) fn headers(&self, given: &[(String, String)], origin: &Origin) -> Result<HeaderMap, Failure> {
+        if given.len() > MAX_HEADERS {
             return Err(Failure::Invalid(format!("headers: more than {MAX_HEADERS}")));
         }
-        let mut headers = HeaderMap::with_capacity(request.headers.len() + 6);
+        let mut headers = HeaderMap::with_capacity(given.len() + 6);
         headers.insert(header::HOST, origin.host_header.clone());
-        for (name, value) in &request.headers {
+        for (name, value) in given {
             let name = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| Failure::Invalid(format!("header {name:?}: not a name (RFC 9110, 5.1)")))?;
             self.check_name(&name, origin)?;
@@ -176,6 +187,9 @@ fn body(body: &Body, call: &Call<'_>) -> Result<Outgoing, Failure> {
                         "body: that of reply ({round}, {position}) was too large for the journal, and is gone"
                     ))),
                 },
+                Some(Reply::Grpc(_)) => {
+                    Err(Failure::Invalid(format!("body: reply ({round}, {position}) is not one of HTTP")))
+                }
                 Some(Reply::Failed(_)) => {
                     Err(Failure::Invalid(format!("body: reply ({round}, {position}) has none, it failed")))
                 }

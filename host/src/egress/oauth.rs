@@ -21,7 +21,7 @@ use super::exchange::{Intake, Received, ReceivedBody};
 use super::message::{Message, USER_AGENT_VALUE};
 use super::origin::{Grants, OriginIndex};
 use super::outgoing::Outgoing;
-use super::pool::Pool;
+use super::pool::{Pool, Protocol};
 use super::{EgressError, LONGEST};
 use crate::config::mask::Mask;
 use crate::config::secret::{Secret, Watched};
@@ -143,7 +143,7 @@ impl TokenSource {
         self.follow_secret(begin);
         let message = self.request()?;
         let intake = Intake::Memory { max_bytes: MAX_REPLY_BYTES };
-        let reply = self.pool.exchange(OriginIndex::ENDPOINT, message, &intake).await;
+        let reply = self.pool.exchange(OriginIndex::ENDPOINT, message, Protocol::Any, &intake).await;
         let reply = reply.map_err(|failure| match failure {
             Failure::NotAllowed(why) => Failure::NotAllowed(self.failed(&why)),
             Failure::Connection(why) => self.unusable(&why),

@@ -44,6 +44,13 @@ struct Connections {
     last_failure: RefCell<Option<Failure>>,
 }
 
+/// What a message may go over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Any,
+    Http2,
+}
+
 enum Connection {
     Http1(Box<Http1>),
     Http2(Http2),
@@ -61,15 +68,16 @@ impl Pool {
         self: &Rc<Self>,
         index: OriginIndex,
         mut message: Message,
+        protocol: Protocol,
         intake: &Intake,
     ) -> Result<Received, Failure> {
         let origin = self.grants.origin(index);
         let connections = &self.connections[index.0];
         loop {
-            let (connection, is_new) = match connections.take() {
+            let (connection, is_new) = match connections.take(origin, protocol) {
                 Some(connection) => (connection, false),
                 // Rare and large: boxed, so that not every exchange is as large.
-                None => Box::pin(self.connect(origin, connections)).await?,
+                None => Box::pin(self.connect(origin, connections, protocol)).await?,
             };
             let answer = match connection {
                 Connection::Http1(connection) => {
@@ -103,13 +111,18 @@ impl Pool {
         &self,
         origin: &Origin,
         connections: &Connections,
+        protocol: Protocol,
     ) -> Result<(Connection, bool), Failure> {
-        if origin.security.is_none() || connections.speaks_http1.get() {
-            return Ok((self.open(origin, connections).await?, true));
+        let is_shared = || match protocol {
+            Protocol::Http2 => true,
+            Protocol::Any => origin.security.is_some() && !connections.speaks_http1.get(),
+        };
+        if !is_shared() {
+            return Ok((self.open(origin, connections, protocol).await?, true));
         }
         let failed_before = connections.failed_dials.get();
         let dialling = connections.dialling.lock().await;
-        if let Some(connection) = connections.take() {
+        if let Some(connection) = connections.take(origin, protocol) {
             return Ok((connection, false));
         }
         // Those who waited for a dial that failed share its failure: one after another, each would wait as long again.
@@ -119,17 +132,29 @@ impl Pool {
             return Err(failure.clone());
         }
         // HTTP/1.1 is not shared: then the others need not wait.
-        let _dialling = (!connections.speaks_http1.get()).then_some(dialling);
-        self.open(origin, connections).await.map(|connection| (connection, true)).inspect_err(|failure| {
+        let _dialling = is_shared().then_some(dialling);
+        let opened = self.open(origin, connections, protocol).await.map(|connection| (connection, true));
+        opened.inspect_err(|failure| {
             connections.failed_dials.set(connections.failed_dials.get() + 1);
             connections.last_failure.replace(Some(failure.clone()));
         })
     }
 
-    async fn open(&self, origin: &Origin, connections: &Connections) -> Result<Connection, Failure> {
+    async fn open(
+        &self,
+        origin: &Origin,
+        connections: &Connections,
+        protocol: Protocol,
+    ) -> Result<Connection, Failure> {
         let stream = self.dialer.dial(origin).await?;
-        let is_http2 = stream.is_http2();
-        connections.speaks_http1.set(!is_http2);
+        // Without TLS nothing is agreed on: HTTP/2 is spoken at once (RFC 9113, 3.3).
+        let is_http2 = stream.is_http2() || (protocol == Protocol::Http2 && origin.security.is_none());
+        if origin.security.is_some() {
+            connections.speaks_http1.set(!is_http2);
+        }
+        if !is_http2 && protocol == Protocol::Http2 {
+            return Err(Failure::Connection(format!("{origin} speaks no HTTP/2, which gRPC needs")));
+        }
         if !is_http2 {
             return Ok(Connection::Http1(Http1::new(stream).await?));
         }
@@ -170,15 +195,20 @@ impl Pool {
 
 impl Connections {
     /// One that can be used at once. Of the idle ones the latest, so that those not needed grow old.
-    fn take(&self) -> Option<Connection> {
+    fn take(&self, origin: &Origin, protocol: Protocol) -> Option<Connection> {
         let mut shared = self.shared.borrow_mut();
         match &mut *shared {
+            // What speaks HTTP/2 for gRPC without TLS need not speak it for anything else.
+            Some(_) if protocol == Protocol::Any && origin.security.is_none() => {}
             Some((used, connection)) if connection.is_open() => {
                 *used = Instant::now();
                 return Some(Connection::Http2(connection.clone()));
             }
             Some(_) => *shared = None,
             None => {}
+        }
+        if protocol == Protocol::Http2 {
+            return None;
         }
         let (_, connection) = self.idle.borrow_mut().pop_back()?;
         Some(Connection::Http1(connection))

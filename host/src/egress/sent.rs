@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Call, Gateway};
+use super::{Call, Gateway, message};
 use crate::contract::{Failure, HttpRequest};
 
 /// A request that the gateway would send. Its body is for the caller to know.
@@ -18,10 +18,11 @@ pub struct Sent {
 impl Gateway {
     /// What [`Gateway::perform`] would send, or why it would refuse to. No address is looked up.
     pub(crate) fn would_send(&self, request: &HttpRequest, call: &Call<'_>) -> Result<Sent, Failure> {
-        let target = self.pool.grants.target(&request.url)?;
+        let method = message::method(&request.method)?;
+        let target = self.pool.grants.target(&method, &request.url)?;
         let origin = self.pool.grants.origin(target.origin);
         let prefix = origin.to_string();
-        let message = self.composer.compose(request, call, origin, target)?;
+        let message = self.composer.compose(request, call, origin, method, target)?;
         let headers = message.headers().iter();
         let text = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
         Ok(Sent {

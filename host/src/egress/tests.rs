@@ -2,6 +2,7 @@
 
 mod certificates;
 mod credentials;
+mod grpc;
 mod hostile;
 mod server;
 
@@ -24,7 +25,7 @@ use self::server::{Server, answer, read_request, reply_with, scripted};
 use super::{Call, Gateway};
 use crate::config::mask::Mask;
 use crate::config::{Credential, Egress, Grant, SecretRef};
-use crate::contract::{Body, Content, Failure, HttpRequest, HttpResponse, Reply};
+use crate::contract::{Body, Content, Effect, Failure, HttpRequest, HttpResponse, Reply};
 
 /// No test waits longer for anything.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -85,8 +86,9 @@ fn call() -> Call<'static> {
 }
 
 async fn perform(gateway: &Gateway, request: &HttpRequest) -> Result<HttpResponse, Failure> {
-    match gateway.perform(request, &call()).await {
+    match gateway.perform(&Effect::Http(request.clone()), &call()).await {
         Reply::Http(response) => Ok(response),
+        Reply::Grpc(response) => panic!("{response:?}"),
         Reply::Failed(failure) => Err(failure),
     }
 }
@@ -125,7 +127,9 @@ async fn a_put_arrives_with_body_credential_and_idempotency_key() {
             traceparent: Some("00-1-2-01"),
             ..call()
         };
-        let Reply::Http(response) = gateway.perform(&request, &call).await else { panic!("no reply") };
+        let Reply::Http(response) = gateway.perform(&Effect::Http(request.clone()), &call).await else {
+            panic!("no reply")
+        };
         let Some(kept) = response.kept else { panic!("it is kept") };
         let Content::Memory(content) = kept.content else { panic!("{:?}", kept.content) };
         assert_eq!((response.status, &content[..], kept.length), (201, &b"made"[..], 4));
@@ -241,7 +245,8 @@ async fn silence_is_bounded_by_the_request_and_by_the_attempt() {
             for (request, call) in
                 [(&own, call()), (&longer, soon()), (&request("GET", "/x"), soon()), (&own, over)]
             {
-                let reply = timeout(LIMIT, gateway.perform(request, &call)).await.unwrap();
+                let reply =
+                    timeout(LIMIT, gateway.perform(&Effect::Http(request.clone()), &call)).await.unwrap();
                 assert!(matches!(reply, Reply::Failed(Failure::TimedOut)), "{reply:?}");
             }
         }

@@ -102,7 +102,7 @@ async fn sync_all(
                 continue;
             }
         }
-        let (stages, mask) = (Stages::alone(&plan)?, plan.mask()?);
+        let (stages, mask) = (Stages::alone(&plan)?, plan.mask.clone());
         let (event, sla) = (event.clone(), *settings.sla.of(&event.kind));
         runs.push(async move {
             let mut end = stages.drive(stages.deliver_now(event, &sla, unix_ms())).await;
@@ -133,7 +133,7 @@ async fn check_all(
 ) -> Result<BTreeMap<ConnectorName, Result<String, String>>, HostError> {
     let mut checks = Vec::new();
     for (name, plan) in plans {
-        let (stages, mask) = (Stages::alone(&plan)?, plan.mask()?);
+        let (stages, mask) = (Stages::alone(&plan)?, plan.mask.clone());
         checks.push(async move {
             let mut result = stages.drive(stages.check(unix_ms())).await;
             let (Ok(said) | Err(said)) = &mut result;

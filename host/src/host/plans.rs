@@ -112,7 +112,7 @@ impl Host {
             transformers,
             telemetry: self.telemetry.clone(),
             mask: Mask::default(),
-            spool_folder: self.config.runtime.cache.join("bodies"),
+            spool_folder: self.config.runtime.spool_folder(),
         })
     }
 }

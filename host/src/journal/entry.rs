@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::rounds::{Answered, Arguments, Recorded};
-use crate::contract::{Content, Failure, HttpResponse, Kept, Reply, Resolution, TimestampMs, written};
+use crate::contract::{
+    Content, Failure, GrpcResponse, HttpResponse, Kept, Reply, Resolution, TimestampMs, written,
+};
 
 /// Names one entry: `TOPIC/PARTITION/OFFSET/PART/TERM`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +106,7 @@ enum WrittenReply {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept: Option<WrittenKept>,
     },
+    Grpc(GrpcResponse),
     Failed(Failure),
 }
 
@@ -162,6 +165,7 @@ impl WrittenReply {
     fn of(reply: &Reply) -> Self {
         match reply {
             Reply::Failed(failure) => Self::Failed(failure.clone()),
+            Reply::Grpc(response) => Self::Grpc(response.clone()),
             Reply::Http(response) => {
                 let text = |(name, value): (&HeaderName, &HeaderValue)| {
                     Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -188,6 +192,7 @@ impl WrittenReply {
     fn reply(self) -> Result<Reply, EntryError> {
         let (status, written, body, kept) = match self {
             Self::Failed(failure) => return Ok(Reply::Failed(failure)),
+            Self::Grpc(response) => return Ok(Reply::Grpc(response)),
             Self::Http { status, headers, body, kept } => (status, headers, body, kept),
         };
         let mut headers = HeaderMap::with_capacity(written.len());

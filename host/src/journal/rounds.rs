@@ -2,6 +2,7 @@
 //!
 //! The rules, and why they are so, are in [`super`].
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::contract::{Content, Delivery, Effect, Fault, HttpResponse, Kept, Reply, Resolution, TimestampMs};
@@ -67,6 +68,10 @@ impl Recorded {
                     Some(Content::File(_) | Content::Lost) | None => 0,
                 };
                 response.body.len() + kept + headers.sum::<usize>()
+            }
+            Reply::Grpc(response) => {
+                let metadata = response.metadata.iter().map(|(name, value)| name.len() + value.len());
+                response.message.as_ref().map_or(0, Bytes::len) + metadata.sum::<usize>()
             }
             Reply::Failed(_) => 0,
         };
@@ -197,13 +202,18 @@ fn is_asked_again(effect: &Effect, reply: &Reply) -> bool {
 fn changes(effect: &Effect) -> bool {
     match effect {
         Effect::Http(request) => !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE"),
-        Effect::Grpc | Effect::Sql => true,
+        Effect::Grpc(_) | Effect::Sql => true,
     }
 }
 
 /// A change that was done.
 fn is_done(effect: &Effect, reply: &Reply) -> bool {
-    changes(effect) && matches!(reply, Reply::Http(response) if response.status < 400)
+    let is_taken = match reply {
+        Reply::Http(response) => response.status < 400,
+        Reply::Grpc(response) => response.status == 0,
+        Reply::Failed(_) => false,
+    };
+    changes(effect) && is_taken
 }
 
 fn digest(effect: &Effect) -> Digest {

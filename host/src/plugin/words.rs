@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use crate::contract::{
-    Body, CheckStep, Conflict, Delivery, Effect, Failure, HttpRequest, Outcome, Receipt, Reply, Reshaped,
-    Resolution, Retry, Step, TimestampMs, Transformed,
+    Body, CheckStep, Conflict, Delivery, Effect, Failure, GrpcRequest, HttpRequest, Outcome, Receipt, Reply,
+    Reshaped, Resolution, Retry, Step, TimestampMs, Transformed,
 };
 use crate::event::Event;
 
@@ -20,7 +20,11 @@ type Attributes<'a> = Vec<(&'a str, &'a str)>;
 
 /// What must live beside a lowered [`Event`]: the attribute pairs that it points to.
 pub(super) fn attributes(event: &Event) -> Attributes<'_> {
-    event.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    pairs(&event.attributes)
+}
+
+fn pairs(owned: &[(String, String)]) -> Attributes<'_> {
+    owned.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 pub(super) fn event<'a>(event: &'a Event, attributes: &'a [(&'a str, &'a str)]) -> wit_types::Event<'a> {
@@ -54,6 +58,7 @@ fn headers_of(reply: &Reply) -> Attributes<'_> {
             .iter()
             .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
             .collect(),
+        Reply::Grpc(response) => pairs(&response.metadata),
         Reply::Failed(_) => Vec::new(),
     }
 }
@@ -80,6 +85,12 @@ fn lower_reply<'a>(reply: &'a Reply, headers: &'a Attributes<'a>) -> wit_effects
                     sha256: &kept.sha256,
                 }),
             },
+        }),
+        Reply::Grpc(response) => wit_effects::Reply::Grpc(wit_effects::GrpcResponse {
+            status: response.status,
+            status_message: &response.status_message,
+            metadata: headers,
+            message: response.message.as_deref(),
         }),
         Reply::Failed(failure) => wit_effects::Reply::Failed(lower_failure(failure)),
     }
@@ -158,7 +169,12 @@ fn lift_effect(effect: wit_effects::Effect) -> Effect {
             timeout: request.timeout.map(Duration::from_millis),
             keep_body: request.keep_body,
         }),
-        wit_effects::Effect::Grpc(_) => Effect::Grpc,
+        wit_effects::Effect::Grpc(request) => Effect::Grpc(GrpcRequest {
+            method: request.method,
+            metadata: request.metadata,
+            message: request.message.into(),
+            timeout: request.timeout.map(Duration::from_millis),
+        }),
         wit_effects::Effect::Sql(_) => Effect::Sql,
     }
 }

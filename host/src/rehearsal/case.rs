@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use self::written::{content, duration};
+use crate::config::Grant;
 use crate::contract::{Failure, Resolution, TimestampMs};
 use crate::event::Event;
 
@@ -29,7 +30,7 @@ pub struct Case {
     pub settings: Map<String, Value>,
     pub endpoint: Url,
     /// Origins beside the endpoint's own.
-    pub allow: Vec<url::Origin>,
+    pub allow: Vec<Grant>,
     pub event: Event,
     pub delivery: DeliverySettings,
     /// In the order they are expected in.

@@ -140,7 +140,7 @@ fn call(exchange: &Exchange) -> (String, String) {
     match (&exchange.sent, &exchange.effect) {
         (Some(sent), _) => (sent.method.clone(), sent.url.clone()),
         (None, Effect::Http(request)) => (request.method.clone(), request.url.clone()),
-        (None, Effect::Grpc) => ("gRPC".to_owned(), String::new()),
+        (None, Effect::Grpc(call)) => ("gRPC".to_owned(), call.method.clone()),
         (None, Effect::Sql) => ("SQL".to_owned(), String::new()),
     }
 }

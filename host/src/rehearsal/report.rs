@@ -96,6 +96,9 @@ pub(super) fn answer_text(answer: &Answer) -> String {
         Answer::Http { status, body: AnswerBody::Kept { length, .. }, .. } => {
             format!("{status}, {length} bytes that stay with the host")
         }
+        Answer::Grpc(response) => {
+            format!("gRPC status {} {}", response.status, one_line(&response.status_message))
+        }
         Answer::Failed(failure) => format!("nothing: {}", one_line(&failure.to_string())),
     }
 }

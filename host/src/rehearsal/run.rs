@@ -15,7 +15,8 @@ use super::case::{Case, ScriptedReply};
 use super::simulated::Script;
 use crate::config::{self, mask::Mask};
 use crate::contract::{
-    Body, Delivery, Effect, Failure, Fault, HttpRequest, Outcome, Reply, Resolution, Transformed, written,
+    Body, Content, Delivery, Effect, Failure, Fault, HttpRequest, Kept, Outcome, Reply, Resolution,
+    Transformed, written,
 };
 use crate::dead_letter::recording::{Answer, strike_exchange, strike_result};
 use crate::delivery::attempt::{Attempt, Limits, Place, attempt};
@@ -111,15 +112,15 @@ impl Stage {
             }
             self.calls.call(delivery, true).await
         };
-        let perform = async |delivery: &Delivery, request: &HttpRequest, place: Place| {
+        let perform = async |delivery: &Delivery, effect: &Effect, place: Place| {
             let begun = Instant::now();
-            let (sent, body, reply) = perform(delivery, request, place, until.get(), way).await;
+            let (sent, body, reply) = perform(delivery, effect, place, until.get(), way).await;
             let reply = reply.unwrap_or_else(|call| {
                 *unscripted.borrow_mut() = Some(call);
                 Reply::Failed(Failure::Other("not scripted".to_owned()))
             });
-            let (effect, answer) = (Effect::Http(request.clone()), Answer::of(&reply));
-            let exchange = Exchange { effect, sent, body, answer, took: begun.elapsed() };
+            let answer = Answer::of(&reply);
+            let exchange = Exchange { effect: effect.clone(), sent, body, answer, took: begun.elapsed() };
             exchanges.borrow_mut().push((place, exchange));
             reply
         };
@@ -187,7 +188,7 @@ fn rounds(attempt: &Attempt, exchanges: Vec<(Place, Exchange)>) -> Vec<Vec<Excha
 /// What the gateway would send, its body, and the reply; `Err` is a call that nobody answers.
 async fn perform(
     delivery: &Delivery,
-    request: &HttpRequest,
+    effect: &Effect,
     place: Place,
     until: Instant,
     way: &Way<'_>,
@@ -204,11 +205,17 @@ async fn perform(
         rounds: &delivery.rounds,
         deadline: until,
     };
+    let request = match effect {
+        Effect::Http(request) => request,
+        Effect::Grpc(_) | Effect::Sql => {
+            return (None, Bytes::new(), perform_other(effect, &call, way).await);
+        }
+    };
     let body = body(&request.body, &call);
     let (gateway, answers, max_reply_bytes) = match way {
         Way::Real(gateway) => {
             let sent = gateway.would_send(request, &call).ok();
-            return (sent, body, Ok(gateway.perform(request, &call).await));
+            return (sent, body, Ok(gateway.perform(effect, &call).await));
         }
         Way::Scripted { gateway, answers, max_reply_bytes } => (gateway, answers, *max_reply_bytes),
     };
@@ -221,6 +228,14 @@ async fn perform(
         Some(scripted) => Ok(scripted_reply(request, &scripted, until, max_reply_bytes).await),
     };
     (Some(sent), body, reply)
+}
+
+/// A script has answers to HTTP requests alone.
+async fn perform_other(effect: &Effect, call: &Call<'_>, way: &Way<'_>) -> Result<Reply, String> {
+    match (way, effect) {
+        (Way::Scripted { .. }, Effect::Grpc(asked)) => Err(format!("gRPC {}", asked.method)),
+        (Way::Real(gateway) | Way::Scripted { gateway, .. }, _) => Ok(gateway.perform(effect, call).await),
+    }
 }
 
 /// After the time that it takes, which the request's own or the attempt's end may cut short.
@@ -246,8 +261,13 @@ fn body(body: &Body, call: &Call<'_>) -> Bytes {
         Body::EventData => call.event_data.cloned().unwrap_or_default(),
         Body::OfReply { round, position } => {
             match call.rounds.get(*round).and_then(|replies| replies.get(*position)) {
-                Some(Reply::Http(response)) => response.body.clone(),
-                Some(Reply::Failed(_)) | None => Bytes::new(),
+                Some(Reply::Http(response)) => match &response.kept {
+                    None => response.body.clone(),
+                    Some(Kept { content: Content::Memory(bytes), .. }) => bytes.clone(),
+                    // Large: it is not shown.
+                    Some(Kept { content: Content::File(_) | Content::Lost, .. }) => Bytes::new(),
+                },
+                Some(Reply::Grpc(_) | Reply::Failed(_)) | None => Bytes::new(),
             }
         }
     }

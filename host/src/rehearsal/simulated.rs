@@ -1,11 +1,12 @@
 //! An endpoint that follows the script of a case: what it answers to which request. Pure but for its memory of what it
 //! was asked.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use super::case::{Scripted, ScriptedAnswer, ScriptedReply};
-use crate::contract::{Failure, HttpResponse, Reply};
+use crate::contract::{Content, Failure, HttpResponse, Kept, Reply};
 use crate::delivery::attempt::Place;
 
 /// The script, and what of it was used.
@@ -62,7 +63,13 @@ impl ScriptedReply {
                 }
             }
         }
-        let kept = keep_body.then(|| Sha256::digest(&body).into());
+        let (body, kept) = match keep_body {
+            false => (body, None),
+            true => {
+                let (length, sha256) = (body.len() as u64, Sha256::digest(&body).into());
+                (Bytes::new(), Some(Kept { length, sha256, content: Content::Memory(body) }))
+            }
+        };
         Reply::Http(HttpResponse { status, headers: map, body, kept })
     }
 }
@@ -90,7 +97,7 @@ mod tests {
     fn status(reply: Option<&ScriptedReply>) -> Option<u16> {
         match reply?.reply(false, 100) {
             Reply::Http(response) => Some(response.status),
-            Reply::Failed(_) => None,
+            Reply::Grpc(_) | Reply::Failed(_) => None,
         }
     }
 
@@ -118,6 +125,7 @@ mod tests {
         let reply = scripted(1, "GET", "/a", 200).reply;
         assert!(matches!(reply.reply(false, 3), Reply::Failed(Failure::TooLarge(3))));
         let Reply::Http(kept) = reply.reply(true, 4) else { panic!("it fits") };
-        assert_eq!(kept.kept, Some(Sha256::digest("four").into()));
+        let told = kept.kept.map(|kept| (kept.length, kept.sha256));
+        assert_eq!((told, kept.body), (Some((4, Sha256::digest("four").into())), Bytes::new()));
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::stages::{drive, transform_one};
 use crate::config::mask::Mask;
-use crate::contract::{Delivery, Effect, Failure, Fault, HttpRequest, Reply};
+use crate::contract::{Delivery, Effect, Failure, Fault, Reply};
 use crate::dead_letter::recording::{Recording, Round, TransformEnd};
 use crate::dead_letter::replayed::ReplayEnd;
 use crate::delivery::attempt::{Limits, Place, attempt};
@@ -34,8 +34,8 @@ pub(crate) async fn replay(
         }
         calls.call(delivery, true).await
     };
-    let perform = async |_: &Delivery, request: &HttpRequest, place: Place| {
-        recorded(recording, request, place).unwrap_or_else(|| {
+    let perform = async |_: &Delivery, effect: &Effect, place: Place| {
+        recorded(recording, effect, place).unwrap_or_else(|| {
             is_unknown.set(true);
             Reply::Failed(Failure::Other("not recorded".to_owned()))
         })
@@ -58,11 +58,10 @@ pub(crate) async fn replay_transform(calls: &Calls<Transformers>, given: Event) 
     TransformEnd::of(result)
 }
 
-/// What was answered to this request: in its place, else wherever the same was asked.
-fn recorded(recording: &Recording, request: &HttpRequest, place: Place) -> Option<Reply> {
-    let is_it = |effect: &Effect| matches!(effect, Effect::Http(asked) if asked == request);
+/// What was answered to this effect: in its place, else wherever the same was asked.
+fn recorded(recording: &Recording, wanted: &Effect, place: Place) -> Option<Reply> {
     let at = |round: &Round, position: usize| {
-        round.asked.get(position).filter(|effect| is_it(effect))?;
+        round.asked.get(position).filter(|effect| *effect == wanted)?;
         round.answered.get(position)?.reply()
     };
     let in_place = recording.rounds.get(place.round).and_then(|round| at(round, place.position));

@@ -132,7 +132,7 @@ labels! {
         Email = "email",
     }
 
-    /// What an HTTP request was answered with.
+    /// What a request was answered with: the class of an HTTP status, and what is nearest to it of gRPC's.
     StatusClass("status") {
         Informational = "1xx",
         Successful = "2xx",
@@ -187,6 +187,16 @@ impl StatusClass {
             4 => StatusClass::ClientError,
             5 => StatusClass::ServerError,
             _ => StatusClass::Failed,
+        }
+    }
+
+    /// OK is a success; UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS are the server's
+    /// fault, all others the caller's.
+    pub fn of_grpc(status: u32) -> StatusClass {
+        match status {
+            0 => StatusClass::Successful,
+            2 | 4 | 12..=15 => StatusClass::ServerError,
+            _ => StatusClass::ClientError,
         }
     }
 }
@@ -323,6 +333,9 @@ mod tests {
             (600, "failed"),
         ] {
             assert_eq!(StatusClass::of(status).value(), expected);
+        }
+        for (status, expected) in [(0, "2xx"), (5, "4xx"), (14, "5xx"), (16, "4xx"), (99, "4xx")] {
+            assert_eq!(StatusClass::of_grpc(status).value(), expected);
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::raw::connector::liaison::plugin::effects::{Effect, HttpRequest, Reply};
+use crate::raw::connector::liaison::plugin::effects::{Effect, Reply};
 
 /// A round, and a position in it, both from 0.
 pub(crate) type Place = (u32, u32);
@@ -19,9 +19,9 @@ pub(crate) struct Rounds {
     /// Rounds that have not come yet in this run of the function.
     recorded: std::vec::IntoIter<Vec<Reply>>,
     /// Rounds that have; an answer is taken once.
-    answered: Vec<Vec<Option<(HttpRequest, Reply)>>>,
+    answered: Vec<Vec<Option<(Effect, Reply)>>>,
     /// The current round.
-    asked: Vec<HttpRequest>,
+    asked: Vec<Effect>,
 }
 
 impl Rounds {
@@ -30,14 +30,14 @@ impl Rounds {
     }
 
     /// Takes the next place of the current round.
-    pub(crate) fn ask(&mut self, request: HttpRequest) -> Place {
+    pub(crate) fn ask(&mut self, effect: Effect) -> Place {
         let place = (index(self.answered.len()), index(self.asked.len()));
-        self.asked.push(request);
+        self.asked.push(effect);
         place
     }
 
     /// What was asked there and what came of it, once its round has ended.
-    pub(crate) fn answer(&mut self, (round, position): Place) -> Option<(HttpRequest, Reply)> {
+    pub(crate) fn answer(&mut self, (round, position): Place) -> Option<(Effect, Reply)> {
         self.answered.get_mut(round as usize)?.get_mut(position as usize)?.take()
     }
 
@@ -49,7 +49,7 @@ impl Rounds {
         }
         let asked = std::mem::take(&mut self.asked);
         let Some(replies) = self.recorded.next() else {
-            return Ok(Some(asked.into_iter().map(Effect::Http).collect()));
+            return Ok(Some(asked));
         };
         if asked.len() != replies.len() {
             return Err(Fault::Changed {
@@ -63,17 +63,17 @@ impl Rounds {
     }
 
     /// The function has ended with this request, whose reply ends the attempt.
-    pub(crate) fn last(&mut self, request: HttpRequest) -> Result<Last, Fault> {
+    pub(crate) fn last(&mut self, effect: Effect) -> Result<Last, Fault> {
         let round = self.answered.len();
         let Some(mut replies) = self.recorded.next() else {
-            return Ok(Last::Asked(request));
+            return Ok(Last::Asked(effect));
         };
         let recorded = replies.len();
         match replies.pop() {
             Some(reply) if recorded == 1 => {
                 self.answered.push(Vec::new());
                 self.end()?;
-                Ok(Last::Answered((index(round), 0), request, reply))
+                Ok(Last::Answered(effect, reply, (index(round), 0)))
             }
             Some(_) | None => Err(Fault::Changed { round, asked: 1, recorded }),
         }
@@ -97,8 +97,8 @@ fn index(length: usize) -> u32 {
 /// A request that the function has ended with.
 #[derive(Debug)]
 pub(crate) enum Last {
-    Asked(HttpRequest),
-    Answered(Place, HttpRequest, Reply),
+    Asked(Effect),
+    Answered(Effect, Reply, Place),
 }
 
 /// A plugin's function that cannot be run in steps: a mistake of its author.

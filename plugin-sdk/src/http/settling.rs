@@ -50,10 +50,10 @@ impl Settling {
             http.rounds().end()?;
             return Ok(Step::Settle(Failure::Event(mistake).into()));
         }
-        let last = http.rounds().last(self.request)?;
+        let last = http.rounds().last(Effect::Http(self.request))?;
         let response = match last {
-            Last::Asked(request) => return Ok(Step::SettleBy(Effect::Http(request))),
-            Last::Answered(place, request, reply) => answered(request, reply, place, http.now_ms),
+            Last::Asked(effect) => return Ok(Step::SettleBy(effect)),
+            Last::Answered(effect, reply, place) => answered((effect, reply, place), http.now_ms),
         };
         Ok(Step::Settle(match response {
             Ok(response) if response.is_success() => Outcome::of_kind(OutcomeKind::Delivered, &response),

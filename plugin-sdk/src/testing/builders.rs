@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::failure::Unanswered;
 use crate::outcome::{Delivery, Resolution};
 use crate::raw::connector::liaison::plugin::effects::{
-    HttpResponse, KeptBody, Reply as RawReply, ResponseBody,
+    GrpcResponse, HttpResponse, KeptBody, Reply as RawReply, ResponseBody,
 };
 use crate::raw::connector::liaison::plugin::types::Origin;
 use crate::transform::Event;
@@ -139,6 +139,42 @@ impl From<EventBuilder> for Delivery {
 pub fn reply(status: u16) -> Reply {
     let body = ResponseBody::Bytes(Vec::new());
     Reply(RawReply::Http(HttpResponse { status, headers: Vec::new(), body }))
+}
+
+/// The answer to a gRPC call with this status and nothing else; 0 is OK.
+pub fn grpc_reply(status: u32) -> GrpcReply {
+    GrpcReply(GrpcResponse { status, status_message: String::new(), metadata: Vec::new(), message: None })
+}
+
+/// What the endpoint answers to a gRPC call.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct GrpcReply(GrpcResponse);
+
+impl GrpcReply {
+    /// With these words beside the status.
+    pub fn status_message(mut self, text: &str) -> Self {
+        self.0.status_message = text.to_owned();
+        self
+    }
+
+    /// Adds metadata.
+    pub fn metadata(mut self, name: &str, value: &str) -> Self {
+        self.0.metadata.push((name.to_ascii_lowercase(), value.to_owned()));
+        self
+    }
+
+    /// With this encoded message.
+    pub fn message(mut self, message: impl Into<Vec<u8>>) -> Self {
+        self.0.message = Some(message.into());
+        self
+    }
+}
+
+impl From<GrpcReply> for Reply {
+    fn from(reply: GrpcReply) -> Self {
+        Reply(RawReply::Grpc(reply.0))
+    }
 }
 
 /// What the endpoint answers.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{fs, io};
 
+use crate::cache::{cache, keep};
 use crate::command::{Failure, say};
 
 /// The version that is fetched.
@@ -68,25 +69,6 @@ fn run_maven(folder: &Path) -> Result<(), Failure> {
         first_error(&text)
     )
     .into())
-}
-
-fn keep(partial: &Path, home: &Path) -> Result<(), Failure> {
-    match fs::rename(partial, home) {
-        Ok(()) => Ok(()),
-        // Another process was first.
-        Err(_) if home.exists() => Ok(()),
-        Err(error) => Err(format!("{} cannot be made: {error}", home.display()).into()),
-    }
-}
-
-fn cache() -> Result<PathBuf, Failure> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".cache")))
-        .map(|cache| cache.join("liaison-tests"))
-        .ok_or_else(|| {
-            "neither XDG_CACHE_HOME nor HOME is set: no place to keep Apache Kafka".to_owned().into()
-        })
 }
 
 /// The first thing Maven complains about, on one line of at most 300 characters.

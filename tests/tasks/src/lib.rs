@@ -8,11 +8,15 @@
 //! - `setup`: the tools that must be there
 //! - `build`: plugins and host
 //! - [`kafka`]: fetching Apache Kafka, which the harness uses too
+//! - [`python`]: fetching a gRPC server in Python, which the harness uses too
+//! - `cache`: where both are kept
 //! - `verify`: every check of the project, in order
 
 mod build;
+mod cache;
 mod command;
 pub mod kafka;
+pub mod python;
 mod setup;
 mod verify;
 

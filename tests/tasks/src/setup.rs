@@ -79,6 +79,29 @@ pub(crate) fn kafka_tools() -> Result<(), Failure> {
     }
 }
 
+/// Makes sure that Python and pip are there, which fetch and run a gRPC server.
+pub(crate) fn python_tools() -> Result<(), Failure> {
+    if has_pip() {
+        return Ok(());
+    }
+    if may_install_packages() {
+        say("installing Python and pip, which fetch and run a gRPC server");
+        update_packages()?;
+        install_package("python3-pip")?;
+    }
+    match has_pip() {
+        true => Ok(()),
+        false => Err("a real gRPC server needs Python 3 with pip (`python3 -m pip`): install it, or leave that out with \
+                      `cargo verify --quick`"
+            .to_owned()
+            .into()),
+    }
+}
+
+fn has_pip() -> bool {
+    output(Command::new("python3").args(["-m", "pip", "--version"])).is_some()
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tool {
     Java,

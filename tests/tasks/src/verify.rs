@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::build::{self, Profile};
 use crate::command::{self, Failure, cargo, say};
-use crate::{kafka, setup};
+use crate::{kafka, python, setup};
 
 /// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// With real Kafka.
+    /// With real Kafka and a real gRPC server.
     Full,
-    /// Without what needs real Kafka.
+    /// Without what needs them.
     Quick,
 }
 
@@ -24,7 +24,7 @@ const STAGES: [Stage; 8] = [
     ("lint", lint),
     ("documentation", documentation),
     ("build", |_| build::all(Profile::Dev)),
-    ("real Kafka", real_kafka),
+    ("real counterparts", real_counterparts),
     ("tests", workspace_tests),
     ("chaos", chaos),
 ];
@@ -50,7 +50,7 @@ pub(crate) fn run(extent: Extent) -> Result<(), Failure> {
     }
     let left_out = match extent {
         Extent::Full => "",
-        Extent::Quick => ", without what needs real Kafka",
+        Extent::Quick => ", without what needs real Kafka and a real gRPC server",
     };
     say(&format!("verify: everything passed in {}{left_out}", shown(started.elapsed())));
     Ok(())
@@ -60,7 +60,7 @@ pub(crate) fn run(extent: Extent) -> Result<(), Failure> {
 fn tools(extent: Extent) -> Result<(), Failure> {
     setup::toolchain()?;
     match extent {
-        Extent::Full => setup::kafka_tools(),
+        Extent::Full => setup::kafka_tools().and_then(|()| setup::python_tools()),
         Extent::Quick => Ok(()),
     }
 }
@@ -76,9 +76,9 @@ fn documentation(_: Extent) -> Result<(), Failure> {
     command::run(doc.env("RUSTDOCFLAGS", "-D rustdoc::broken_intra_doc_links"))
 }
 
-fn real_kafka(extent: Extent) -> Result<(), Failure> {
+fn real_counterparts(extent: Extent) -> Result<(), Failure> {
     match extent {
-        Extent::Full => kafka::prepare().map(drop),
+        Extent::Full => kafka::prepare().and_then(|_| python::prepare()).map(drop),
         Extent::Quick => Ok(()),
     }
 }

@@ -22,7 +22,7 @@ fn sent<'a>(request: &'a Request<'_>) -> &'a str {
 /// Gives `…-1`, `…-2` and so on to whoever shows the secret that is right now, and notes each.
 fn login(secret: Arc<Mutex<&'static str>>, given: Arc<AtomicUsize>) -> Behaviour {
     Behaviour::from_fn(move |request| {
-        let form = String::from_utf8_lossy(&request.body);
+        let form = String::from_utf8_lossy(request.body);
         let right = format!("client_secret={}", *secret.lock().expect("no holder panics"));
         let is_right = form.split('&').any(|pair| pair == right);
         if !is_right {

@@ -14,6 +14,7 @@ mod filing;
 mod fixture;
 mod flood_guard;
 mod grants;
+mod grpc;
 mod hostile;
 mod journal;
 mod kafka_dead_letters;

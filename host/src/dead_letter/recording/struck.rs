@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::{Answer, AnswerBody, End, Recording, Round};
 use crate::config::mask::Mask;
 use crate::contract::{
-    Body, Conflict, Effect, Failure, Fault, HttpRequest, Outcome, Receipt, Resolution, Retry,
+    Body, Conflict, Effect, Failure, Fault, GrpcRequest, GrpcResponse, HttpRequest, Outcome, Receipt,
+    Resolution, Retry,
 };
 
 /// Strikes secrets out of what came of an attempt, so that no log, alert or dead letter repeats them.
@@ -95,7 +96,10 @@ impl Strike for Effect {
             Effect::Http(HttpRequest { url, headers, body, .. }) => {
                 url.strike(mask) | headers.strike(mask) | body.strike(mask)
             }
-            Effect::Grpc | Effect::Sql => false,
+            Effect::Grpc(GrpcRequest { metadata, message, .. }) => {
+                metadata.strike(mask) | message.strike(mask)
+            }
+            Effect::Sql => false,
         }
     }
 }
@@ -116,6 +120,9 @@ impl Strike for Answer {
                 headers.strike(mask) | bytes.strike(mask)
             }
             Answer::Http { headers, body: AnswerBody::Kept { .. }, .. } => headers.strike(mask),
+            Answer::Grpc(GrpcResponse { status_message, metadata, message, .. }) => {
+                status_message.strike(mask) | metadata.strike(mask) | message.strike(mask)
+            }
             Answer::Failed(
                 Failure::NotAllowed(text)
                 | Failure::Invalid(text)

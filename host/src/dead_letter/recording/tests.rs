@@ -60,7 +60,7 @@ fn delivery(event: Event, rounds: Vec<Vec<Reply>>) -> Delivery {
 
 fn asked() -> Vec<Vec<Effect>> {
     vec![
-        vec![put("/a", Body::EventData), Effect::Grpc],
+        vec![put("/a", Body::EventData), Effect::Sql],
         vec![
             put("/b", Body::OfReply { round: 0, position: 0 }),
             put("/c", Body::Bytes(Bytes::from_static(&[0xff]))),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::printable;
-use crate::contract::{Body, Effect, HttpRequest, Reshaped};
+use crate::contract::{Body, Effect, GrpcResponse, HttpRequest, Reshaped};
 use crate::dead_letter::header::hex_text;
 use crate::dead_letter::recording::{Answer, AnswerBody, End, Recording, Round, TransformEnd};
 use crate::dead_letter::replayed::{ReplayEnd, Replayed, Rerun};
@@ -106,7 +106,9 @@ fn verdict(replayed: &Replayed) -> &'static str {
 pub(crate) fn effect_text(effect: &Effect) -> String {
     let HttpRequest { method, url, body, .. } = match effect {
         Effect::Http(request) => request,
-        Effect::Grpc => return "a gRPC call".to_owned(),
+        Effect::Grpc(call) => {
+            return format!("gRPC {} with {} bytes", printable(&call.method), call.message.len());
+        }
         Effect::Sql => return "a SQL transaction".to_owned(),
     };
     let body = match body {
@@ -125,6 +127,9 @@ fn answer_text(answer: &Answer) -> String {
         }
         Answer::Http { status, body: AnswerBody::Kept { length, .. }, .. } => {
             format!("{status}, {length} bytes kept")
+        }
+        Answer::Grpc(GrpcResponse { status, message, .. }) => {
+            format!("gRPC status {status}, {} bytes", message.as_ref().map_or(0, |message| message.len()))
         }
         Answer::Failed(failure) => format!("nothing: {}", printable(&failure.to_string())),
     }

@@ -131,7 +131,7 @@ impl Server {
 }
 
 #[derive(Clone)]
-struct LocalExecutor;
+pub(super) struct LocalExecutor;
 
 impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {

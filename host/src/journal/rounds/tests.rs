@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::*;
-use crate::contract::{Body, Content, Failure, HttpRequest, HttpResponse, Kept};
+use crate::contract::{Body, Content, Failure, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Kept};
 use crate::event::{Event, Origin};
 
 pub(crate) fn delivery(rounds: usize, resolution: Option<Resolution>) -> Delivery {
@@ -68,6 +68,7 @@ fn shown(rounds: &[Vec<Answered>]) -> Vec<String> {
     let status = |answered: &Answered| match &answered.reply {
         None => "-".to_owned(),
         Some(Reply::Http(response)) => response.status.to_string(),
+        Some(Reply::Grpc(response)) => format!("grpc-{}", response.status),
         Some(Reply::Failed(_)) => "0".to_owned(),
     };
     rounds.iter().map(|round| round.iter().map(status).collect::<Vec<_>>().join(" ")).collect()
@@ -142,6 +143,7 @@ fn recorded(rounds: &[&str]) -> Recorded {
 fn statuses(replies: &[Option<Reply>]) -> Vec<Option<u16>> {
     let status = |reply: &Reply| match reply {
         Reply::Http(response) => response.status,
+        Reply::Grpc(response) => panic!("{response:?}"),
         Reply::Failed(_) => 0,
     };
     replies.iter().map(|reply| reply.as_ref().map(status)).collect()
@@ -161,6 +163,30 @@ fn a_large_body_that_was_only_read_is_read_again() {
     let asked = [vec![effect("GET /document"), effect("POST /a")], vec![effect("POST /b")]];
     let replies = [vec![large(200), large(201)], vec![reply(201)]];
     assert_eq!(shown(&so_far(&asked, &replies)), ["- 201", "201"]);
+}
+
+#[test]
+fn a_grpc_call_is_a_change_that_is_done_when_it_is_ok() {
+    let call = || {
+        let (metadata, message) = (Vec::new(), Bytes::from_static(b"ask"));
+        Effect::Grpc(GrpcRequest { method: "/a.B/C".into(), metadata, message, timeout: None })
+    };
+    let answer = |status| {
+        let (metadata, message) = (vec![("a".into(), "b".into())], Some(Bytes::from_static(b"\xff")));
+        Reply::Grpc(GrpcResponse { status, status_message: "said".into(), metadata, message })
+    };
+    for (statuses, expected) in
+        [([0, 14], &["grpc-0"][..]), ([14, 0], &["grpc-14", "grpc-0"]), ([14, 14], &[])]
+    {
+        let asked = [vec![call()], vec![call()]];
+        let replies = statuses.map(|status| vec![answer(status)]);
+        let rounds = kept(&asked, &replies, End::Fault);
+        assert_eq!(shown(&rounds), expected, "{statuses:?}");
+        let arguments = Arguments::of(&delivery(0, None));
+        let before = Recorded { idempotency_key: "key".into(), arguments, rounds };
+        let after = Recorded::from_json(&before.to_json()).unwrap();
+        assert_eq!(format!("{:?}", after.rounds), format!("{:?}", before.rounds));
+    }
 }
 
 #[test]

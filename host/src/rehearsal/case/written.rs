@@ -16,6 +16,7 @@ use super::{
     Case, CaseError, Content, DeliverySettings, ENDPOINT, Ending, Expect, NOW_MS, Scripted, ScriptedAnswer,
     ScriptedReply,
 };
+use crate::config::Grant;
 use crate::contract::{Failure, Resolution};
 use crate::event::Event;
 
@@ -97,7 +98,7 @@ impl Case {
             None => Url::parse(ENDPOINT).expect("a constant address is one"),
             Some(text) => address("endpoint", text)?,
         };
-        let allow = written.allow.iter().map(|text| Ok(address("allow", text)?.origin()));
+        let allow = written.allow.iter().map(|text| Ok(Grant::all(address("allow", text)?.origin())));
         Ok(Self {
             name: written.name.unwrap_or_else(|| name.to_owned()),
             settings: written.settings,

@@ -10,6 +10,7 @@ use super::super::run::{Answers, Cut, Run, Stage, Way, delivery, transform};
 use super::super::simulated::Script;
 use super::super::{RehearsalError, Subject, Surroundings, USER};
 use super::trial::{Circumstances, ReplyTrial, is_safe};
+use crate::config::mask::Mask;
 use crate::contract::TimestampMs;
 use crate::delivery::attempt::Place;
 use crate::egress::{Gateway, Sent};
@@ -37,7 +38,7 @@ impl Bench {
         Ok(Self::Connector {
             stage: Box::new(subject.stage_of(plugin, &surroundings)?),
             max_reply_bytes: surroundings.egress.max_reply_bytes,
-            gateway: Box::new(Gateway::new(&surroundings.egress)?),
+            gateway: Box::new(Gateway::new(&surroundings.egress, Mask::default(), &subject.spool_folder)?),
         })
     }
 

@@ -70,7 +70,7 @@ pub(super) fn always(run: &Run) -> Findings {
         let refused = match &exchange.answer {
             Answer::Failed(Failure::NotAllowed(_)) => Some(Rule::DeclaredHosts),
             Answer::Failed(Failure::Invalid(_)) => Some(Rule::ValidRequests),
-            Answer::Failed(_) | Answer::Http { .. } => None,
+            Answer::Failed(_) | Answer::Http { .. } | Answer::Grpc(_) => None,
         };
         if let (Some(rule), None) = (refused, &exchange.sent) {
             findings.push((rule, answer_text(&exchange.answer)));
@@ -138,6 +138,8 @@ pub(super) fn no_double_effect(earlier: &Run, later: &Run) -> Findings {
 pub(super) fn no_repetition(run: &Run) -> Findings {
     let is_doubtful = |exchange: &Exchange| match &exchange.answer {
         Answer::Http { status, .. } => *status >= 500,
+        // No script answers one.
+        Answer::Grpc(_) => false,
         Answer::Failed(failure) => matches!(failure, Failure::TimedOut | Failure::Connection(_)),
     };
     let all: Vec<_> = run.rounds.iter().flatten().filter(|exchange| is_change(exchange)).collect();

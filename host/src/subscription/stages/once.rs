@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Connector, Done, Job, Stages};
 use crate::config;
-use crate::contract::{CheckStep, Fault, HttpRequest, Outcome, Reply, TimestampMs};
+use crate::contract::{CheckStep, Effect, Fault, Outcome, Reply, TimestampMs};
 use crate::delivery::attempt::perform_round;
 use crate::egress::Call;
 use crate::event::Event;
@@ -40,7 +40,7 @@ impl Stages {
                 CheckStep::Usable(how) => return Ok(how),
                 CheckStep::Unusable(why) => return Err(why),
             };
-            let perform = async |request: &HttpRequest, _| {
+            let perform = async |effect: &Effect, _| {
                 self.wait_turn(false, &until).await;
                 let call = Call {
                     event_data: None,
@@ -49,7 +49,7 @@ impl Stages {
                     rounds: &rounds,
                     deadline: until.get(),
                 };
-                self.gateway.perform(request, &call).await
+                self.gateway.perform(effect, &call).await
             };
             let replies = perform_round(&effects, &[], &until, perform).await;
             rounds.push(replies);

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::scribe::Scribe;
 use super::{Connector, Stages};
 use crate::config::TransformerName;
-use crate::contract::{Delivery, Effect, Fault, HttpRequest, Reply, Resolution, Step, TimestampMs};
+use crate::contract::{Delivery, Effect, Fault, Reply, Resolution, Step, TimestampMs};
 use crate::delivery::attempt::{Attempt, Place, attempt, trouble};
 use crate::egress::Call;
 use crate::event::Event;
@@ -119,10 +119,10 @@ impl Stages {
         };
         let until = Cell::new(Instant::now() + job.attempt_timeout);
         let step = async |delivery| self.step(delivery, job.is_suspect).await;
-        let perform = async |delivery: &Delivery, request: &HttpRequest, place: Place| {
+        let perform = async |delivery: &Delivery, effect: &Effect, place: Place| {
             let is_first = place.round == 0 && place.position == 0;
             self.wait_turn(is_first && job.has_turn, &until).await;
-            self.perform(delivery, request, place, until.get()).await
+            self.perform(delivery, effect, place, until.get()).await
         };
         let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match &scribe {
             Some(scribe) => Box::pin(scribe.keep(delivery, asked, until.get())).await,
@@ -161,13 +161,7 @@ impl Stages {
         }
     }
 
-    async fn perform(
-        &self,
-        delivery: &Delivery,
-        request: &HttpRequest,
-        place: Place,
-        until: Instant,
-    ) -> Reply {
+    async fn perform(&self, delivery: &Delivery, effect: &Effect, place: Place, until: Instant) -> Reply {
         let key = effect_key(&delivery.idempotency_key, place);
         let data = match &delivery.resolution {
             Some(Resolution::Merged { data, .. }) => Some(data),
@@ -181,9 +175,10 @@ impl Stages {
             deadline: until,
         };
         let start = Instant::now();
-        let reply = self.gateway.perform(request, &call).await;
+        let reply = self.gateway.perform(effect, &call).await;
         let status = match &reply {
             Reply::Http(response) => StatusClass::of(response.status),
+            Reply::Grpc(response) => StatusClass::of_grpc(response.status),
             Reply::Failed(_) => StatusClass::Failed,
         };
         let now = Instant::now();

@@ -74,6 +74,8 @@ pub(super) fn plan(settle: impl FnOnce(&mut config::Subscription)) -> Subscripti
         plugin: Loaded::Native(Arc::new(Nobody)),
         transformers: Vec::new(),
         telemetry,
+        mask: witness.mask.clone(),
+        spool_folder: config::Runtime::default().spool_folder(),
     };
     SubscriptionPlan {
         settings,
