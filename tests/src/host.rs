@@ -179,7 +179,8 @@ pub fn plugin(name: &str) -> anyhow::Result<PathBuf> {
     let path = target.join("wasm32-wasip2/plugin").join(format!("{}.wasm", name.replace('-', "_")));
     ensure!(
         path.exists(),
-        "{} is not there: run `cargo build --package {name} --target wasm32-wasip2 --profile plugin`",
+        "{} is not there: `cargo verify` builds all plugins, and one in Rust is built by `cargo build --package {name} \
+         --target wasm32-wasip2 --profile plugin`",
         path.display()
     );
     Ok(path)

@@ -19,6 +19,7 @@
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
+//! - [`languages`]: the languages that have an SDK, and the connector that all of them have
 //! - [`mod@demo`], [`mod@bench`], [`chaos`]: what `cargo demo` shows, `cargo bench-delivery` measures and `cargo chaos`
 //!   breaks, made of these
 //! - [`wait`]: waiting for a condition, with a limit
@@ -32,6 +33,7 @@ pub mod folder;
 pub mod grpc;
 pub mod host;
 pub mod kafka;
+pub mod languages;
 pub mod local;
 pub mod mail;
 pub mod metrics;

@@ -7,6 +7,7 @@
 //! - `command`: running other programs, and what a person reads when one fails
 //! - `setup`: the tools that must be there
 //! - `build`: plugins and host
+//! - `sdks`: the SDKs in other languages, and the components of their examples
 //! - [`kafka`]: fetching Apache Kafka, which the harness uses too
 //! - [`python`]: fetching a gRPC server in Python, which the harness uses too
 //! - `cache`: where both are kept
@@ -17,6 +18,7 @@ mod cache;
 mod command;
 pub mod kafka;
 pub mod python;
+mod sdks;
 mod setup;
 mod verify;
 

@@ -5,25 +5,26 @@ use std::time::{Duration, Instant};
 
 use crate::build::{self, Profile};
 use crate::command::{self, Failure, cargo, say};
-use crate::{kafka, python, setup};
+use crate::{kafka, python, sdks, setup};
 
 /// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// With real Kafka and a real gRPC server.
+    /// With real Kafka, a real gRPC server, and the SDKs in other languages.
     Full,
-    /// Without what needs them.
+    /// Without what needs Java, Python or Node.
     Quick,
 }
 
 type Stage = (&'static str, fn(Extent) -> Result<(), Failure>);
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     ("format", |_| cargo_with(&["fmt", "--all", "--check"])),
     ("tools", tools),
     ("lint", lint),
     ("documentation", documentation),
     ("build", |_| build::all(Profile::Dev)),
+    ("SDKs", other_sdks),
     ("real counterparts", real_counterparts),
     ("tests", workspace_tests),
     ("chaos", chaos),
@@ -50,7 +51,7 @@ pub(crate) fn run(extent: Extent) -> Result<(), Failure> {
     }
     let left_out = match extent {
         Extent::Full => "",
-        Extent::Quick => ", without what needs real Kafka and a real gRPC server",
+        Extent::Quick => ", without real Kafka, a real gRPC server and the SDKs in other languages",
     };
     say(&format!("verify: everything passed in {}{left_out}", shown(started.elapsed())));
     Ok(())
@@ -60,7 +61,11 @@ pub(crate) fn run(extent: Extent) -> Result<(), Failure> {
 fn tools(extent: Extent) -> Result<(), Failure> {
     setup::toolchain()?;
     match extent {
-        Extent::Full => setup::kafka_tools().and_then(|()| setup::python_tools()),
+        Extent::Full => {
+            sdks::tools()?;
+            setup::python_tools()?;
+            setup::kafka_tools()
+        }
         Extent::Quick => Ok(()),
     }
 }
@@ -74,6 +79,17 @@ fn lint(_: Extent) -> Result<(), Failure> {
 fn documentation(_: Extent) -> Result<(), Failure> {
     let mut doc = cargo(["doc", "--workspace", "--no-deps"]);
     command::run(doc.env("RUSTDOCFLAGS", "-D rustdoc::broken_intra_doc_links"))
+}
+
+/// The scenarios run what is built here.
+fn other_sdks(extent: Extent) -> Result<(), Failure> {
+    match extent {
+        Extent::Full => {
+            sdks::build()?;
+            sdks::check()
+        }
+        Extent::Quick => Ok(()),
+    }
 }
 
 fn real_counterparts(extent: Extent) -> Result<(), Failure> {

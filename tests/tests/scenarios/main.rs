@@ -30,6 +30,7 @@ mod kafka_retention;
 mod kafka_security;
 mod kafka_sharing;
 mod kept_bodies;
+mod languages;
 mod limits;
 mod mail;
 mod order;
