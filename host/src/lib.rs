@@ -23,7 +23,7 @@
 //! | [`event`] | a Kafka record read as a CloudEvent |
 //! | [`subscription`] | the task that joins the stages; lanes, offsets and partitions in `subscription/` are pure |
 //! | [`contract`] | the words of `wit/` as the stages share them |
-//! | `plugin` | all that touches wasmtime: engine, cache, sandbox, instances, calls in batches |
+//! | [`plugin`] | all that touches wasmtime: engine, cache, sandbox, instances, calls in batches |
 //! | [`native`] | connectors without a sandbox, for those who embed the host |
 //! | [`egress`] | all that touches the network for a plugin: grants, addresses, credentials, HTTP and gRPC |
 //! | `journal` | what a delivery was answered, kept so that nothing is done twice |
@@ -52,7 +52,7 @@ pub mod host;
 mod journal;
 pub mod kafka;
 pub mod native;
-mod plugin;
+pub mod plugin;
 pub mod rehearsal;
 pub mod subscription;
 pub mod telemetry;

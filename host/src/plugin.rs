@@ -20,6 +20,7 @@ mod cache;
 mod calls;
 mod engine;
 mod inspect;
+pub mod measure;
 mod observer;
 mod output;
 mod pool;

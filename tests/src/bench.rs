@@ -1,4 +1,4 @@
-//! The delivery benchmark: how fast, how soon and at what price the host delivers, counted at the external system.
+//! The benchmarks. What a plugin costs in each language is [`plugins`]; all else is the delivery benchmark: how fast, how soon and at what price the host delivers, counted at the external system.
 //!
 //! Real Kafka, the host in a process of its own, an HTTP sink in this one. What is measured is the host alone: its
 //! processor time and memory are read from `/proc`, and its backlog is produced before it starts.
@@ -22,6 +22,7 @@
 pub mod host;
 pub mod judge;
 pub mod native;
+pub mod plugins;
 pub mod produce;
 pub mod report;
 pub mod run;

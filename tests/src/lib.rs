@@ -20,8 +20,8 @@
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
 //! - [`languages`]: the languages that have an SDK, and the connector that all of them have
-//! - [`mod@demo`], [`mod@bench`], [`chaos`]: what `cargo demo` shows, `cargo bench-delivery` measures and `cargo chaos`
-//!   breaks, made of these
+//! - [`mod@demo`], [`mod@bench`], [`chaos`]: what `cargo demo` shows, `cargo bench-delivery` and `cargo bench-plugins`
+//!   measure and `cargo chaos` breaks, made of these
 //! - [`wait`]: waiting for a condition, with a limit
 //! - [`process`], [`folder`], [`port`]: nothing that a test starts or writes outlives it
 

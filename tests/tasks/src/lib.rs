@@ -1,4 +1,5 @@
-//! What stands behind `cargo demo`, `cargo verify`, `cargo chaos`, `cargo fuzz-decoders` and `cargo bench-delivery`.
+//! What stands behind `cargo demo`, `cargo verify`, `cargo chaos`, `cargo fuzz-decoders`, `cargo bench-delivery` and
+//! `cargo bench-plugins`.
 //!
 //! In come the arguments of one task, out comes an exit code, with short lines on stderr that say what is being done.
 //! Only the standard library is used, so that the first line appears seconds after the command, before anything heavy
@@ -31,7 +32,7 @@ pub use command::Failure;
 use build::Profile;
 
 const USAGE: &str = "usage: cargo demo | cargo verify [--quick] | cargo chaos | \
-                     cargo fuzz-decoders [--seconds N] | cargo bench-delivery, each with its own arguments";
+                     cargo fuzz-decoders [--seconds N] | cargo bench-delivery | cargo bench-plugins, each with its own arguments";
 /// How long each decoder is tried, unless it is said.
 const FUZZ_SECONDS: u64 = 60;
 
@@ -49,6 +50,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some("chaos") => chaos(&arguments),
         Some("fuzz-decoders") => fuzz_decoders(&arguments),
         Some("bench-delivery") => bench_delivery(&arguments),
+        Some("bench-plugins") => bench_plugins(&arguments),
         Some(_) | None => Err(usage()),
     };
     match done {
@@ -102,6 +104,14 @@ fn bench_delivery(arguments: &[OsString]) -> Result<(), Failure> {
     setup::kafka_tools()?;
     kafka::prepare()?;
     hand_over(&build::folder(Profile::Release)?.join("bench-delivery"), arguments)
+}
+
+fn bench_plugins(arguments: &[OsString]) -> Result<(), Failure> {
+    setup::toolchain()?;
+    sdks::tools()?;
+    build::all(Profile::Release)?;
+    sdks::build()?;
+    hand_over(&build::folder(Profile::Release)?.join("bench-plugins"), arguments)
 }
 
 /// Becomes this program; comes back only if that fails.
