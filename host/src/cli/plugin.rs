@@ -28,7 +28,7 @@ pub(super) enum Plugin {
     Run(run::Run),
     /// Run a plugin's cases: each an event, what the endpoint answers, and what is expected
     Test(test::Test),
-    /// Try a plugin under time-outs, refusals, crashes and strange events, and certify what it does
+    /// Try a plugin under time-outs, refusals, crashes and strange events
     Certify(certify::Certify),
 }
 

@@ -70,14 +70,14 @@ pub(super) fn end_text(end: &RunEnd) -> String {
                 value.as_ref().map(|value| format!(", {name} {}", one_line(value))).unwrap_or_default()
             };
             let parts = part("external id", &receipt.external_id) + &part("version", &receipt.version);
-            format!("{}{parts}", outcome_text(&End::Outcome(outcome.clone())))
+            format!("{}{parts}", ending_text(&End::Outcome(outcome.clone())))
         }
         RunEnd::Outcome(outcome @ (Outcome::Retry(retry) | Outcome::Throttled(retry))) => {
             let after = retry.after.map(|after| format!(", after {}", humantime::format_duration(after)));
-            format!("{}{}", outcome_text(&End::Outcome(outcome.clone())), after.unwrap_or_default())
+            format!("{}{}", ending_text(&End::Outcome(outcome.clone())), after.unwrap_or_default())
         }
-        RunEnd::Outcome(outcome) => outcome_text(&End::Outcome(outcome.clone())),
-        RunEnd::Fault(fault) => outcome_text(&End::Fault(fault.to_string())),
+        RunEnd::Outcome(outcome) => ending_text(&End::Outcome(outcome.clone())),
+        RunEnd::Fault(fault) => ending_text(&End::Fault(fault.to_string())),
         RunEnd::Unscripted(call) => format!("asks for what has no reply here: {}", one_line(call)),
         RunEnd::Transformed(Transformed::Emit(events)) => {
             format!("ends: emitted, {} event{}", events.len(), if events.len() == 1 { "" } else { "s" })
@@ -85,6 +85,10 @@ pub(super) fn end_text(end: &RunEnd) -> String {
         RunEnd::Transformed(Transformed::Drop(why)) => format!("ends: dropped: {}", one_line(why)),
         RunEnd::Transformed(Transformed::Reject(why)) => format!("ends: rejected: {}", one_line(why)),
     }
+}
+
+fn ending_text(end: &End) -> String {
+    one_line(&outcome_text(end))
 }
 
 /// A reply, on one line.

@@ -168,7 +168,7 @@ fn one_event_is_run_against_a_real_endpoint_within_its_grants() -> anyhow::Resul
     );
     // A private address is not reached unless that is allowed.
     let run = program.ask(&words, 0)?;
-    assert!(run["end"]["outcome"]["retry"].is_object(), "{run:#}");
+    assert!(run["end"]["outcome"]["rejected"].is_string(), "{run:#}");
     assert_eq!(system.count(), 0);
     let run = program.ask(&format!("{words} --allow-network 127.0.0.1"), 0)?;
     assert!(run["end"]["outcome"]["delivered"].is_object(), "{run:#}");

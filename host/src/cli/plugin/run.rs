@@ -30,22 +30,22 @@ what a case does not answer; any outcome is an answer.")]
 pub(in crate::cli) struct Run {
     /// The component
     file: PathBuf,
-    /// The event, as a CloudEvent or as JSON with a \"type\"; - reads stdin
+    /// The event: a CloudEvent or JSON with a "type"; - reads stdin
     #[arg(long, value_name = "FILE", required_unless_present = "case")]
     event: Option<Input>,
-    /// The plugin's settings, as TOML: settings.toml, or such as 'path = \"/events/{id}\"'
+    /// The plugin's settings in TOML: a file, or text: 'path = "/{id}"'
     #[arg(long, value_name = "TOML", conflicts_with_all = ["connector", "case"])]
     settings: Option<String>,
-    /// A connector of the configuration: its settings, endpoint, grants, credential and limits
+    /// A connector of the configuration, with all that it has there
     #[arg(long, value_name = "NAME", conflicts_with = "case")]
     connector: Option<String>,
     /// The address of a real system
     #[arg(long, value_name = "URL", conflicts_with = "case")]
     endpoint: Option<url::Url>,
-    /// A network that may be reached although it is not public, such as 127.0.0.1
+    /// A network that may be reached though it is not public
     #[arg(long, value_name = "NETWORK", requires = "endpoint")]
     allow_network: Vec<String>,
-    /// A case file: its event, unless --event gives another, its settings, and its replies
+    /// A case file: its settings, its replies and its event
     #[arg(long, value_name = "FILE")]
     case: Option<PathBuf>,
     /// Which case, where the file has several
