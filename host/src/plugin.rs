@@ -1,8 +1,8 @@
 //! Plugins: WebAssembly components as the rest of the host sees them. All that touches wasmtime is in here.
 //!
-//! [`Runtime`] loads component files, checks them against `wit/` and hands out callers for a connector or a transformer.
-//! A plugin can compute and answer; it can neither wait nor reach anything. What goes wrong in one is a [`Fault`] of the
-//! one event that caused it.
+//! `Runtime` loads component files, checks them against `wit/` and hands out callers for a connector or a transformer.
+//! A plugin can compute and answer; it can neither wait nor reach anything. What goes wrong in one is a
+//! [`Fault`](crate::contract::Fault) of the one event that caused it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! In come a component and cases, out goes what happened. Against a script time is virtual and nothing leaves the
-//! process, so the same case gives the same run. [`case`] and [`file`] read cases, `simulated` answers by them, `run`
+//! process, so the same case gives the same run. [`case`] and [`mod@file`] read cases, `simulated` answers by them, `run`
 //! makes an attempt, [`compare`] tells what differs, [`report`] shows it. [`certify`] changes one thing of a case at a
 //! time and judges what the plugin does; what it found is a [`certificate`], which a host can require.
 

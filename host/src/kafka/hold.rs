@@ -1,7 +1,7 @@
 //! Holds all partitions of a topic alone: what must never be done twice at once is done by the one who does.
 //!
 //! Kafka's own group protocol is the lock: a consumer group gives each partition to one member. In comes a group and a
-//! topic, out goes a [`Hold`] that says when it is lost. It reads no record and commits nothing.
+//! topic, out goes a `Hold` that says when it is lost. It reads no record and commits nothing.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};

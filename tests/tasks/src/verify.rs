@@ -78,7 +78,7 @@ fn lint(_: Extent) -> Result<(), Failure> {
 
 fn documentation(_: Extent) -> Result<(), Failure> {
     let mut doc = cargo(["doc", "--workspace", "--no-deps"]);
-    command::run(doc.env("RUSTDOCFLAGS", "-D rustdoc::broken_intra_doc_links"))
+    command::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// The scenarios run what is built here.
