@@ -38,6 +38,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -189,37 +190,48 @@ async fn deliver(
             timer.as_mut().poll(context).map(|()| Happened::Tick)
         });
 
-        match happened.await {
-            Happened::Turns(ended) => {
-                let now = Instant::now();
-                ended.into_iter().for_each(|(lane, done)| task.finish(lane, done, now));
-            }
-            Happened::Acknowledged(settles) => task.acknowledged(settles),
-            Happened::Chore(Chore::Parked(sent)) => task.parked(sent),
-            Happened::Chore(Chore::JournalRead(read, found)) => task.journal_read(read, found),
-            Happened::Chore(Chore::JournalTidied) => {}
-            Happened::Control(control) => obey(plan, task, control)?,
-            Happened::Records(batch) => {
-                // Its partitions were assigned before it was sent, which must be heard first.
-                while let Ok(control) = consumer.controls.try_recv() {
-                    obey(plan, task, control)?;
-                }
-                task.receive(batch);
-            }
-            Happened::Tick => {}
-            Happened::Shutdown => {
-                task.stop();
-                stop_by = Some(Instant::now() + plan.settings.grace);
-            }
-            Happened::ConsumerGone => {
-                let reason = "its thread has ended".to_owned();
-                return Err(SubscriptionError::Consumer { group: plan.settings.group.clone(), reason });
-            }
+        let happened = happened.await;
+        if matches!(happened, Happened::Shutdown) {
+            stop_by = Some(Instant::now() + plan.settings.grace);
         }
+        follow(plan, task, &mut consumer.controls, happened)?;
         let now = Instant::now();
         task.tick(now);
         stages.rest(now);
     }
+}
+
+/// Does what follows from it.
+fn follow(
+    plan: &SubscriptionPlan,
+    task: &mut Task,
+    controls: &mut Receiver<Control>,
+    happened: Happened,
+) -> Result<(), SubscriptionError> {
+    match happened {
+        Happened::Turns(ended) => {
+            let now = Instant::now();
+            ended.into_iter().for_each(|(lane, done)| task.finish(lane, done, now));
+        }
+        Happened::Acknowledged(settles) => task.acknowledged(settles),
+        Happened::Chore(Chore::Parked(sent)) => task.parked(sent),
+        Happened::Chore(Chore::JournalRead(read, found)) => task.journal_read(read, found),
+        Happened::Chore(Chore::JournalTidied) | Happened::Tick => {}
+        Happened::Control(control) => obey(plan, task, control)?,
+        Happened::Records(batch) => {
+            // Its partitions were assigned before it was sent, which must be heard first.
+            while let Ok(control) = controls.try_recv() {
+                obey(plan, task, control)?;
+            }
+            task.receive(batch);
+        }
+        Happened::Shutdown => task.stop(),
+        Happened::ConsumerGone => {
+            let reason = "its thread has ended".to_owned();
+            return Err(SubscriptionError::Consumer { group: plan.settings.group.clone(), reason });
+        }
+    }
+    Ok(())
 }
 
 fn obey(plan: &SubscriptionPlan, task: &mut Task, control: Control) -> Result<(), SubscriptionError> {

@@ -8,11 +8,12 @@
 mod delays;
 mod heard;
 mod last;
+mod pausing;
 mod rebalance;
 mod trouble;
+mod words;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -28,6 +29,7 @@ use self::delays::{Delays, Read};
 use self::last::{Last, PAUSE, commit_last};
 use self::rebalance::Context;
 use self::trouble::Trouble;
+pub(crate) use self::words::{Batch, Command, Control};
 use super::client::{self, ClientKind, KafkaError};
 use super::commit::commit_async;
 pub(crate) use super::complaints::Complaint;
@@ -76,53 +78,6 @@ const DEFAULTS: [(&str, &str); 11] = [
     ("fetch.queue.backoff.ms", "20"),
     ("topic.metadata.refresh.interval.ms", "30000"),
 ];
-
-/// Records in the order of their partitions. `epoch` rises with every rebalance: a partition's records from before its
-/// latest assignment are stale.
-#[derive(Debug)]
-pub(crate) struct Batch {
-    pub(crate) epoch: u64,
-    pub(crate) records: Vec<Record>,
-}
-
-/// What happens to the assignment and to commits.
-#[derive(Debug)]
-pub(crate) enum Control {
-    /// These partitions are ours from this epoch on, each with the metadata of its last commit.
-    Assigned { epoch: u64, partitions: Vec<(Partition, String)> },
-    /// These partitions go to somebody else once `positions` was answered, or after a limit.
-    Revoked { epoch: u64, partitions: Vec<Partition>, positions: SyncSender<Vec<Position>> },
-    /// These partitions are gone already: nothing of them may be committed.
-    Lost { epoch: u64, partitions: Vec<Partition> },
-    /// A commit came back.
-    Committed { positions: Vec<Position>, error: Option<String> },
-    /// How far the group is behind in the partitions of each topic, in records; for how long no broker has answered,
-    /// `None` if no connection is up; and the last that the client complained of. Every few seconds, whatever happens.
-    Statistics { lag: Vec<(String, i64)>, silence: Option<Duration>, complaint: Option<Complaint> },
-    /// Retention deleted these offsets of the partition before they were read.
-    Overtaken { partition: Partition, lost: Range<i64> },
-    /// The consumer cannot go on. The thread has ended.
-    Failed { error: String },
-    /// The consumer has left its group. The thread has ended.
-    Stopped,
-}
-
-/// What the subscription tells the thread.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Refused if there was a rebalance since this epoch: a partition that has gone on elsewhere would go back.
-    Commit {
-        epoch: u64,
-        positions: Vec<Position>,
-    },
-    Pause(Vec<Partition>),
-    Resume(Vec<Partition>),
-    /// Commit these, but for partitions that changed hands since this epoch; leave the group and end.
-    Stop {
-        epoch: u64,
-        positions: Vec<Position>,
-    },
-}
 
 /// The subscription's side of a consumer thread.
 #[derive(Debug)]
@@ -369,43 +324,6 @@ impl Poller {
             });
         }
         positions
-    }
-
-    fn pause(&mut self, partitions: Vec<Partition>) {
-        log_failure("pause", self.consumer.pause(&list(&partitions)));
-        self.paused.extend(partitions);
-    }
-
-    fn resume(&mut self, partitions: Vec<Partition>) {
-        for partition in &partitions {
-            self.paused.remove(partition);
-        }
-        if !self.is_held_back {
-            self.resume_due(partitions);
-        }
-    }
-
-    /// Pauses everything, or resumes what nobody asked to pause.
-    fn hold_back(&mut self, hold: bool) {
-        if hold == self.is_held_back {
-            return;
-        }
-        self.is_held_back = hold;
-        let Ok(assignment) = self.consumer.assignment() else { return };
-        if hold {
-            return log_failure("pause", self.consumer.pause(&assignment));
-        }
-        let free: Vec<Partition> = partitions(&assignment)
-            .into_iter()
-            .filter(|partition| !self.paused.contains(partition))
-            .collect();
-        self.resume_due(free);
-    }
-
-    /// Resumes those whose next record is due.
-    fn resume_due(&self, mut partitions: Vec<Partition>) {
-        partitions.retain(|partition| !self.delays.is_waiting(partition));
-        log_failure("resume", self.consumer.resume(&list(&partitions)));
     }
 
     fn fail(self, error: &LibraryError) {
