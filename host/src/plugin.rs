@@ -27,6 +27,7 @@ mod pool;
 mod producers;
 mod sandbox;
 mod settings;
+mod start;
 mod words;
 mod worlds;
 
@@ -79,6 +80,10 @@ pub enum PluginError {
     World { plugin: PluginName, found: String },
     #[error("plugin {plugin} does not fit the contract liaison:plugin@0.1.0: {reason}")]
     Contract { plugin: PluginName, reason: String },
+    #[error(
+        "plugin {plugin} does not start: {reason}; build it anew for the contract of this host, liaison:plugin@0.1.0"
+    )]
+    Start { plugin: PluginName, reason: String },
     #[error("plugin {plugin} is a {found}, and {user} needs a {wanted}")]
     Kind { plugin: PluginName, user: String, found: &'static str, wanted: &'static str },
 }
@@ -131,14 +136,16 @@ impl Runtime {
         let component = self.cache.component(&self.engine, &bytes, &hex(&digest));
         let component = component.map_err(|error| no_component(name, path, &error))?;
         let kind = self.admit(name, &component)?;
-        Ok(Plugin {
+        let plugin = Plugin {
             name: name.clone(),
             sha256: digest,
             settings: settings.clone(),
             kind,
             call_twice: self.call_twice,
             observer: None,
-        })
+        };
+        plugin.start()?;
+        Ok(plugin)
     }
 
     /// What it is, if it fits the contract and imports nothing beyond it: the one judgement of what may run here.

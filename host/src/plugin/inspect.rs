@@ -4,15 +4,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::Map;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
 use super::producers::{Producer, Sections};
-use super::{Connectors, Kind, Plugin, PluginError, Runtime, Transformers, no_component, read, sandbox};
+use super::{Kind, Plugin, PluginError, Runtime, no_component, read, sandbox};
 use crate::config::{self, PluginName};
-use crate::contract::Fault;
-use crate::telemetry::PluginMetrics;
 
 /// Bytes of a page of WebAssembly memory.
 const PAGE_BYTES: u64 = 64 << 10;
@@ -66,8 +63,7 @@ pub struct Needs {
 }
 
 impl Runtime {
-    /// Looks at a component file; with it the plugin, where the host would load it. Compiles it anew, which may take
-    /// seconds.
+    /// Looks at a component file. Compiles it anew, which may take seconds.
     ///
     /// # Errors
     ///
@@ -76,7 +72,7 @@ impl Runtime {
         &self,
         name: &PluginName,
         settings: &config::Plugin,
-    ) -> Result<(Inspection, Option<Plugin>), PluginError> {
+    ) -> Result<Inspection, PluginError> {
         let path: &Path = &settings.path;
         let bytes = read(name, path)?;
         let sections = Sections::of(&bytes);
@@ -98,25 +94,26 @@ impl Runtime {
             Ok(component) => component,
             Err(error) => {
                 inspection.refusal = Some(no_component(name, path, &error).to_string());
-                return Ok((inspection, None));
+                return Ok(inspection);
             }
         };
         let time = begun.elapsed();
         let code = component.serialize().map_err(|error| no_component(name, path, &error))?;
         inspection.compiled = Some(Compiled { time, bytes: code.len() });
         self.describe(&component, sections.instances, &mut inspection);
-        let plugin = match self.admit(name, &component) {
+        let started = match self.admit(name, &component) {
             Ok(kind) => {
                 inspection.world = Some(kind.world());
                 let (name, settings, call_twice) = (name.clone(), settings.clone(), self.call_twice);
-                Some(Plugin { name, sha256, settings, kind, call_twice, observer: None })
+                Plugin { name, sha256, settings, kind, call_twice, observer: None }.start()
             }
-            Err(error) => {
-                inspection.refusal = Some(error.to_string());
-                None
-            }
+            Err(error) => Err(error),
         };
-        Ok((inspection, plugin))
+        match started {
+            Ok(bytes) => inspection.started_bytes = Some(bytes),
+            Err(error) => inspection.refusal = Some(error.to_string()),
+        }
+        Ok(inspection)
     }
 
     fn describe(&self, component: &Component, instances: u32, inspection: &mut Inspection) {
@@ -143,22 +140,5 @@ impl Kind {
             Kind::Connector(_) => "connector-plugin",
             Kind::Transformer(_) => "transformer-plugin",
         }
-    }
-}
-
-impl Plugin {
-    /// Starts one instance within the plugin's limits: what memories and tables of it take, in bytes.
-    pub(crate) async fn start(&self, metrics: PluginMetrics) -> Result<usize, Fault> {
-        let (user, settings) = ("inspection", Map::new());
-        Ok(match &self.kind {
-            Kind::Connector(pre) => {
-                let pool = self.pool::<Connectors>(pre.clone(), user, &settings, metrics);
-                pool.instance().await?.store.data().memory_bytes()
-            }
-            Kind::Transformer(pre) => {
-                let pool = self.pool::<Transformers>(pre.clone(), user, &settings, metrics);
-                pool.instance().await?.store.data().memory_bytes()
-            }
-        })
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 6] = ["rest", "reshape", "errand", "filing", "hostile", "training"];
+const PLUGINS: [&str; 7] = ["rest", "reshape", "errand", "filing", "hostile", "outdated", "training"];
 
 /// How the host is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -161,6 +161,7 @@ fn what_is_no_plugin_of_ours_is_refused_with_the_reason_and_the_mend() -> anyhow
         (file("other.wasm", COMPONENT)?, None, "exports neither liaison:plugin/connector@0.1.0 nor"),
         (file("evil.wasm", &importing)?, None, "plugin subject imports evil:host/shell, which no plugin may"),
         ("/nowhere/it.wasm".to_owned(), None, "cannot read /nowhere/it.wasm: "),
+        (plugin("outdated")?.display().to_string(), None, "plugin subject does not start: "),
         (rest, Some([0; 32]), "not the one it is pinned to"),
     ];
     // A file's configuration finds some of these before the host does; what is made in code has the host alone.

@@ -37,8 +37,7 @@ pub(super) fn build(options: &Build) -> Result<(), Failure> {
     let own = || options.folder.join(made.file_name().unwrap_or_default());
     let out = options.out.clone().unwrap_or_else(own);
     copy(&made, &out)?;
-    let inspection = crate::cli::block_on(host::inspect(&out))?;
-    let inspection = inspection.map_err(|error| Failure::Failed(error.to_string()))?;
+    let inspection = host::inspect(&out).map_err(|error| Failure::Failed(error.to_string()))?;
     let sha256 = hex_text(&inspection.sha256);
     if options.json {
         output::json(&json!({

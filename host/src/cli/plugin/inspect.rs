@@ -26,8 +26,7 @@ pub(in crate::cli) struct Inspect {
 }
 
 pub(super) fn inspect(options: &Inspect) -> Result<(), Failure> {
-    let inspection = crate::cli::block_on(host::inspect(&options.file))?;
-    let inspection = inspection.map_err(|error| Failure::Usage(error.to_string()))?;
+    let inspection = host::inspect(&options.file).map_err(|error| Failure::Usage(error.to_string()))?;
     if options.json {
         output::json(&json(&inspection))?;
     } else {

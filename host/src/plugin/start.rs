@@ -1,0 +1,45 @@
+//! One instance of a plugin, made and thrown away before the plugin is taken. Only there are the types of its functions
+//! compared with the contract's, and only there does what it does at its start show.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use serde_json::Map;
+
+use super::pool::World;
+use super::{Connectors, Kind, Plugin, PluginError, Transformers};
+use crate::telemetry::Telemetry;
+
+/// Who the plugin is to its log.
+const USER: &str = "start";
+
+impl Plugin {
+    /// Starts one instance within the plugin's limits; what its memories and tables take, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`PluginError::Start`] where its functions are not those of the contract, or it traps or uses up its limits.
+    pub(super) fn start(&self) -> Result<usize, PluginError> {
+        match &self.kind {
+            Kind::Connector(pre) => self.started_bytes::<Connectors>(pre.clone()),
+            Kind::Transformer(pre) => self.started_bytes::<Transformers>(pre.clone()),
+        }
+    }
+
+    fn started_bytes<W: World>(&self, pre: W::Pre) -> Result<usize, PluginError> {
+        let pool = self.pool::<W>(pre, USER, &Map::new(), Telemetry::new().plugin(&self.name));
+        let instance = to_its_end(pool.instance());
+        let refused = |reason: String| PluginError::Start { plugin: self.name.clone(), reason };
+        Ok(instance.map_err(|fault| refused(fault.to_string()))?.store.data().memory_bytes())
+    }
+}
+
+/// A guest waits for nothing: it is pending only to let others run, which are not there.
+fn to_its_end<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+    }
+}
