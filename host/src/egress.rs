@@ -47,7 +47,9 @@ use self::origin::{Grants, OriginIndex};
 use self::pool::{Pool, Protocol};
 use crate::config::Egress;
 use crate::config::mask::{Mask, STRUCK};
-use crate::contract::{Effect, Failure, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Reply};
+use crate::contract::{
+    Delivery, Effect, Failure, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Reply, Resolution,
+};
 
 /// The way out of one connector in one subscription: its grants, its credential and its connections.
 ///
@@ -78,6 +80,24 @@ pub struct Call<'a> {
     pub rounds: &'a [Vec<Reply>],
     /// When the attempt is over.
     pub deadline: Instant,
+}
+
+impl<'a> Call<'a> {
+    /// Of a delivery, under this key and until then. What was merged after a conflict stands in the place of the event's
+    /// own data.
+    pub fn of(delivery: &'a Delivery, idempotency_key: &'a str, deadline: Instant) -> Self {
+        let event_data = match &delivery.resolution {
+            Some(Resolution::Merged { data, .. }) => Some(data),
+            Some(Resolution::Overwrite(_)) | None => delivery.event.data.as_ref(),
+        };
+        Self {
+            event_data,
+            idempotency_key: Some(idempotency_key),
+            traceparent: delivery.event.traceparent(),
+            rounds: &delivery.rounds,
+            deadline,
+        }
+    }
 }
 
 impl fmt::Debug for Gateway {

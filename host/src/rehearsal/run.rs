@@ -15,8 +15,7 @@ use super::case::{Case, ScriptedReply};
 use super::simulated::Script;
 use crate::config::{self, mask::Mask};
 use crate::contract::{
-    Body, Content, Delivery, Effect, Failure, Fault, HttpRequest, Kept, Outcome, Reply, Resolution,
-    Transformed, written,
+    Body, Content, Delivery, Effect, Failure, Fault, HttpRequest, Kept, Outcome, Reply, Transformed, written,
 };
 use crate::dead_letter::recording::{Answer, strike_exchange, strike_result};
 use crate::delivery::attempt::{Attempt, Limits, Place, attempt};
@@ -194,17 +193,7 @@ async fn perform(
     way: &Way<'_>,
 ) -> (Option<Sent>, Bytes, Result<Reply, String>) {
     let key = effect_key(&delivery.idempotency_key, place);
-    let data = match &delivery.resolution {
-        Some(Resolution::Merged { data, .. }) => Some(data),
-        Some(Resolution::Overwrite(_)) | None => delivery.event.data.as_ref(),
-    };
-    let call = Call {
-        event_data: data,
-        idempotency_key: Some(&key),
-        traceparent: delivery.event.traceparent(),
-        rounds: &delivery.rounds,
-        deadline: until,
-    };
+    let call = Call::of(delivery, &key, until);
     let request = match effect {
         Effect::Http(request) => request,
         Effect::Grpc(_) | Effect::Sql => {

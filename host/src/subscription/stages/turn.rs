@@ -163,17 +163,7 @@ impl Stages {
 
     async fn perform(&self, delivery: &Delivery, effect: &Effect, place: Place, until: Instant) -> Reply {
         let key = effect_key(&delivery.idempotency_key, place);
-        let data = match &delivery.resolution {
-            Some(Resolution::Merged { data, .. }) => Some(data),
-            Some(Resolution::Overwrite(_)) | None => delivery.event.data.as_ref(),
-        };
-        let call = Call {
-            event_data: data,
-            idempotency_key: Some(&key),
-            traceparent: delivery.event.traceparent(),
-            rounds: &delivery.rounds,
-            deadline: until,
-        };
+        let call = Call::of(delivery, &key, until);
         let start = Instant::now();
         let reply = self.gateway.perform(effect, &call).await;
         let status = match &reply {
