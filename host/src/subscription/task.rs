@@ -80,6 +80,8 @@ pub(super) struct Task {
     commands: SyncSender<Command>,
     /// Dead letters that wait for Kafka's acknowledgement.
     unacknowledged: usize,
+    /// How many of them are records that never became deliveries, by assignment.
+    unacknowledged_records: BTreeMap<PartitionIndex, usize>,
     /// Dead letters to be sent.
     letters: Vec<Letter>,
     /// Where events without an order wait for long, shortest delay first.
@@ -142,6 +144,7 @@ impl Task {
             recordings: Recordings::new(part_of(settings.bounds.bytes)),
             commands,
             unacknowledged: 0,
+            unacknowledged_records: BTreeMap::new(),
             letters: Vec::new(),
             delay_topics: settings.delay_topics(),
             delays: plan.delays.clone(),

@@ -1,5 +1,6 @@
 //! What follows when a turn of a delivery has ended, until it settles: the rules of delivery are asked, and obeyed.
 
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use crate::dead_letter::{DeadLetter, Reason, Stage};
 use crate::delivery::breaker::{Change, Failure, FailureKind};
 use crate::delivery::flood::Verdict;
 use crate::delivery::next::{self, Next};
+use crate::subscription::carried::Place;
 use crate::subscription::lanes::LaneId;
 use crate::subscription::stages::Done;
 use crate::subscription::witness::Last;
@@ -266,6 +268,9 @@ impl Task {
 
     pub(super) fn dead_letter(&mut self, letter: DeadLetter, settles: Settles) {
         self.unacknowledged += 1;
+        if let Settles::Record(place) = settles {
+            *self.unacknowledged_records.entry(place.partition).or_default() += 1;
+        }
         self.letters.push(Letter { letter, settles });
     }
 
@@ -279,11 +284,19 @@ impl Task {
         self.unacknowledged -= 1;
         match settles {
             Settles::Lane(lane) => self.settle(lane, Settlement::DeadLettered),
-            Settles::Record(place) => {
-                self.partitions.settle(place.partition, place.offset, place.bytes);
-                self.witness.metrics.settled[Settlement::DeadLettered].inc();
+            Settles::Record(place) => self.record_acknowledged(place),
+        }
+    }
+
+    fn record_acknowledged(&mut self, place: Place) {
+        if let Entry::Occupied(mut count) = self.unacknowledged_records.entry(place.partition) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
+        self.partitions.settle(place.partition, place.offset, place.bytes);
+        self.witness.metrics.settled[Settlement::DeadLettered].inc();
     }
 
     fn settle(&mut self, lane: LaneId, settlement: Settlement) {

@@ -16,7 +16,7 @@ use crate::config;
 use crate::dead_letter::Reason;
 use crate::delivery::breaker::{FailureKind, State};
 use crate::event::Record;
-use crate::kafka::consumer::Control;
+use crate::kafka::consumer::{Command, Control};
 use crate::subscription::stages::Done;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,6 +41,40 @@ async fn a_parked_event_that_comes_back_early_waits_for_itself_alone() {
     assert_eq!(world.task.partitions.unsettled(), 1, "the second is not settled by the first");
     world.end(started[0].1, delivered(&started[0].2));
     assert_eq!((world.task.partitions.unsettled(), world.task.lanes.waiting()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoke_waits_for_the_letter_of_a_record_that_is_no_event() {
+    let mut world = World::new(&plan(|_| {}));
+    world.assign(1, &[("t", 0)]);
+    let mut no_event = record("t", 0, "e0", "k0");
+    no_event.headers.retain(|(name, _)| name != "ce_type");
+    world.receive(1, vec![no_event]);
+    let letter = world.task.take_letters().remove(0);
+    let (positions, answer) = std::sync::mpsc::sync_channel(1);
+    let revoked = Control::Revoked { epoch: 2, partitions: vec![partition("t", 0)], positions };
+    world.task.control(revoked, Instant::now());
+    world.pass(SECOND).await;
+    assert!(answer.try_recv().is_err(), "it would be a dead letter twice");
+    world.task.acknowledged(letter.settles);
+    world.pass(SECOND).await;
+    let given_up = answer.try_recv().unwrap();
+    assert_eq!(given_up.iter().map(|position| position.offset).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_settles_while_the_host_stops_is_committed_before_the_rest_ends() {
+    let mut world = World::new(&plan(|_| {}));
+    world.assign(1, &[("t", 0)]);
+    world.receive(1, events(2));
+    let started = world.start_all();
+    world.task.stop();
+    let (_, lane, job) = &started[0];
+    world.end(*lane, delivered(job));
+    world.pass(SECOND).await;
+    assert!(!world.task.is_idle(), "the second is in flight");
+    let Ok(Command::Commit { positions, .. }) = world.commands.try_recv() else { panic!("no commit") };
+    assert_eq!(positions.iter().map(|position| position.offset).collect::<Vec<_>>(), [1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{COMMIT_LIMIT, OVERSIGHT, Revoking, Task};
 use crate::kafka::consumer::{Command, Control, Partition, Position};
 use crate::subscription::carried::{Carried, unix_ms};
+use crate::subscription::lanes::PartitionIndex;
 
 impl Task {
     pub(in crate::subscription) fn control(&mut self, control: Control, now: Instant) {
@@ -87,7 +88,10 @@ impl Task {
     /// Gives revoked partitions up once nothing of them is in flight, or their time is over.
     fn end_revoke(&mut self, now: Instant) {
         let Some(revoking) = &self.revoking else { return };
-        let is_busy = revoking.numbers.iter().any(|number| self.lanes.at_work(*number) > 0);
+        let is_at_work = |number: &PartitionIndex| {
+            self.lanes.at_work(*number) > 0 || self.unacknowledged_records.contains_key(number)
+        };
+        let is_busy = revoking.numbers.iter().any(is_at_work);
         if is_busy && now < revoking.until {
             return;
         }
@@ -153,7 +157,7 @@ impl Task {
     fn commit(&mut self, now: Instant) {
         let is_asked = self.commit_asked_at.is_some_and(|asked| now < asked + COMMIT_LIMIT);
         // While partitions are given up the thread waits for that alone, and then commits how far they got.
-        if is_asked || self.is_stopping || self.revoking.is_some() {
+        if is_asked || self.revoking.is_some() {
             return;
         }
         let positions = self.partitions.uncommitted(|_| true);
