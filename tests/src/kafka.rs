@@ -22,6 +22,7 @@ use crate::process::{Process, Signal};
 pub use admin::GroupOffset;
 pub use cluster::{Cluster, NODES};
 use security::Extra;
+use settings::Node;
 
 /// Starting takes 4 seconds on an idle machine.
 const STARTED: Duration = Duration::from_secs(90);
@@ -54,7 +55,8 @@ impl Kafka {
     fn start_at(broker: SocketAddr, controller: SocketAddr, extra: &Extra) -> anyhow::Result<Self> {
         let libraries = liaison_tasks::kafka::prepare()?;
         let folder = Folder::new("kafka")?;
-        let settings = settings::server(folder.path(), broker, controller) + &extra.settings;
+        let node = Node { folder: folder.path(), id: 1, broker, controllers: &[controller], doors: &[] };
+        let settings = settings::server(&node) + &extra.settings;
         folder.write("server.properties", &settings)?;
         folder.write("log4j2.properties", settings::LOGGING)?;
         let mut kafka = Self { process: None, folder, libraries, broker };

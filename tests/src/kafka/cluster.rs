@@ -5,12 +5,12 @@
 //! connections to all nodes can be led over links that break.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 
+use super::settings::{Door, Node};
 use super::{Kafka, settings};
 use crate::folder::Folder;
 use crate::{port, wait};
@@ -22,6 +22,15 @@ const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 
+/// A dead node is noticed within 4 s, and the log of commits is kept whole.
+const FAIL_OVER: &str = "\
+num.network.threads=2
+num.io.threads=4
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
+log.cleaner.enable=false
+";
+
 /// Following what was missed takes seconds, and asking whether it is done about as long.
 const IN_SYNC: Duration = Duration::from_secs(300);
 
@@ -29,13 +38,6 @@ const IN_SYNC: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Kafka>,
-}
-
-/// A door of one client at one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Door {
-    listens: SocketAddr,
-    advertised: SocketAddr,
 }
 
 impl Cluster {
@@ -58,8 +60,9 @@ impl Cluster {
             });
             let doors: Vec<Door> = doors.collect::<anyhow::Result<_>>()?;
             let folder = Folder::new("kafka")?;
-            let text = server(folder.path(), node, broker, &controllers, &doors);
-            folder.write("server.properties", &text)?;
+            let id = node + 1;
+            let node = Node { folder: folder.path(), id, broker, controllers: &controllers, doors: &doors };
+            folder.write("server.properties", &(settings::server(&node) + FAIL_OVER))?;
             folder.write("log4j2.properties", settings::LOGGING)?;
             nodes.push(Kafka { process: None, folder, libraries: libraries.clone(), broker });
         }
@@ -147,56 +150,6 @@ fn coordinator_in(lines: &[String]) -> anyhow::Result<usize> {
     Ok(number - 1)
 }
 
-/// The settings of one node. A dead one is noticed within 4 s, and the log of commits is kept whole.
-fn server(
-    folder: &Path,
-    node: usize,
-    broker: SocketAddr,
-    controllers: &[SocketAddr],
-    doors: &[Door],
-) -> String {
-    let own = |of: fn(&Door) -> SocketAddr| -> String {
-        let doors = doors.iter().enumerate();
-        doors.map(|(client, door)| format!(",CLIENT{client}://{}", of(door))).collect()
-    };
-    let voters: Vec<String> =
-        controllers.iter().enumerate().map(|(index, address)| format!("{}@{address}", index + 1)).collect();
-    let protocols: String = (0..doors.len()).map(|client| format!(",CLIENT{client}:PLAINTEXT")).collect();
-    format!(
-        "process.roles=broker,controller
-node.id={}
-controller.quorum.voters={}
-listeners=PLAINTEXT://{broker},CONTROLLER://{}{}
-advertised.listeners=PLAINTEXT://{broker}{}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}
-log.dirs={}
-num.network.threads=2
-num.io.threads=4
-default.replication.factor=3
-min.insync.replicas=2
-offsets.topic.num.partitions=4
-offsets.topic.replication.factor=3
-transaction.state.log.num.partitions=4
-transaction.state.log.replication.factor=3
-transaction.state.log.min.isr=2
-share.coordinator.state.topic.replication.factor=3
-share.coordinator.state.topic.min.isr=2
-group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=4000
-broker.heartbeat.interval.ms=1000
-log.cleaner.enable=false
-",
-        node + 1,
-        voters.join(","),
-        controllers[node],
-        own(|door| door.listens),
-        own(|door| door.advertised),
-        folder.join("data").display(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,21 +164,5 @@ mod tests {
         let lines = lines.map(str::to_owned);
         assert_eq!(coordinator_in(&lines).unwrap(), 2);
         assert!(coordinator_in(&lines[..2]).is_err());
-    }
-
-    #[test]
-    fn each_client_has_a_door_of_its_own() {
-        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let door = |port| Door { listens: at(port), advertised: at(port + 1) };
-        let text = server(Path::new("/f"), 1, at(1), &[at(2), at(3), at(4)], &[door(10), door(20)]);
-        for line in [
-            "node.id=2",
-            "controller.quorum.voters=1@127.0.0.1:2,2@127.0.0.1:3,3@127.0.0.1:4",
-            "listeners=PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:3,CLIENT0://127.0.0.1:10,CLIENT1://127.0.0.1:20",
-            "advertised.listeners=PLAINTEXT://127.0.0.1:1,CLIENT0://127.0.0.1:11,CLIENT1://127.0.0.1:21",
-            "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,CLIENT0:PLAINTEXT,CLIENT1:PLAINTEXT",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
-        }
     }
 }
