@@ -29,7 +29,7 @@ use self::delays::{Delays, Read};
 use self::last::{Last, PAUSE, commit_last};
 use self::rebalance::Context;
 use self::trouble::Trouble;
-pub(crate) use self::words::{Batch, Command, Control};
+pub(crate) use self::words::{Assigned, Batch, Command, Control};
 use super::client::{self, ClientKind, KafkaError};
 use super::commit::commit_async;
 pub(crate) use super::complaints::Complaint;

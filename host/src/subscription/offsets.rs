@@ -99,6 +99,11 @@ impl Tracker {
         ranges
     }
 
+    /// Nothing was received yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.next.is_none()
+    }
+
     /// Received and not settled.
     pub(crate) fn unsettled(&self) -> usize {
         self.unsettled

@@ -3,15 +3,18 @@
 //! Each assignment of a partition gets a number of its own, so that whatever ends late cannot touch a later assignment
 //! of the same partition.
 
+mod lost;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::lost::Lost;
 use super::lanes::PartitionIndex;
 use super::metadata;
 use super::offsets::Tracker;
-use crate::kafka::consumer::{Partition, Position};
+use crate::kafka::consumer::{self, Partition, Position};
 
 /// A partition that would need as long to settle half of what it may hold takes the others' room.
 const SLOW: Duration = Duration::from_secs(5);
@@ -19,6 +22,8 @@ const SLOW: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     numbers: HashMap<Partition, PartitionIndex>,
+    /// What had settled of partitions that were lost, until they are ours again.
+    lost: HashMap<Partition, Lost>,
     assigned: BTreeMap<PartitionIndex, Assigned>,
     next_number: PartitionIndex,
     unsettled: usize,
@@ -30,18 +35,21 @@ struct Assigned {
     partition: Partition,
     epoch: u64,
     tracker: Tracker,
-    /// The latest position that Kafka acknowledged, with its metadata; at first where we began.
-    committed: Option<(i64, String)>,
-    /// The latest position that Kafka was asked to keep, with its metadata.
-    asked: Option<(i64, String)>,
-    /// The metadata we began with.
-    resumed: String,
+    /// The latest commit that Kafka has said it keeps; where there was none, the first record that came.
+    committed: Option<Commit>,
+    /// The latest commit that Kafka was asked to keep.
+    asked: Option<Commit>,
+    /// What had settled when we lost it, until the first record comes.
+    before: Option<Lost>,
     unsettled_bytes: usize,
     /// Its records are waited for no more: what comes is ignored.
     is_leaving: bool,
     is_paused: bool,
     pace: Pace,
 }
+
+/// A position, with its metadata.
+type Commit = (i64, String);
 
 /// How fast a partition settles.
 #[derive(Debug)]
@@ -56,9 +64,12 @@ struct Pace {
 }
 
 impl Partitions {
-    /// The partition is ours from this epoch on. `metadata` is that of its last commit.
-    pub(crate) fn assign(&mut self, partition: Partition, epoch: u64, metadata: String) -> PartitionIndex {
+    /// The partition is ours from this epoch on.
+    pub(crate) fn assign(&mut self, new: consumer::Assigned, epoch: u64) -> PartitionIndex {
+        let consumer::Assigned { partition, committed, metadata } = new;
         self.forget(&partition);
+        let committed = committed.map(|offset| (offset, metadata));
+        let before = self.lost.remove(&partition);
         let number = self.next_number;
         self.next_number += 1;
         self.numbers.insert(partition.clone(), number);
@@ -66,9 +77,9 @@ impl Partitions {
             partition,
             epoch,
             tracker: Tracker::default(),
-            committed: None,
+            committed,
             asked: None,
-            resumed: metadata,
+            before,
             unsettled_bytes: 0,
             is_leaving: false,
             is_paused: false,
@@ -76,6 +87,17 @@ impl Partitions {
         };
         self.assigned.insert(number, assigned);
         number
+    }
+
+    /// The partition was taken from us before we could commit: what has settled is kept in mind, for it may come back.
+    /// To be forgotten next.
+    pub(crate) fn lose(&mut self, partition: &Partition) {
+        let Some(assigned) = self.assigned_mut(partition) else { return };
+        let committed = assigned.committed.as_ref().map(|(offset, _)| *offset);
+        let lost = assigned.before.take().or_else(|| Lost::new(committed?, &assigned.tracker));
+        if let Some(lost) = lost {
+            self.lost.insert(partition.clone(), lost);
+        }
     }
 
     /// The partition is ours no more.
@@ -118,9 +140,8 @@ impl Partitions {
         if assigned.is_leaving || epoch < assigned.epoch {
             return None;
         }
-        if assigned.committed.is_none() {
-            assigned.tracker = Tracker::resume(metadata::decode(&assigned.resumed, offset));
-            assigned.committed = Some((offset, std::mem::take(&mut assigned.resumed)));
+        if assigned.tracker.is_new() {
+            assigned.begin(offset);
         }
         if !assigned.tracker.receive(offset) {
             return None;
@@ -241,6 +262,20 @@ impl Partitions {
     }
 }
 
+impl Assigned {
+    /// Its first record is here.
+    fn begin(&mut self, offset: i64) {
+        let (position, metadata) = self.committed.get_or_insert_with(|| (offset, String::new()));
+        let mut settled = metadata::decode(metadata, offset);
+        // One that begins before its commit was made anew.
+        let is_near = |lost: &Lost| offset >= *position && lost.reaches(*position);
+        if let Some(lost) = self.before.take().filter(is_near) {
+            settled = lost.and(settled);
+        }
+        self.tracker = Tracker::resume(settled);
+    }
+}
+
 impl Pace {
     /// Slow is what always had something to do and settled less than half of the limit.
     fn watch(&mut self, unsettled: usize, limit: usize, now: Instant) {
@@ -268,6 +303,10 @@ mod tests {
         Position { partition: partition(number), offset, metadata: metadata.into() }
     }
 
+    fn new(number: i32, committed: Option<i64>, metadata: &str) -> consumer::Assigned {
+        consumer::Assigned { partition: partition(number), committed, metadata: metadata.to_owned() }
+    }
+
     /// Asks for these and is answered at once.
     fn acknowledge(partitions: &mut Partitions, positions: &[Position]) {
         partitions.asked(positions);
@@ -277,7 +316,7 @@ mod tests {
     #[test]
     fn what_settles_above_is_committed_and_not_delivered_again() {
         let mut partitions = Partitions::default();
-        partitions.assign(partition(0), 1, String::new());
+        partitions.assign(new(0, None, ""), 1);
         let numbers: Vec<_> =
             (5..8).filter_map(|offset| partitions.receive(&partition(0), 1, offset, 1)).collect();
         partitions.settle(numbers[0], 6, 1);
@@ -287,7 +326,7 @@ mod tests {
         acknowledge(&mut partitions, &positions);
         assert_eq!(partitions.uncommitted(any), []);
 
-        partitions.assign(partition(0), 2, metadata);
+        partitions.assign(new(0, Some(5), &metadata), 2);
         assert!(partitions.receive(&partition(0), 2, 5, 1).is_some());
         assert_eq!(partitions.uncommitted(any), []);
         assert_eq!(partitions.receive(&partition(0), 2, 6, 1), None);
@@ -297,14 +336,66 @@ mod tests {
         assert_eq!(partitions.uncommitted(any), [at(0, 7, "")]);
     }
 
+    /// Offsets of `5..9` that are delivered again where 5, 6 and 8 had settled when the partition was lost, none of it
+    /// acknowledged, 6 asked to be kept, and this is the commit that it comes back with.
+    fn again(committed: Option<i64>, metadata: &str) -> Vec<i64> {
+        let mut partitions = Partitions::default();
+        let received = |partitions: &mut Partitions, epoch, from| {
+            (from..9)
+                .filter(|offset| partitions.receive(&partition(0), epoch, *offset, 1).is_some())
+                .collect()
+        };
+        let number = partitions.assign(new(0, Some(5), ""), 1);
+        assert_eq!(received(&mut partitions, 1, 5), [5, 6, 7, 8]);
+        partitions.settle(number, 5, 1);
+        partitions.asked(&[at(0, 6, "")]);
+        [6, 8].into_iter().for_each(|offset| partitions.settle(number, offset, 1));
+        // Twice, and nothing comes in between.
+        for epoch in 2..4 {
+            partitions.lose(&partition(0));
+            partitions.forget(&partition(0));
+            partitions.assign(new(0, committed, metadata), epoch);
+        }
+        received(&mut partitions, 3, committed.unwrap_or(5))
+    }
+
+    #[test]
+    fn what_had_settled_when_a_partition_was_lost_is_not_delivered_again_when_it_comes_back() {
+        assert_eq!(again(Some(5), ""), [7], "what we began with");
+        assert_eq!(again(Some(6), ""), [7], "what we asked for, and heard no answer to");
+        assert_eq!(again(None, ""), [7], "Kafka does not say");
+        assert_eq!(
+            again(Some(5), &metadata::encode(5, &[7..8])),
+            [0; 0],
+            "somebody else has settled the rest"
+        );
+    }
+
+    #[test]
+    fn what_was_lost_is_forgotten_where_a_partition_goes_on_elsewhere() {
+        assert_eq!(again(Some(8), ""), [8], "beyond where we were");
+        assert_eq!(again(Some(4), ""), [4, 5, 6, 7, 8], "moved back, to have all of it again");
+    }
+
+    #[test]
+    fn a_topic_made_anew_while_it_was_lost_is_delivered_from_its_start() {
+        let mut partitions = Partitions::default();
+        let number = partitions.assign(new(0, Some(5), ""), 1);
+        partitions.receive(&partition(0), 1, 5, 1);
+        partitions.settle(number, 5, 1);
+        partitions.lose(&partition(0));
+        partitions.assign(new(0, Some(5), ""), 2);
+        assert!((0..7).all(|offset| partitions.receive(&partition(0), 2, offset, 1).is_some()));
+    }
+
     #[test]
     fn records_from_before_the_latest_assignment_are_stale() {
         let mut partitions = Partitions::default();
-        partitions.assign(partition(0), 1, String::new());
+        partitions.assign(new(0, None, ""), 1);
         let first = partitions.receive(&partition(0), 1, 7, 10).unwrap();
         partitions.forget(&partition(0));
         assert_eq!(partitions.receive(&partition(0), 2, 8, 10), None);
-        partitions.assign(partition(0), 3, String::new());
+        partitions.assign(new(0, None, ""), 3);
         assert_eq!(partitions.receive(&partition(0), 2, 9, 10), None);
         let second = partitions.receive(&partition(0), 3, 7, 10).unwrap();
         assert_ne!(first, second);
@@ -318,7 +409,7 @@ mod tests {
         let mut partitions = Partitions::default();
         let metadata = metadata::encode(5, &[6..7]);
         for epoch in 1..3 {
-            partitions.assign(partition(0), epoch, metadata.clone());
+            partitions.assign(new(0, Some(5), &metadata), epoch);
             if epoch == 1 {
                 partitions.asked(&[at(0, 5, &metadata)]);
             }
@@ -341,7 +432,7 @@ mod tests {
     #[test]
     fn a_topic_made_anew_is_delivered_from_its_start() {
         let mut partitions = Partitions::default();
-        partitions.assign(partition(0), 1, metadata::encode(100, &[110..120]));
+        partitions.assign(new(0, Some(100), &metadata::encode(100, &[110..120])), 1);
         for offset in 0..130 {
             assert!(partitions.receive(&partition(0), 1, offset, 1).is_some(), "{offset}");
         }
@@ -350,8 +441,8 @@ mod tests {
     #[test]
     fn only_what_moved_is_committed_and_only_until_it_is() {
         let mut partitions = Partitions::default();
-        partitions.assign(partition(0), 1, String::new());
-        partitions.assign(partition(1), 1, String::new());
+        partitions.assign(new(0, None, ""), 1);
+        partitions.assign(new(1, None, ""), 1);
         let number = partitions.receive(&partition(0), 1, 5, 1).unwrap();
         partitions.receive(&partition(0), 1, 6, 1).unwrap();
         partitions.receive(&partition(1), 1, 0, 1).unwrap();
@@ -375,8 +466,8 @@ mod tests {
     #[test]
     fn a_full_partition_that_is_slow_is_paused_until_it_is_half_empty() {
         let mut partitions = Partitions::default();
-        partitions.assign(partition(0), 1, String::new());
-        partitions.assign(partition(1), 1, String::new());
+        partitions.assign(new(0, None, ""), 1);
+        partitions.assign(new(1, None, ""), 1);
         let receive = |partitions: &mut Partitions, offsets: std::ops::Range<i64>| {
             offsets.filter_map(|offset| partitions.receive(&partition(0), 1, offset, 1)).max().unwrap()
         };
@@ -407,7 +498,7 @@ mod tests {
     #[test]
     fn a_partition_alone_is_never_paused_for_being_slow() {
         let mut partitions = Partitions::default();
-        partitions.assign(partition(0), 1, String::new());
+        partitions.assign(new(0, None, ""), 1);
         assert!((0..20).all(|offset| partitions.receive(&partition(0), 1, offset, 1).is_some()));
         for times in 1..5 {
             assert_eq!(pause(&mut partitions, false, Instant::now() + times * SLOW), (vec![], vec![]));
@@ -417,7 +508,7 @@ mod tests {
     #[test]
     fn a_pause_is_asked_for_until_it_is_done() {
         let mut partitions = Partitions::default();
-        partitions.assign(partition(0), 1, String::new());
+        partitions.assign(new(0, None, ""), 1);
         let now = Instant::now();
         for _ in 0..2 {
             assert_eq!(partitions.pauses(true, 8, now), (vec![partition(0)], vec![]));
@@ -432,7 +523,7 @@ mod tests {
     #[test]
     fn a_leaving_partition_takes_nothing_new_and_commits_what_settles() {
         let mut partitions = Partitions::default();
-        partitions.assign(partition(0), 1, String::new());
+        partitions.assign(new(0, None, ""), 1);
         let number = partitions.receive(&partition(0), 1, 0, 1).unwrap();
         partitions.leave(&partition(0));
         assert!(!partitions.is_staying(number));

@@ -24,6 +24,7 @@ fn pass(time: Duration) -> anyhow::Result<()> {
 #[test]
 fn a_broker_that_is_away_for_20_s_is_waited_for() -> anyhow::Result<()> {
     const TOPIC: &str = "broker-away";
+    const CONCURRENCY: usize = 20;
     if is_quick() {
         say_skipped("a_broker_that_is_away_for_20_s_is_waited_for", "needs real Kafka");
         return Ok(());
@@ -34,7 +35,8 @@ fn a_broker_that_is_away_for_20_s_is_waited_for() -> anyhow::Result<()> {
     produce(&kafka.bootstrap(), events.records(TOPIC))?;
     let system = System::start("calendar", Behaviour::ok().with_latency(Duration::from_millis(50)))?;
     let (bootstrap, admin) = (kafka.bootstrap(), port::free()?);
-    let subscriptions = vec![("calendar", system.url(), "concurrency = 20")];
+    let concurrency = format!("concurrency = {CONCURRENCY}");
+    let subscriptions = vec![("calendar", system.url(), &*concurrency)];
     let setup = Setup { topic: TOPIC, bootstrap, admin, subscriptions, sla: "" };
     let mut host = HostProcess::start(&setup.text()?, setup.admin, &[])?;
 
@@ -63,8 +65,9 @@ fn a_broker_that_is_away_for_20_s_is_waited_for() -> anyhow::Result<()> {
     let ledger = system.ledger();
     let duplicates: usize = events.prove(&ledger, &[]).values().sum();
     say(&format!("broker away: {duplicates} duplicates"));
-    // What was delivered while no commit was possible, and nothing else, may come again.
-    assert!(duplicates <= before, "{duplicates} duplicates of {before} deliveries");
+    // What was in flight when the partitions were lost may come again; what was delivered while no commit was possible is
+    // kept in mind.
+    assert!(duplicates <= 2 * CONCURRENCY, "{duplicates} duplicates of {before} deliveries");
     assert_committed_to_the_end(&kafka, "broker-away.calendar", PARTITIONS)
 }
 

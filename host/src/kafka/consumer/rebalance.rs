@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::heard::silence;
 use super::last::{Last, commit_last, only_wait};
-use super::{COMMITTED, Control, log_failure};
+use super::{Assigned, COMMITTED, Control, log_failure};
 use crate::kafka::commit::metadata_of;
 use crate::kafka::complaints::{Complaints, log_error};
 use crate::kafka::overtaken::Overtaken;
@@ -111,12 +111,12 @@ impl ConsumerContext for Context {
                 let epoch = self.begin_epoch(&partitions);
                 let committed =
                     committed(consumer, list).into_iter().chain(std::iter::repeat_with(Default::default));
-                let mut with_metadata = Vec::with_capacity(partitions.len());
-                for (partition, (offset, metadata)) in partitions.into_iter().zip(committed) {
-                    self.state().overtaken.assigned(partition.clone(), offset);
-                    with_metadata.push((partition, metadata));
+                let mut assigned = Vec::with_capacity(partitions.len());
+                for (partition, (committed, metadata)) in partitions.into_iter().zip(committed) {
+                    self.state().overtaken.assigned(partition.clone(), committed);
+                    assigned.push(Assigned { partition, committed, metadata });
                 }
-                self.tell(Control::Assigned { epoch, partitions: with_metadata });
+                self.tell(Control::Assigned { epoch, partitions: assigned });
             }
             Rebalance::Revoke(list) => {
                 let partitions = partitions(list);

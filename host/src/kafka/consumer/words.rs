@@ -16,11 +16,21 @@ pub(crate) struct Batch {
     pub(crate) records: Vec<Record>,
 }
 
+/// A partition that is ours now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Assigned {
+    pub(crate) partition: Partition,
+    /// The offset of its last commit; `None` if there was none, or Kafka does not say.
+    pub(crate) committed: Option<i64>,
+    /// What was committed beside it.
+    pub(crate) metadata: String,
+}
+
 /// What happens to the assignment and to commits.
 #[derive(Debug)]
 pub(crate) enum Control {
-    /// These partitions are ours from this epoch on, each with the metadata of its last commit.
-    Assigned { epoch: u64, partitions: Vec<(Partition, String)> },
+    /// These partitions are ours from this epoch on.
+    Assigned { epoch: u64, partitions: Vec<Assigned> },
     /// These partitions go to somebody else once `positions` was answered, or after a limit.
     Revoked { epoch: u64, partitions: Vec<Partition>, positions: SyncSender<Vec<Position>> },
     /// These partitions are gone already: nothing of them may be committed.

@@ -14,15 +14,15 @@ impl Task {
         match control {
             Control::Assigned { epoch, partitions } => {
                 tracing::info!(
-                    partitions = names(partitions.iter().map(|(partition, _)| partition)),
+                    partitions = names(partitions.iter().map(|assigned| &assigned.partition)),
                     "partitions assigned"
                 );
                 self.epoch = epoch;
                 let mut assigned = Vec::with_capacity(partitions.len());
-                for (partition, metadata) in partitions {
-                    self.drop_partition(&partition);
-                    let number = self.partitions.assign(partition.clone(), epoch, metadata);
-                    assigned.push((partition, number));
+                for new in partitions {
+                    self.drop_partition(&new.partition);
+                    let partition = new.partition.clone();
+                    assigned.push((partition, self.partitions.assign(new, epoch)));
                 }
                 if let Some(journal) = &mut self.journal {
                     journal.assigned(assigned, unix_ms());
@@ -36,9 +36,10 @@ impl Task {
                 self.epoch = epoch;
                 tracing::warn!(
                     partitions = names(&partitions),
-                    "partitions lost: their events come again elsewhere"
+                    "partitions lost: what was in flight comes again, and elsewhere what is not committed"
                 );
                 for partition in &partitions {
+                    self.partitions.lose(partition);
                     self.drop_partition(partition);
                 }
             }

@@ -1,7 +1,7 @@
 //! The task against a plain reference, whatever happens to it and in whatever order.
 //!
 //! The model is Kafka, the plugins, the external system and the clock; it knows which events have ended and holds the
-//! task to that after each act: nothing unsettled is committed, what Kafka knows to be settled does not start again, a
+//! task to that after each act: nothing unsettled is committed, what is known to be settled does not start again, a
 //! key's events start in their order, nothing starts twice, and all that is counted comes down to nothing once everything
 //! has ended, which it must.
 
@@ -142,7 +142,7 @@ impl Model {
         {
             let partition = partition.clone();
             self.revoking = None;
-            self.kafka.unassign(&partition);
+            self.kafka.unassign(&partition, false);
             self.kafka.commit(self.kafka.epoch, positions);
         }
         for Letter { letter, settles } in self.world.task.take_letters() {

@@ -16,7 +16,7 @@ use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::FailureKind;
 use crate::event::{DecodeRules, Event, Origin, Record};
 use crate::kafka::client::test_settings;
-use crate::kafka::consumer::{Batch, Command, Control, Partition};
+use crate::kafka::consumer::{Assigned, Batch, Command, Control, Partition};
 use crate::kafka::producer::{Outgoing, Producer};
 use crate::native::NativeConnector;
 use crate::subscription::carried::{Carried, Place, unix_ms};
@@ -108,7 +108,12 @@ impl World {
 
     /// The partition of a topic, as nobody had it before.
     pub(super) fn assign(&mut self, epoch: u64, partitions: &[(&str, i32)]) {
-        let partitions = partitions.iter().map(|at| (partition(at.0, at.1), String::new())).collect();
+        let new = |at: &(&str, i32)| Assigned {
+            partition: partition(at.0, at.1),
+            committed: None,
+            metadata: String::new(),
+        };
+        let partitions = partitions.iter().map(new).collect();
         self.task.control(Control::Assigned { epoch, partitions }, Instant::now());
     }
 

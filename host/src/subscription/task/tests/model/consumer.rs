@@ -56,8 +56,8 @@ impl Model {
         if self.kafka.log(partition).fetched.is_some() {
             return;
         }
-        let (epoch, metadata) = self.kafka.assign(partition);
-        let partitions = vec![(partition.clone(), metadata)];
+        let (epoch, assigned) = self.kafka.assign(partition);
+        let partitions = vec![assigned];
         self.world.task.control(Control::Assigned { epoch, partitions }, Instant::now());
         let number = self.world.task.partitions.number(partition).expect("it was just assigned");
         self.numbers.insert(number, partition.clone());
@@ -80,7 +80,7 @@ impl Model {
             return;
         }
         self.kafka.epoch += 1;
-        self.kafka.unassign(partition);
+        self.kafka.unassign(partition, true);
         let lost = Control::Lost { epoch: self.kafka.epoch, partitions: vec![partition.clone()] };
         self.world.task.control(lost, Instant::now());
         if is_back {
@@ -95,7 +95,10 @@ impl Model {
                 self.write_parked(parcel.outgoing);
             }
         }
-        self.kafka.logs.values_mut().for_each(|log| log.fetched = None);
+        for log in self.kafka.logs.values_mut() {
+            log.fetched = None;
+            log.settled.clear();
+        }
         self.kafka.answers.clear();
         self.turns.clear();
         self.letters.clear();

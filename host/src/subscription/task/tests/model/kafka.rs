@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::Record;
-use crate::kafka::consumer::{Partition, Position};
+use crate::kafka::consumer::{Assigned, Partition, Position};
 use crate::subscription::metadata;
 
 /// One partition.
@@ -18,6 +18,8 @@ pub(super) struct Log {
     pub(super) known: BTreeSet<i64>,
     /// Offsets whose events have ended, or are in another topic by now.
     pub(super) done: BTreeSet<i64>,
+    /// Those of them that the task settled since it got the partition, or before it lost it.
+    pub(super) settled: BTreeSet<i64>,
 }
 
 /// The answer to a commit, on its way.
@@ -41,20 +43,28 @@ impl Kafka {
         self.logs.get_mut(partition).expect("a partition of the model")
     }
 
-    /// Gives the partition to the task: its epoch, and the metadata of its last commit.
-    pub(super) fn assign(&mut self, partition: &Partition) -> (u64, String) {
+    /// Gives the partition to the task: its epoch, and its last commit.
+    pub(super) fn assign(&mut self, partition: &Partition) -> (u64, Assigned) {
         self.epoch += 1;
         let epoch = self.epoch;
         let log = self.log(partition);
+        let committed = log.committed.as_ref().map(|(offset, _)| *offset);
         let (offset, metadata) = log.committed.clone().unwrap_or_default();
         log.fetched = usize::try_from(offset).ok();
         log.is_paused = false;
         log.known = (0..offset).chain(metadata::decode(&metadata, offset).into_iter().flatten()).collect();
-        (epoch, metadata)
+        // What the task settled before it lost the partition it keeps in mind.
+        log.known.extend(&log.settled);
+        (epoch, Assigned { partition: partition.clone(), committed, metadata })
     }
 
-    pub(super) fn unassign(&mut self, partition: &Partition) {
-        self.log(partition).fetched = None;
+    /// Takes the partition from the task. What is lost it keeps in mind.
+    pub(super) fn unassign(&mut self, partition: &Partition, is_lost: bool) {
+        let log = self.log(partition);
+        log.fetched = None;
+        if !is_lost {
+            log.settled.clear();
+        }
     }
 
     /// The task's commit: taken or not, its answer is on its way.

@@ -9,9 +9,10 @@ use crate::contract::{Fault, Outcome, Retry};
 use crate::delivery::breaker::FailureKind;
 use crate::kafka::consumer::Partition;
 use crate::kafka::producer::Outgoing;
+use crate::subscription::lanes::LaneId;
 use crate::subscription::stages::{Done, Job};
 use crate::subscription::task::tests::world::{attempted, delivered, failed, read_back, stopped, trapped};
-use crate::subscription::task::{Parcel, Sent};
+use crate::subscription::task::{Parcel, Sent, Settles};
 
 impl Model {
     pub(super) fn start(&mut self) {
@@ -53,7 +54,7 @@ impl Model {
         };
         let is_last = matches!(how, How::Delivered) && job.next.is_some() && !job.has_more_parts;
         if is_last || matches!(done, Done::Dropped(_)) {
-            self.ended(&partition, offset, &job.event.id);
+            self.ended(&partition, offset, lane, &job.event.id);
         }
         if job.next.is_some() {
             match how {
@@ -90,9 +91,19 @@ impl Model {
         }
     }
 
-    pub(super) fn ended(&mut self, partition: &Partition, offset: i64, id: &str) {
-        self.kafka.log(partition).done.insert(offset);
+    fn ended(&mut self, partition: &Partition, offset: i64, lane: LaneId, id: &str) {
+        self.done(partition, offset, lane);
         self.ended.insert(id.to_owned());
+    }
+
+    /// The task settles it, unless its lane is gone.
+    fn done(&mut self, partition: &Partition, offset: i64, lane: LaneId) {
+        let is_settled = self.world.task.lanes.head(lane).is_some();
+        let log = self.kafka.log(partition);
+        log.done.insert(offset);
+        if is_settled {
+            log.settled.insert(offset);
+        }
     }
 
     pub(super) fn acknowledge(&mut self, index: usize) {
@@ -100,7 +111,8 @@ impl Model {
             return;
         }
         let (partition, offset, (settles, id)) = self.letters.swap_remove(index % self.letters.len());
-        self.ended(&partition, offset, &id);
+        let Settles::Lane(lane) = settles else { panic!("all records can be read") };
+        self.ended(&partition, offset, lane, &id);
         self.world.task.acknowledged(settles);
     }
 
@@ -115,7 +127,7 @@ impl Model {
         }
         let topic = outgoing.topic.clone();
         self.write_parked(outgoing);
-        self.kafka.log(&partition).done.insert(offset);
+        self.done(&partition, offset, lane);
         self.world.task.parked(Sent::Parked { lane, topic });
     }
 
