@@ -19,8 +19,11 @@ mod webhook;
 mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -79,10 +82,19 @@ pub struct AlertSender {
     metrics: AlertMetrics,
 }
 
-#[derive(Debug)]
 enum Signal {
     Raised(Alert),
     Over(Alert),
+    /// A subscription is no more; its connector neither, if nobody else uses it.
+    Ended(SubscriptionName, Option<ConnectorName>),
+    Replaced(Receivers),
+}
+
+/// Who is told, and how often: what the configuration names, set up.
+pub struct Receivers {
+    all: Vec<Receiver>,
+    reminder: Duration,
+    quiet: Duration,
 }
 
 /// Sets up alerts: the sender, and the task that tells what it raises.
@@ -93,19 +105,26 @@ pub fn alerts(
     settings: &config::Alerts,
     metrics: AlertMetrics,
 ) -> Result<(AlertSender, impl Future<Output = ()> + Send + use<>), AlertError> {
-    let (mut outlets, mut tasks) = (Vec::new(), Vec::new());
-    for receiver in Receiver::all(settings)? {
-        let (outlet, notices) = mpsc::channel(QUEUE);
-        outlets.push((receiver.kind(), outlet));
-        tasks.push(receiver::run(receiver, notices, metrics.clone()));
-    }
+    let receivers = Receivers::new(settings)?;
     let (signals, raised) = mpsc::channel(QUEUE);
-    let causes = Causes::new(settings.reminder, settings.quiet);
-    let teller = Teller { causes, outlets, metrics: metrics.clone() };
-    let task = async move {
-        join(teller.run(raised), join_all(tasks)).await;
-    };
-    Ok((AlertSender { signals, metrics }, task))
+    let causes = Causes::new(receivers.reminder, receivers.quiet);
+    let tasks = FuturesUnordered::new();
+    let mut teller = Teller { causes, outlets: Vec::new(), tasks, metrics: metrics.clone() };
+    teller.replace(receivers);
+    Ok((AlertSender { signals, metrics }, teller.run(raised)))
+}
+
+impl Receivers {
+    /// Reads secrets and certificates; reaches nobody yet.
+    pub fn new(settings: &config::Alerts) -> Result<Self, AlertError> {
+        Ok(Self { all: Receiver::all(settings)?, reminder: settings.reminder, quiet: settings.quiet })
+    }
+}
+
+impl std::fmt::Debug for Receivers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Receivers").field("count", &self.all.len()).finish_non_exhaustive()
+    }
 }
 
 impl AlertSender {
@@ -121,16 +140,28 @@ impl AlertSender {
         self.send(Signal::Over(alert));
     }
 
+    /// A subscription is no more, and with `connector` that neither: what was raised for them is over.
+    pub async fn ended(&self, subscription: SubscriptionName, connector: Option<ConnectorName>) {
+        // There is no task only when the host is gone.
+        drop(self.signals.send(Signal::Ended(subscription, connector)).await);
+    }
+
+    /// Tells these from now on. What the earlier ones have not taken yet they are still told; what lasts is not told
+    /// anew.
+    pub async fn replace(&self, receivers: Receivers) {
+        // As above.
+        drop(self.signals.send(Signal::Replaced(receivers)).await);
+    }
+
     fn send(&self, signal: Signal) {
-        match self.signals.try_send(signal) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(Signal::Raised(alert) | Signal::Over(alert))) => {
-                self.metrics.failed[AlertReceiver::Log].inc();
-                tracing::error!(queue = QUEUE, "alerts come too fast, one was dropped: {}", alert.message);
-            }
-            Err(mpsc::error::TrySendError::Closed(Signal::Raised(alert) | Signal::Over(alert))) => {
-                tracing::warn!("an alert while the host shuts down: {}", alert.message);
-            }
+        let Err(error) = self.signals.try_send(signal) else { return };
+        let is_full = matches!(error, mpsc::error::TrySendError::Full(_));
+        let (Signal::Raised(alert) | Signal::Over(alert)) = error.into_inner() else { return };
+        if is_full {
+            self.metrics.failed[AlertReceiver::Log].inc();
+            tracing::error!(queue = QUEUE, "alerts come too fast, one was dropped: {}", alert.message);
+        } else {
+            tracing::warn!("an alert while the host shuts down: {}", alert.message);
         }
     }
 }
@@ -139,6 +170,8 @@ impl AlertSender {
 struct Teller {
     causes: Causes,
     outlets: Vec<(AlertReceiver, mpsc::Sender<Arc<Notice>>)>,
+    /// One for each receiver, those too that have notices left and get no more.
+    tasks: FuturesUnordered<BoxFuture<'static, ()>>,
     metrics: AlertMetrics,
 }
 
@@ -155,21 +188,48 @@ impl Teller {
             tokio::select! {
                 signal = signals.recv() => match signal {
                     Some(signal) => self.hear(signal),
-                    None => return,
+                    None => break,
                 },
+                Some(()) = self.tasks.next() => {}
                 () = is_due => {
                     let due = self.causes.due(now());
                     due.into_iter().for_each(|notice| self.tell(notice));
                 }
             }
         }
+        self.outlets.clear();
+        while let Some(()) = self.tasks.next().await {}
     }
 
     fn hear(&mut self, signal: Signal) {
-        let news = match signal {
-            Signal::Raised(alert) => self.causes.raised(alert, now()),
-            Signal::Over(alert) => self.causes.over(alert, now()),
-        };
+        match signal {
+            Signal::Raised(alert) => {
+                let news = self.causes.raised(alert, now());
+                self.pass_on(news);
+            }
+            Signal::Over(alert) => {
+                let news = self.causes.over(alert, now());
+                self.pass_on(news);
+            }
+            Signal::Ended(subscription, connector) => {
+                let over = self.causes.ended(&subscription, connector.as_ref(), now());
+                over.into_iter().for_each(|notice| self.tell(notice));
+            }
+            Signal::Replaced(receivers) => self.replace(receivers),
+        }
+    }
+
+    fn replace(&mut self, receivers: Receivers) {
+        self.causes.change(receivers.reminder, receivers.quiet);
+        self.outlets.clear();
+        for receiver in receivers.all {
+            let (outlet, notices) = mpsc::channel(QUEUE);
+            self.outlets.push((receiver.kind(), outlet));
+            self.tasks.push(Box::pin(receiver::run(receiver, notices, self.metrics.clone())));
+        }
+    }
+
+    fn pass_on(&mut self, news: News) {
         match news {
             News::Tell(notice) => self.tell(*notice),
             News::Known => {}

@@ -1,6 +1,6 @@
 //! Which alerts are news: a cause is told when it begins, by reminders while it lasts, and when it is over. Pure.
 //!
-//! Two alerts have one cause if kind, subscription and `about` are the same. What happens in between is counted, and
+//! Two alerts have one cause if kind, subscription, connector and `about` are the same. What happens in between is counted, and
 //! the count is told with the next notice.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::words::Ending;
 use super::{Alert, AlertKind};
-use crate::config::SubscriptionName;
+use crate::config::{ConnectorName, SubscriptionName};
 use crate::contract::TimestampMs;
 
 /// Causes that may last at the same time.
@@ -20,6 +20,7 @@ const OPEN: usize = 1000;
 pub(super) struct Cause {
     kind: AlertKind,
     subscription: Option<SubscriptionName>,
+    connector: Option<ConnectorName>,
     about: Option<String>,
 }
 
@@ -111,6 +112,29 @@ impl Causes {
         }))
     }
 
+    /// The subscription is no more, nor is this connector: what was theirs is over, for nobody else would say so.
+    pub(super) fn ended(
+        &mut self,
+        subscription: &SubscriptionName,
+        connector: Option<&ConnectorName>,
+        now: Now,
+    ) -> Vec<Notice> {
+        let is_theirs = |cause: &Cause| match &cause.subscription {
+            Some(of) => of == subscription,
+            None => cause.connector.is_some() && cause.connector.as_ref() == connector,
+        };
+        let open = std::mem::take(&mut self.open);
+        let (over, rest) = open.into_iter().partition(|(cause, _)| is_theirs(cause));
+        self.open = rest;
+        let over: BTreeMap<Cause, Open> = over;
+        over.into_values().map(|mut open| open.notice(State::Recovered, now)).collect()
+    }
+
+    /// Other times from now on.
+    pub(super) fn change(&mut self, reminder: Duration, quiet: Duration) {
+        (self.reminder, self.quiet) = (reminder, quiet);
+    }
+
     /// What is to be told because time has passed.
     pub(super) fn due(&mut self, now: Now) -> Vec<Notice> {
         let (reminder, quiet) = (self.reminder, self.quiet);
@@ -161,7 +185,12 @@ impl Open {
 
 impl Alert {
     pub(super) fn cause(&self) -> Cause {
-        Cause { kind: self.kind, subscription: self.subscription.clone(), about: self.about.clone() }
+        Cause {
+            kind: self.kind,
+            subscription: self.subscription.clone(),
+            connector: self.connector.clone(),
+            about: self.about.clone(),
+        }
     }
 }
 
@@ -283,6 +312,32 @@ mod tests {
         let notice = clock.causes.due(clock.at(700)).remove(0);
         assert_eq!((notice.since_ms, notice.at_ms), (5_000, 700_000));
         assert_eq!(notice.alert.message, "503 again");
+    }
+
+    #[test]
+    fn what_was_raised_for_a_subscription_or_a_connector_that_is_no_more_is_over() {
+        let mut clock = Clock::new();
+        let names = |subscription: Option<&str>, connector: &str| Alert {
+            subscription: subscription.map(SubscriptionName::new),
+            connector: Some(ConnectorName::new(connector)),
+            ..of(AlertKind::BreakerOpened, 0)
+        };
+        let now = clock.at(0);
+        let raised = [names(Some("a"), "x"), names(Some("b"), "x"), names(None, "x"), names(None, "y")];
+        for alert in &raised {
+            assert_eq!(told(clock.causes.raised(alert.clone(), now)), Some((State::Raised, 1)), "{alert:?}");
+        }
+        let mut over = |subscription: &str, connector: Option<&str>| {
+            let connector = connector.map(ConnectorName::new);
+            let subscription = SubscriptionName::new(subscription);
+            let notices = clock.causes.ended(&subscription, connector.as_ref(), now);
+            notices.into_iter().map(|notice| (notice.state, notice.alert)).collect::<Vec<_>>()
+        };
+        let recovered = |alert: &Alert| (State::Recovered, alert.clone());
+        assert_eq!(over("a", None), [recovered(&raised[0])]);
+        assert_eq!(over("a", None), []);
+        assert_eq!(over("b", Some("x")), [recovered(&raised[2]), recovered(&raised[1])]);
+        assert_eq!(clock.next(), Some(600), "the other connector's lasts");
     }
 
     #[test]
