@@ -1,24 +1,32 @@
-//! What the host tells operators over HTTP: `/healthz`, `/readyz` and `/metrics`.
+//! What the host tells operators over HTTP, `/healthz`, `/readyz` and `/metrics`, and what they may change: `/reload`.
 //!
-//! Reads [`Health`] and [`Telemetry`] and changes nothing. Errors are problem details (RFC 9457). There is no
-//! authentication: bind it to an address that only operators and Prometheus reach.
+//! Reads [`Health`] and [`Telemetry`] for whoever asks: bind it to an address that only operators and Prometheus reach.
+//! What changes something wants a token ([`Door`]) and is done by the host ([`Operations`]). Errors are problem details
+//! (RFC 9457).
 
+mod door;
 mod health;
+mod operations;
+mod problem;
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::telemetry::{self, Telemetry};
+pub use door::Door;
 pub use health::Health;
+pub use operations::{Answer, Operation, Operations, Refusal};
+use problem::{Problem, problem};
 
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -54,9 +62,10 @@ impl AdminServer {
         self,
         telemetry: Telemetry,
         health: Health,
+        operations: Operations,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AdminError> {
-        let server = axum::serve(self.listener, router(telemetry, health)).into_future();
+        let server = axum::serve(self.listener, router(telemetry, health, operations)).into_future();
         tokio::select! {
             served = server => served.map_err(AdminError::Serve),
             () = shutdown => Ok(()),
@@ -64,11 +73,12 @@ impl AdminServer {
     }
 }
 
-fn router(telemetry: Telemetry, health: Health) -> Router {
+fn router(telemetry: Telemetry, health: Health, operations: Operations) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready).with_state(health))
         .route("/metrics", get(metrics).with_state(telemetry))
+        .route("/reload", post(operations::reload).with_state(Arc::new(operations)))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
 }
@@ -88,29 +98,16 @@ async fn metrics(State(telemetry): State<Telemetry>) -> Response {
 }
 
 async fn not_found(uri: Uri) -> Problem {
-    let detail = format!("there is no `{}`: try /healthz, /readyz or /metrics", uri.path());
+    let detail = format!("there is no `{}`: try /healthz, /readyz, /metrics or /reload", uri.path());
     problem(StatusCode::NOT_FOUND, &detail)
 }
 
-async fn method_not_allowed() -> Problem {
-    problem(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
-}
-
-/// Problem details as RFC 9457 writes them.
-struct Problem(StatusCode, serde_json::Value);
-
-fn problem(status: StatusCode, detail: &str) -> Problem {
-    let title = status.canonical_reason().unwrap_or("Error");
-    let members =
-        json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
-    Problem(status, members)
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let Problem(status, members) = self;
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], members.to_string()).into_response()
-    }
+async fn method_not_allowed(uri: Uri) -> Problem {
+    let detail = match uri.path() {
+        "/reload" => "only POST is answered here",
+        _ => "only GET and HEAD are answered here",
+    };
+    problem(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 #[cfg(test)]

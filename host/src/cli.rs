@@ -56,7 +56,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Deliver events until SIGTERM or SIGINT
+    /// Deliver events until SIGTERM or SIGINT; SIGHUP reloads the configuration
     Run,
     /// Tell whether the configuration is right, its plugins too
     Check(check::Check),

@@ -8,8 +8,10 @@ mod alerts;
 mod defaults;
 mod document;
 mod errors;
+mod event_types;
 mod explain;
 pub mod mask;
+mod places;
 mod read;
 mod schema;
 pub mod secret;
@@ -25,13 +27,14 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use globset::GlobSet;
 use ipnet::IpNet;
 use url::Url;
 
 pub use alerts::{Alerts, Email, MailSecurity, Webhook};
 pub use document::Position;
 pub use errors::{ConfigErrors, Mistake};
+pub use event_types::EventTypes;
+pub use places::Places;
 pub use read::Checked;
 pub use schema::schema;
 pub use security::{KafkaSecurity, KafkaTls, Sasl, SaslMechanism, TlsIdentity};
@@ -46,8 +49,7 @@ pub struct Config {
     pub connectors: BTreeMap<ConnectorName, Connector>,
     pub subscriptions: BTreeMap<SubscriptionName, Subscription>,
     pub alerts: Alerts,
-    /// Where health and metrics are served; `None` serves nothing.
-    pub admin: Option<SocketAddr>,
+    pub admin: Admin,
     pub runtime: Runtime,
 }
 
@@ -64,12 +66,12 @@ impl Config {
         let in_use: std::collections::BTreeSet<_> = in_connectors.chain(in_transformers).collect();
         self.plugins.retain(|name, _| in_use.contains(name));
         self.alerts = Alerts::default();
-        self.admin = None;
+        self.admin.address = None;
         self
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kafka {
     pub brokers: Brokers,
     pub security: KafkaSecurity,
@@ -93,7 +95,7 @@ pub enum Brokers {
     At(Vec<String>),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plugin {
     pub path: PathBuf,
     /// The only content that will be loaded, if given.
@@ -104,6 +106,15 @@ pub struct Plugin {
     /// The most events in one call.
     pub batch: usize,
     pub limits: Limits,
+}
+
+/// What operators are served, and who of them may change something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Where health and metrics are served; `None` serves nothing.
+    pub address: Option<SocketAddr>,
+    /// What has to be shown to change anything; without it nobody can.
+    pub token: Option<SecretRef>,
 }
 
 /// How long an instance lives.
@@ -131,14 +142,14 @@ pub struct Limits {
 }
 
 /// A transformer plugin with its settings.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Transformer {
     pub plugin: PluginName,
     pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
 /// A connector plugin with one external system.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Connector {
     pub plugin: PluginName,
     pub settings: serde_json::Map<String, serde_json::Value>,
@@ -161,7 +172,7 @@ pub struct RateLimit {
 }
 
 /// What a connector may reach, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Egress {
     pub endpoint: Url,
     pub credential: Option<Credential>,
@@ -259,11 +270,11 @@ pub struct Breaker {
     pub pause_after: Duration,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Subscription {
     pub connector: ConnectorName,
     pub topics: Vec<String>,
-    pub types: GlobSet,
+    pub types: EventTypes,
     /// A CEL expression over `event` that must be true.
     pub filter: Option<String>,
     pub transformers: Vec<TransformerName>,

@@ -44,45 +44,54 @@
 //! }
 //! ```
 
+mod broker;
+mod changes;
 mod inspect;
 mod once;
+mod operation;
 mod plans;
 mod prepare;
 mod redrive;
+mod reload;
 mod replay;
 mod retention;
+mod setup;
+mod supervisor;
 mod workers;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
-use self::plans::pool_size;
-use self::workers::Workers;
-use crate::admin::{AdminError, AdminServer, Health};
+use self::operation::operation;
+use self::plans::Ground;
+use self::reload::Request;
+use self::retention::RetentionWatch;
+use self::setup::Setup;
+use self::supervisor::Supervisor;
+use crate::admin::{AdminError, AdminServer, Health, Operations};
 use crate::alert::AlertError;
-use crate::config::{Brokers, Config, ConnectorName, PluginName, SubscriptionName};
+use crate::config::secret::SecretError;
+use crate::config::{Checked, Config, ConfigErrors, ConnectorName, PluginName, SubscriptionName};
 use crate::kafka::client::KafkaError;
-use crate::kafka::embedded::Embedded;
+use crate::kafka::producer;
 use crate::native::NativeConnector;
-use crate::plugin::Runtime;
-use crate::rehearsal::certificate::{self, CertificateError};
-use crate::subscription::stages::{Loaded, Stages};
+use crate::rehearsal::certificate::CertificateError;
+use crate::subscription::stages::Loaded;
 use crate::telemetry::Telemetry;
 
 pub use self::inspect::inspect;
 pub use self::redrive::{Candidate, DeadLetters, DiscardError};
+pub use self::reload::{ReloadError, Reloaded, Reloader};
 pub use self::replay::{ReplayError, replay};
 pub use crate::plugin::{Compiled, Import, Inspection, Needs, PluginError, Producer};
 pub use crate::subscription::SubscriptionError;
 pub use crate::subscription::redrive::{RedriveError, Report as RedriveReport, Request as RedriveRequest};
 pub use crate::subscription::stages::{StagesError, SyncEnd};
 
-/// Partitions of each topic of the embedded broker.
-const EMBEDDED_PARTITIONS: i32 = 4;
 /// How long the producer may take to send what is left at the end.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// How long alerts may take to be posted at the end.
@@ -104,6 +113,8 @@ pub enum HostError {
     Alerts(#[from] AlertError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error("admin.token: {0}")]
+    Token(#[from] SecretError),
     #[error("subscription {subscription}: {source}")]
     Subscription { subscription: SubscriptionName, source: Box<SubscriptionError> },
     #[error("cannot start a worker thread: {0}")]
@@ -122,6 +133,7 @@ impl HostError {
             | HostError::Certificate(_)
             | HostError::Stages(_)
             | HostError::Alerts(_)
+            | HostError::Token(_)
             | HostError::Kafka(
                 KafkaError::Settings(_) | KafkaError::Secret { .. } | KafkaError::NoAuthorities { .. },
             )
@@ -142,10 +154,9 @@ pub type Summary = BTreeMap<ConnectorName, SyncEnd>;
 /// A host that is ready to run.
 #[derive(Debug)]
 pub struct Host {
-    config: Config,
-    plugins: BTreeMap<PluginName, Loaded>,
-    telemetry: Telemetry,
-    health: Health,
+    setup: Arc<Setup>,
+    reloader: Reloader,
+    requests: mpsc::Receiver<Request>,
 }
 
 impl Host {
@@ -159,81 +170,81 @@ impl Host {
         config: Config,
         native: BTreeMap<PluginName, Arc<dyn NativeConnector>>,
     ) -> Result<Self, HostError> {
-        let mut plugins: BTreeMap<_, _> =
-            native.into_iter().map(|(name, connector)| (name, Loaded::Native(connector))).collect();
-        if !config.plugins.is_empty() {
-            let runtime = Runtime::new(&config.runtime, pool_size(&config))?;
-            for (name, settings) in &config.plugins {
-                let plugin = runtime.load(name, settings)?;
-                certificate::required(name, settings, &config.runtime, &plugin.sha256)?;
-                plugins.insert(name.clone(), Loaded::Component(Arc::new(plugin)));
-            }
-        }
-        let host = Self { config, plugins, telemetry: Telemetry::new(), health: Health::new() };
-        for name in host.config.subscriptions.keys() {
-            // Settings, secrets and kinds of plugins are found wrong here rather than on a worker.
-            drop(Stages::alone(&host.stages_plan(name)?)?);
-        }
-        Ok(host)
+        let setup = Setup::first(config, native)?;
+        let (reloader, requests) = Reloader::new(setup.telemetry.reloads().clone());
+        Ok(Self { setup: Arc::new(setup), reloader, requests })
+    }
+
+    /// The same, and who asks its [reloader](Self::reloader), or the admin server, to read the configuration again has
+    /// it read by this.
+    pub fn reading_from(
+        self,
+        source: impl Fn() -> Result<Checked, ConfigErrors> + Send + Sync + 'static,
+    ) -> Self {
+        Self { reloader: self.reloader.with_source(Arc::new(source)), ..self }
+    }
+
+    /// What gives it another configuration while it runs.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// What it was made from.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.setup.config
     }
 
     /// Its plugins, each with the sha256 of the component that was loaded; `None` for those of this process.
     pub fn plugins(&self) -> impl Iterator<Item = (&PluginName, Option<[u8; 32]>)> {
-        self.plugins.iter().map(|(name, loaded)| match loaded {
+        self.setup.plugins.iter().map(|(name, loaded)| match loaded {
             Loaded::Component(plugin) => (name, Some(plugin.sha256)),
             Loaded::Native(_) => (name, None),
         })
     }
 
     pub fn telemetry(&self) -> &Telemetry {
-        &self.telemetry
+        &self.setup.telemetry
     }
 
     pub fn health(&self) -> &Health {
-        &self.health
+        &self.setup.health
     }
 
     /// Runs all subscriptions until `shutdown` is ready; then finishes what is in flight, commits and leaves.
     ///
     /// Ends with an error when Kafka does not answer within `kafka.start-timeout`, when the admin address is taken, or
-    /// when a subscription cannot go on; the others are shut down in order first.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), HostError> {
-        let embedded = self.start_embedded()?;
-        let bootstrap = bootstrap(embedded.as_ref(), &self.config.kafka.brokers);
-        let (stop, stopped) = watch::channel(false);
+    /// when a subscription cannot go on; the others are shut down in order first. A configuration that is refused while
+    /// it runs ends nothing.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), HostError> {
+        let config = &self.setup.config;
+        let (_embedded, bootstrap) = broker::reach(config)?;
+        self.setup.door.open_to(self.setup.token()?);
         let _admin = self.start_admin().await?;
-        let (alerts, post_alerts) =
-            crate::alert::alerts(&self.config.alerts, self.telemetry.alerts().clone())?;
+        let metrics = self.setup.telemetry.alerts().clone();
+        let (alerts, post_alerts) = crate::alert::alerts(&config.alerts, metrics)?;
         let post_alerts = tokio::spawn(post_alerts);
 
         let mut shutdown = pin!(shutdown);
-        let prepared = tokio::select! {
-            prepared = self.prepare_kafka(&bootstrap) => prepared?,
+        let names = config.subscriptions.keys();
+        let delays = tokio::select! {
+            delays = async {
+                self.setup.wait_for_kafka(&bootstrap).await?;
+                self.setup.prepare_topics(names, &bootstrap).await
+            } => delays?,
             () = &mut shutdown => return Ok(()),
         };
-        let (_watch, retentions) = self.watch_retention(&bootstrap);
-        let plans = self.plans(&bootstrap, &prepared, &alerts, &retentions)?;
-        drop(alerts);
-        let mut workers =
-            Workers::start(plans, self.config.runtime.workers, &stopped).map_err(HostError::Worker)?;
-        let first = tokio::select! {
-            ended = workers.next() => ended,
-            () = shutdown => None,
-        };
-        if first.is_none() {
-            tracing::info!("shutting down: finishing what is in flight");
-        }
-        stop.send_replace(true);
-        let failure = workers.all(first).await;
-        if !prepared.producer.flush(FLUSH_LIMIT) {
+        let producer = Arc::new(producer::Producer::new(&config.kafka, &bootstrap)?);
+        let retention = RetentionWatch::start(config, &bootstrap);
+        let ground = Ground { bootstrap, producer: producer.clone(), alerts, retentions: retention.listen() };
+        let plans = self.setup.plans(config.subscriptions.keys(), &ground, &delays)?;
+        let mut supervisor = Supervisor::new(self.setup.clone(), ground, retention);
+        let ran = supervisor.run(plans, &mut self.requests, shutdown).await;
+        let failure = supervisor.end().await;
+        if !producer.flush(FLUSH_LIMIT) {
             tracing::warn!("some dead letters were not acknowledged: their events come again");
         }
         drop(tokio::time::timeout(ALERTS_LIMIT, post_alerts).await);
+        ran?;
         match failure {
             Some((subscription, source)) => {
                 Err(HostError::Subscription { subscription, source: Box::new(source) })
@@ -242,30 +253,16 @@ impl Host {
         }
     }
 
-    fn start_embedded(&self) -> Result<Option<Embedded>, HostError> {
-        if self.config.kafka.brokers != Brokers::Embedded {
-            return Ok(None);
-        }
-        let subscriptions = self.config.subscriptions.values();
-        let topics: BTreeSet<String> = subscriptions
-            .flat_map(|subscription| subscription.topics.iter().cloned().chain(subscription.own_topics()))
-            .collect();
-        let topics: Vec<_> = topics.iter().map(|topic| (topic.as_str(), EMBEDDED_PARTITIONS)).collect();
-        let embedded = Embedded::start(&topics)?;
-        let bootstrap = embedded.bootstrap();
-        tracing::warn!(
-            bootstrap,
-            "the embedded broker keeps nothing: all events are gone when this process ends"
-        );
-        Ok(Some(embedded))
-    }
-
     async fn start_admin(&self) -> Result<Option<AbortOnDrop>, HostError> {
-        let Some(address) = self.config.admin else { return Ok(None) };
+        let admin = &self.setup.config.admin;
+        let Some(address) = admin.address else { return Ok(None) };
         let server = AdminServer::bind(address).await?;
         let address = server.address();
         tracing::info!(%address, "health and metrics");
-        let served = server.serve(self.telemetry.clone(), self.health.clone(), std::future::pending());
+        let reload = operation(self.reloader.clone());
+        let operations = Operations { door: self.setup.door.clone(), reload };
+        let (telemetry, health) = (self.setup.telemetry.clone(), self.setup.health.clone());
+        let served = server.serve(telemetry, health, operations, std::future::pending());
         Ok(Some(AbortOnDrop(tokio::spawn(async {
             if let Err(error) = served.await {
                 tracing::error!(%error, "health and metrics are no longer served");
@@ -275,6 +272,7 @@ impl Host {
 }
 
 /// A task that ends with the host.
+#[derive(Debug)]
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -283,10 +281,8 @@ impl Drop for AbortOnDrop {
     }
 }
 
-fn bootstrap(embedded: Option<&Embedded>, brokers: &Brokers) -> String {
-    match (embedded, brokers) {
-        (Some(embedded), _) => embedded.bootstrap().to_owned(),
-        (None, Brokers::At(brokers)) => brokers.join(","),
-        (None, Brokers::Embedded) => String::new(),
-    }
+/// Now, in seconds since 1970.
+fn unix_seconds() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
 }

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `main.rs`, `cli/` | the binary: arguments to exit code, one file a command |
 //! | [`config`] | settings as people write them into settings as the host uses them |
-//! | [`host`] | everything a configuration names, running: plans, worker threads, and what is done once |
+//! | [`host`] | everything a configuration names, running: plans, worker threads, reloads, and what is done once |
 //! | [`kafka`] | all that touches librdkafka: consumer thread, commit, producer, embedded broker |
 //! | [`event`] | a Kafka record read as a CloudEvent |
 //! | [`subscription`] | the task that joins the stages; lanes, offsets and partitions in `subscription/` are pure |
@@ -31,7 +31,7 @@
 //! | [`rehearsal`] | a plugin tried out: cases, simulated endpoints, the conformance kit |
 //! | [`dead_letter`] | events that were given up, with the evidence |
 //! | [`alert`] | who is told: of each cause once while it lasts, and when it is over |
-//! | [`admin`] | health and metrics over HTTP |
+//! | [`admin`] | health, metrics and the reload over HTTP |
 //! | [`telemetry`] | every metric, its help and its labels |
 //!
 //! Three rules hold everywhere. A stage does not know another: `subscription` joins them. Everything in memory is

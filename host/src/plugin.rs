@@ -220,6 +220,11 @@ impl Plugin {
         }
     }
 
+    /// Does it hold the same, to be run alike?
+    pub(crate) fn is_same_as(&self, other: &Plugin) -> bool {
+        self.sha256 == other.sha256 && self.settings == other.settings
+    }
+
     pub(crate) fn is_connector(&self) -> bool {
         matches!(self.kind, Kind::Connector(_))
     }

@@ -52,9 +52,9 @@ use crate::config;
 use crate::kafka::client::KafkaError;
 use crate::kafka::consumer::{self, Batch, Consumer, Control};
 use crate::kafka::producer::Producer;
-use crate::kafka::retention::Retentions;
 
 pub(crate) use self::carried::unix_ms;
+pub(crate) use self::oversight::KnownRetentions;
 pub(crate) use self::share::Share;
 pub(crate) use self::witness::Witness;
 
@@ -73,10 +73,7 @@ pub(crate) struct SubscriptionPlan {
     pub(crate) witness: Witness,
     pub(crate) producer: Arc<Producer>,
     pub(crate) health: Health,
-    /// How long topics keep their records, as far as Kafka says.
-    pub(crate) retentions: watch::Receiver<Retentions>,
-    /// Warn when an event has reached this share of it.
-    pub(crate) retention_share: f64,
+    pub(crate) retentions: watch::Receiver<KnownRetentions>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -105,11 +102,11 @@ enum Happened {
     ConsumerGone,
 }
 
-/// Runs the subscription until `shutdown` says so, then finishes what is in flight, commits and leaves.
+/// Runs the subscription until `shutdown` is ready, then finishes what is in flight, commits and leaves.
 pub(crate) async fn run(
     plan: SubscriptionPlan,
     share: Share,
-    shutdown: watch::Receiver<bool>,
+    shutdown: impl Future<Output = ()>,
 ) -> Result<(), SubscriptionError> {
     let settings = &plan.settings;
     let mut stages = Stages::new(&plan.stages, share.clone())?;
@@ -118,7 +115,7 @@ pub(crate) async fn run(
         stages = stages.with_journal(Writer::new(producer, topic.clone(), witness, health));
     }
     let stages = Rc::new(stages);
-    let filter = Filter::new(settings.types.clone(), settings.filter.as_deref())?;
+    let filter = Filter::new(settings.types.set().clone(), settings.filter.as_deref())?;
     let (group, topics, grace) = (&settings.group, &settings.topics, settings.grace);
     let batch = task::part_of(settings.bounds.events);
     let mut consumer =
@@ -137,13 +134,13 @@ async fn deliver(
     stages: &Rc<Stages>,
     task: &mut Task,
     consumer: &mut Consumer,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: impl Future<Output = ()>,
 ) -> Result<(), SubscriptionError> {
     let mut turns = FuturesUnordered::new();
     let mut patience = Patience::default();
     let mut letters = FuturesUnordered::new();
     let mut chores = FuturesUnordered::new();
-    let mut shutdown = pin!(async move { shutdown.wait_for(|stop| *stop).await.is_ok() });
+    let mut shutdown = pin!(shutdown);
     let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
     let mut stop_by: Option<Instant> = None;
     loop {

@@ -5,11 +5,13 @@
 //! What is counted, and when, is the stages' business.
 
 mod family;
+mod forgetting;
 mod label;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -20,10 +22,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::config::{ConnectorName, PluginName, SubscriptionName};
-use family::{Counters, Families};
+use family::{Counters, Families, Registering};
+use forgetting::Forgetting;
 pub use label::{
     AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, DeadLetterReason,
-    FaultKind, Label, PluginFunction, Settlement, SlaResult, StatusClass,
+    FaultKind, Label, PluginFunction, ReloadResult, Settlement, SlaResult, StatusClass,
 };
 use label::{Labels, Names};
 
@@ -40,6 +43,10 @@ struct Shared {
     registry: Registry,
     families: Families,
     alerts: AlertMetrics,
+    reloads: ReloadMetrics,
+    all: Vec<Box<dyn Forgetting>>,
+    /// Of what comes and goes with the configuration.
+    names: Mutex<BTreeSet<Names>>,
 }
 
 /// A gauge of a fraction.
@@ -131,6 +138,14 @@ pub struct AlertMetrics {
     pub failed: ByLabel<AlertReceiver, Counter>,
 }
 
+/// What becomes of configurations while the host runs.
+#[derive(Debug, Clone)]
+pub struct ReloadMetrics {
+    pub reloads: ByLabel<ReloadResult, Counter>,
+    /// In seconds since 1970.
+    pub loaded_at: Fraction,
+}
+
 /// What the SLA of one event type is watched by in one subscription.
 #[derive(Debug, Clone)]
 pub struct SlaMetrics {
@@ -143,10 +158,14 @@ pub struct SlaMetrics {
 
 impl Telemetry {
     pub fn new() -> Telemetry {
-        let mut registry = Registry::with_prefix("liaison");
-        let families = Families::register(&mut registry);
-        let alerts = family::register_alerts(&mut registry);
-        Telemetry { shared: Arc::new(Shared { registry, families, alerts }) }
+        let registry = Registry::with_prefix("liaison");
+        let mut registering = Registering { registry, ..Registering::default() };
+        let families = Families::register(&mut registering);
+        let alerts = family::register_alerts(&mut registering);
+        let reloads = family::register_reloads(&mut registering);
+        let Registering { registry, families: all } = registering;
+        let names = Mutex::default();
+        Telemetry { shared: Arc::new(Shared { registry, families, alerts, reloads, all, names }) }
     }
 
     /// The handles of one subscription. Its series are there, at zero, from now on.
@@ -157,6 +176,7 @@ impl Telemetry {
     ) -> SubscriptionMetrics {
         let families = &self.shared.families;
         let names = Names::new([("subscription", subscription.as_str()), ("connector", connector.as_str())]);
+        self.note(&names);
         SubscriptionMetrics {
             received: one(&families.received, &names),
             settled: each(&families.settled, &names),
@@ -197,6 +217,7 @@ impl Telemetry {
             ("connector", connector.as_str()),
             ("delay", delay),
         ]);
+        self.note(&names);
         let families = &self.shared.families;
         ParkedMetrics {
             parked: one(&families.parked, &names),
@@ -209,6 +230,7 @@ impl Telemetry {
         let families = &self.shared.families;
         let (subscription, connector) = (subscription.as_str(), connector.as_str());
         let names = Names::new([("subscription", subscription), ("connector", connector), ("type", kind)]);
+        self.note(&names);
         SlaMetrics {
             events: each(&families.sla_events, &names),
             attainment: one(&families.sla_attainment, &names),
@@ -230,6 +252,7 @@ impl Telemetry {
 
     pub fn connector(&self, connector: &ConnectorName) -> ConnectorMetrics {
         let names = Names::new([("connector", connector.as_str())]);
+        self.note(&names);
         let families = &self.shared.families;
         ConnectorMetrics {
             request_duration: ByLabel::new(|status| {
@@ -244,6 +267,10 @@ impl Telemetry {
 
     pub fn alerts(&self) -> &AlertMetrics {
         &self.shared.alerts
+    }
+
+    pub fn reloads(&self) -> &ReloadMetrics {
+        &self.shared.reloads
     }
 
     /// All metrics as OpenMetrics text, which Prometheus reads too.
@@ -302,6 +329,8 @@ mod tests {
         connector.set_breaker_state(BreakerState::Open);
         telemetry.alerts().raised.inc();
         telemetry.alerts().failed[AlertReceiver::Email].inc();
+        telemetry.reloads().reloads[ReloadResult::Refused].inc();
+        telemetry.reloads().loaded_at.set(1.5);
         let sla = telemetry.sla(&SubscriptionName::new("calendar"), &ConnectorName::new("training"), "a.b");
         sla.events[SlaResult::Missed].inc();
         sla.burn_rate[BurnWindow::FastShort].set(14.5);
@@ -322,6 +351,8 @@ mod tests {
             "liaison_http_request_duration_seconds_sum{connector=\"training\",status=\"5xx\"} 2.0".to_owned(),
             "liaison_alerts_raised_total 1".to_owned(),
             "liaison_alerts_failed_total{receiver=\"email\"} 1".to_owned(),
+            "liaison_config_reloads_total{result=\"refused\"} 1".to_owned(),
+            "liaison_config_loaded_timestamp_seconds 1.5".to_owned(),
             format!("liaison_sla_events_total{{{of},type=\"a.b\",result=\"missed\"}} 1"),
             format!("liaison_sla_burn_rate{{{of},type=\"a.b\",window=\"fast-short\"}} 14.5"),
         ] {
@@ -352,7 +383,7 @@ mod tests {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 42);
+        assert_eq!(types.len(), 44);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

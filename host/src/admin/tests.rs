@@ -1,6 +1,7 @@
 //! What operators are answered, over a real connection.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +10,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::config::{ConnectorName, SubscriptionName};
+use crate::config::secret::Watched;
+use crate::config::{ConnectorName, SecretRef, SubscriptionName};
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -20,21 +22,33 @@ struct Running {
 }
 
 async fn start(telemetry: &Telemetry, health: &Health) -> Running {
+    let reload: Operation = Box::new(|| unreachable!("the door is closed"));
+    start_with(telemetry, health, Operations { door: Door::default(), reload }).await
+}
+
+async fn start_with(telemetry: &Telemetry, health: &Health, operations: Operations) -> Running {
     let server = AdminServer::bind(ANY_PORT).await.unwrap();
     let address = server.address();
     let (stop, stopped) = oneshot::channel();
     let shutdown = async move {
         let _stopped_or_dropped = stopped.await;
     };
-    let server = tokio::spawn(server.serve(telemetry.clone(), health.clone(), shutdown));
+    let server = tokio::spawn(server.serve(telemetry.clone(), health.clone(), operations, shutdown));
     Running { address, stop, server }
 }
 
 impl Running {
     /// The whole answer, head and body.
     async fn ask(&self, method: &str, path: &str) -> String {
+        self.send(method, path, "").await
+    }
+
+    /// The same, with further headers and what comes behind them.
+    async fn send(&self, method: &str, path: &str, rest: &str) -> String {
         let mut connection = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let end = if rest.contains("\r\n\r\n") { "" } else { "\r\n" };
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{rest}{end}");
         connection.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).await.unwrap();
@@ -73,7 +87,14 @@ async fn health_and_readiness_are_told_apart() {
     );
 
     health.set_ready("calendar");
+    health.of("documents").clear();
+    assert_eq!(health.reasons().len(), 1, "the host said it, not this owner");
     health.set_ready("documents");
+    let owner = health.of("roster");
+    owner.register("one");
+    owner.register("two");
+    assert_eq!(health.reasons().len(), 2);
+    owner.clear();
     let answer = server.ask("GET", "/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     server.stop().await;
@@ -101,7 +122,8 @@ async fn metrics_are_served_as_openmetrics() {
 async fn what_is_not_there_is_a_problem_with_details() {
     let server = start(&Telemetry::new(), &Health::new()).await;
     for (method, path, status, detail) in [
-        ("GET", "/nowhere", 404, "there is no `/nowhere`: try /healthz, /readyz or /metrics"),
+        ("GET", "/nowhere", 404, "there is no `/nowhere`: try /healthz, /readyz, /metrics or /reload"),
+        ("GET", "/reload", 405, "only POST is answered here"),
         ("POST", "/metrics", 405, "only GET and HEAD are answered here"),
     ] {
         let answer = server.ask(method, path).await;
@@ -110,6 +132,80 @@ async fn what_is_not_there_is_a_problem_with_details() {
         let problem: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
         assert_eq!((problem["status"].as_u64(), problem["detail"].as_str()), (Some(status), Some(detail)));
     }
+    server.stop().await;
+}
+
+const TOKEN: &str = "a-token-that-nobody-guesses";
+
+/// A door that opens to [`TOKEN`], which is removed from the disk at once.
+fn door(name: &str) -> Door {
+    let file = std::env::temp_dir().join(format!("liaison-admin-{name}-{}", std::process::id()));
+    std::fs::write(&file, TOKEN).unwrap();
+    let token = Watched::read(&SecretRef::File(file.clone())).unwrap();
+    std::fs::remove_file(file).unwrap();
+    let door = Door::default();
+    door.open_to(Some(token));
+    door
+}
+
+#[tokio::test]
+async fn a_reload_is_for_who_shows_the_token_and_nothing_else() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let reload: Operation = {
+        let asked = asked.clone();
+        Box::new(move || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Ok(json!({ "added": ["calendar"] })) })
+        })
+    };
+    let operations = Operations { door: door("shown"), reload };
+    let server = start_with(&Telemetry::new(), &Health::new(), operations).await;
+    let right = format!("authorization: Bearer {TOKEN}\r\n");
+    let large = format!("{right}content-length: 2000\r\n\r\n{}", "x".repeat(2000));
+    for (rest, status, text) in [
+        (String::new(), 401, "show the token that `admin.token` names"),
+        ("authorization: Bearer a-token-that-somebody-guesses\r\n".to_owned(), 401, "show the token"),
+        (format!("{right}content-length: 2\r\n\r\n{{}}"), 400, "leave the body out"),
+        (large, 413, "leave the body out"),
+    ] {
+        let answer = server.send("POST", "/reload", &rest).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("content-type: application/problem+json\r\n"), "{answer}");
+        assert!(body(&answer).contains(text), "{answer}");
+        let is_challenged = answer.contains("www-authenticate: Bearer realm=\"liaison\"\r\n");
+        assert_eq!(is_challenged, status == 401, "{answer}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    let answer = server.send("POST", "/reload", &right).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
+    assert_eq!((body(&answer), asked.load(Ordering::Relaxed)), (r#"{"added":["calendar"]}"#, 1));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_token_nobody_may_reload_and_is_told_how_to_allow_it() {
+    let server = start(&Telemetry::new(), &Health::new()).await;
+    let answer = server.send("POST", "/reload", &format!("authorization: Bearer {TOKEN}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(body(&answer).contains("set `admin.token` to a secret"), "{answer}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_problem_with_its_own_member() {
+    let reload: Operation = Box::new(|| {
+        let member = Some(("mistakes", json!([{ "key": "kafka.brokers", "line": 2 }])));
+        let refusal = Refusal { status: StatusCode::UNPROCESSABLE_ENTITY, detail: "no".to_owned(), member };
+        Box::pin(async { Err(refusal) })
+    });
+    let operations = Operations { door: door("refused"), reload };
+    let server = start_with(&Telemetry::new(), &Health::new(), operations).await;
+    let answer = server.send("POST", "/reload", &format!("authorization: Bearer {TOKEN}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 422 "), "{answer}");
+    let problem: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
+    assert_eq!((&problem["status"], &problem["detail"]), (&json!(422), &json!("no")));
+    assert_eq!(problem["mistakes"], json!([{ "key": "kafka.brokers", "line": 2 }]));
     server.stop().await;
 }
 

@@ -84,7 +84,8 @@ fn named(common: &Common) -> Option<PathBuf> {
     common.config.clone().or_else(variable)
 }
 
-fn warning_line(path: &Path, warning: &Mistake) -> String {
+/// With its place, as a compiler's.
+pub(super) fn warning_line(path: &Path, warning: &Mistake) -> String {
     let path = path.display();
     match warning.position {
         Some(Position { line, column }) => format!("{path}:{line}:{column}: {warning}"),

@@ -1,16 +1,18 @@
-//! `liaison run`: the host, until a signal ends it.
+//! `liaison run`: the host, until a signal ends it. SIGHUP has it read its configuration again.
 
 use std::io;
+use std::path::Path;
 use std::process;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use liaison::config::{Checked, Config, ConfigErrors, Mistake};
 use liaison::dead_letter::header::hex_text;
-use liaison::host::Host;
+use liaison::host::{Host, Reloader};
 
 use super::Common;
-use super::configuration::Configuration;
+use super::configuration::{Configuration, warning_line};
 use super::failure::Failure;
 
 /// As a shell gives it: 128 and the number of the signal.
@@ -22,15 +24,18 @@ const SHORT_DIGEST: usize = 12;
 
 /// Runs all subscriptions until the first SIGTERM or SIGINT, then finishes what is in flight.
 pub(super) fn run(common: &Common) -> Result<(), Failure> {
-    let configuration = Configuration::read(common)?;
-    for line in configuration.warning_lines() {
-        tracing::warn!("{line}");
-    }
-    let path = configuration.path;
-    let host = Host::from_config(configuration.config)?;
-    log_start(&host, &path);
     super::block_on(async move {
-        let shutdown = shutdown().map_err(|error| Failure::Failed(format!("no signals: {error}")))?;
+        let no_signals = |error| Failure::Failed(format!("no signals: {error}"));
+        // From the very start: unheard, this signal ends the process.
+        let hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
+        let Configuration { path, config, warnings } = Configuration::read(common)?;
+        tell_warnings(&warnings, &path);
+        let host = Host::from_config(config)?;
+        log_start(&host, &path);
+        let again = path.clone();
+        let host = host.reading_from(move || read_again(&again));
+        tokio::spawn(reload_at(hangup, host.reloader()));
+        let shutdown = shutdown().map_err(no_signals)?;
         Ok(host.run(shutdown).await?)
     })
     .flatten()?;
@@ -38,7 +43,29 @@ pub(super) fn run(common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
-fn log_start(host: &Host, path: &std::path::Path) {
+fn tell_warnings(warnings: &[Mistake], path: &Path) {
+    for warning in warnings {
+        tracing::warn!("{}", warning_line(path, warning));
+    }
+}
+
+/// The file as it is now, wherever it was found at the start.
+fn read_again(path: &Path) -> Result<Checked, ConfigErrors> {
+    tracing::info!(config = %path.display(), "the configuration is read again");
+    let checked = Config::from_file(path)?;
+    tell_warnings(&checked.warnings, path);
+    Ok(checked)
+}
+
+/// Reloads at each SIGHUP. Those that come during a reload are followed by one more.
+async fn reload_at(mut hangup: Signal, reloader: Reloader) {
+    while hangup.recv().await.is_some() {
+        // The log tells what came of it.
+        drop(reloader.read_again().await);
+    }
+}
+
+fn log_start(host: &Host, path: &Path) {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, config = %path.display(), "liaison starts");
     for (plugin, digest) in host.plugins() {

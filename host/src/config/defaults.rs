@@ -8,13 +8,12 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use url::Url;
 
 use super::{
-    Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName, Egress,
-    FloodGuard, Grant, Instances, Kafka, KafkaSecurity, Limits, Objective, Ordering, Parking, Plugin,
-    PluginName, Runtime, Sla, SlaTable, Subscription, SubscriptionName, Transformer,
+    Admin, Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName, Egress,
+    EventTypes, FloodGuard, Grant, Instances, Kafka, KafkaSecurity, Limits, Objective, Ordering, Parking,
+    Plugin, PluginName, Runtime, Sla, SlaTable, Subscription, SubscriptionName, Transformer,
 };
 
 /// The prefix of consumer groups.
@@ -32,9 +31,16 @@ impl Config {
             connectors: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             alerts: Alerts::default(),
-            admin: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))),
+            admin: Admin::default(),
             runtime: Runtime::default(),
         }
+    }
+}
+
+impl Default for Admin {
+    /// To this machine alone, and nobody changes anything.
+    fn default() -> Self {
+        Self { address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))), token: None }
     }
 }
 
@@ -148,7 +154,7 @@ impl Subscription {
         Self {
             connector,
             topics,
-            types: every_type(),
+            types: EventTypes::default(),
             filter: None,
             transformers: Vec::new(),
             ordering: Ordering::Key,
@@ -262,9 +268,4 @@ fn cache_folder() -> PathBuf {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
     caches.unwrap_or_else(|| PathBuf::from(".cache")).join("liaison")
-}
-
-fn every_type() -> GlobSet {
-    let every = Glob::new("*").expect("a lone star is a glob");
-    GlobSetBuilder::new().add(every).build().expect("one glob makes a set")
 }

@@ -146,6 +146,11 @@ impl<'text> Document<'text> {
         self.value(path).and_then(DeValue::as_array).is_some_and(|list| list.is_empty())
     }
 
+    /// The names of the top-level tables.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &str> {
+        self.root.keys().map(|key| key.get_ref().as_ref())
+    }
+
     /// The keys of a top-level table, readable or not.
     pub(super) fn names(&self, section: &str) -> Vec<&str> {
         let table = self.value(&KeyPath::of(&[section])).and_then(DeValue::as_table);

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Config;
 use super::document::{Document, KeyPath};
 use super::errors::{ConfigErrors, Mistake};
+use super::places::Places;
 use super::validate::{self, Checker};
 
 /// A configuration without a mistake.
@@ -13,6 +14,7 @@ pub struct Checked {
     pub config: Config,
     /// What works and is probably not meant, in the order of the file.
     pub warnings: Vec<Mistake>,
+    pub places: Places,
 }
 
 impl Config {
@@ -46,7 +48,9 @@ fn from_file(path: &Path, are_secrets_needed: bool) -> Result<Checked, ConfigErr
     })?;
     let base = path.parent().unwrap_or(Path::new(""));
     let checked = read_with(&text, base, &|name| std::env::var(name).ok(), are_secrets_needed);
-    checked.map_err(|errors| errors.in_file(path.to_owned()))
+    let mut checked = checked.map_err(|errors| errors.in_file(path.to_owned()))?;
+    checked.places.file = Some(path.to_owned());
+    Ok(checked)
 }
 
 /// As `from_toml`, in this environment.
@@ -73,7 +77,7 @@ fn read_with(
         return Err(ConfigErrors::new(None, mistakes));
     }
     warnings.sort_by_key(|warning| warning.position);
-    Ok(Checked { config, warnings })
+    Ok(Checked { config, warnings, places: Places::of(&document) })
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ mod tests {
             for (file, content) in [
                 ("plugins/rest.wasm", ""),
                 ("plugins/reshape.wasm", ""),
+                ("secrets/admin", "a-token-that-nobody-guesses"),
                 ("secrets/documents", "secret"),
                 ("secrets/roster", "secret"),
                 ("portal.crt", "-----BEGIN CERTIFICATE-----"),

@@ -156,6 +156,8 @@ pub(super) struct TransformerSettings {
 pub(super) struct AdminSettings {
     /// The address and port they are served at, or `false` for nowhere.
     pub(super) address: Option<TextOrFalse>,
+    /// What has to be shown, as a bearer token, to have the configuration read again. Without it nobody can by HTTP.
+    pub(super) token: Option<SecretSettings>,
 }
 
 /// The host's own process.

@@ -3,6 +3,7 @@
 //! A value that is missing or wrong is reported and a default stands in, so that the checks go on; the result counts
 //! only if nothing was reported. Files and environment variables that are named are looked at; nothing else is.
 
+mod admin;
 mod alerts;
 mod connectors;
 mod grants;
@@ -14,7 +15,6 @@ mod sla;
 mod subscriptions;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use url::Url;
@@ -22,7 +22,7 @@ use url::Url;
 use super::document::{Document, KeyPath};
 use super::errors::Mistake;
 use super::explain::{did_you_mean, suggest};
-use super::settings::{AdminSettings, DurationText, RuntimeSettings, Settings, TextOrFalse};
+use super::settings::{DurationText, RuntimeSettings, Settings};
 use super::{Brokers, Config, Runtime, SubscriptionName, defaults};
 
 /// What the checks need to know, and what they found.
@@ -51,35 +51,11 @@ pub(super) fn config(settings: Settings, checker: &mut Checker<'_>) -> Config {
     config.subscriptions =
         subscriptions::subscriptions(settings.subscriptions, group_prefix, &tables, checker);
     config.alerts = alerts::alerts(settings.alerts, checker);
-    config.admin = admin(settings.admin, config.admin, checker);
+    config.admin = admin::admin(settings.admin, checker);
     config.runtime = runtime(settings.runtime, &config.subscriptions, checker);
     want_certificates(&config, checker);
     warn_of_unused(&config, checker);
     config
-}
-
-fn admin(
-    settings: AdminSettings,
-    default: Option<SocketAddr>,
-    checker: &mut Checker<'_>,
-) -> Option<SocketAddr> {
-    let path = KeyPath::of(&["admin", "address"]);
-    let text = match settings.address {
-        None => return default,
-        Some(TextOrFalse::False) => return None,
-        Some(TextOrFalse::Text(text)) => text,
-    };
-    let Ok(address) = text.parse::<SocketAddr>() else {
-        let text =
-            format!("`{text}` is not an IP address with a port; write such as \"127.0.0.1:9464\", or false");
-        checker.mistake(&path, text);
-        return None;
-    };
-    if !address.ip().is_loopback() {
-        let text = format!("{address} can be reached from other machines, and asks nobody who they are");
-        checker.warning(&path, text);
-    }
-    Some(address)
 }
 
 fn runtime(

@@ -7,7 +7,10 @@
 /// The slots of one connector.
 #[derive(Debug, Clone)]
 pub struct Slots {
-    users: Box<[User]>,
+    /// By index; one that has left keeps its place for the next that joins.
+    users: Vec<User>,
+    /// Of them, those that are here.
+    count: usize,
     /// The highest limit there is.
     ceiling: usize,
     at_work: usize,
@@ -18,6 +21,7 @@ pub struct Slots {
 /// A subscription.
 #[derive(Debug, Clone, Default)]
 struct User {
+    is_here: bool,
     at_work: usize,
     is_waiting: bool,
     /// The latest of its starts.
@@ -26,16 +30,39 @@ struct User {
 
 impl Slots {
     pub fn new(users: usize, ceiling: usize) -> Slots {
-        Slots { users: vec![User::default(); users].into(), ceiling, at_work: 0, starts: 0 }
+        let mut slots = Slots { users: Vec::new(), count: 0, ceiling, at_work: 0, starts: 0 };
+        for _ in 0..users {
+            slots.join();
+        }
+        slots
+    }
+
+    /// One more subscription: its index. The parts of the others are smaller from now on.
+    pub fn join(&mut self) -> usize {
+        let free = self.users.iter().position(|user| !user.is_here);
+        let index = free.unwrap_or(self.users.len());
+        if free.is_none() {
+            self.users.push(User::default());
+        }
+        self.users[index] = User { is_here: true, ..User::default() };
+        self.count += 1;
+        index
+    }
+
+    /// A subscription that is no more. What it had at work has ended with it, and its part is the others'.
+    pub fn leave(&mut self, index: usize) {
+        let user = std::mem::take(&mut self.users[index]);
+        self.at_work -= user.at_work;
+        self.count -= usize::from(user.is_here);
     }
 
     /// May this one start another delivery, while the limit is this?
     pub fn may_start(&self, index: usize, limit: usize) -> bool {
         let user = &self.users[index];
-        if self.users.len() == 1 {
+        if self.count == 1 {
             return self.at_work < limit;
         }
-        let kept = limit / (2 * self.users.len());
+        let kept = limit / (2 * self.count);
         if self.at_work >= limit {
             // The limit has fallen below what others are stuck with: what is this one's is its own all the same.
             return user.at_work < kept.max(1) && self.at_work < self.ceiling;
@@ -57,7 +84,9 @@ impl Slots {
         self.starts += 1;
         self.at_work += 1;
         let user = &mut self.users[index];
-        *user = User { at_work: user.at_work + 1, is_waiting: false, last_start: self.starts };
+        user.at_work += 1;
+        user.is_waiting = false;
+        user.last_start = self.starts;
     }
 
     pub fn end(&mut self, index: usize) {
@@ -81,7 +110,9 @@ impl Slots {
     }
 
     fn others(&self, index: usize) -> impl Iterator<Item = &User> {
-        self.users.iter().enumerate().filter(move |(other, _)| *other != index).map(|(_, user)| user)
+        let others =
+            self.users.iter().enumerate().filter(move |(other, user)| *other != index && user.is_here);
+        others.map(|(_, user)| user)
     }
 }
 
@@ -145,6 +176,23 @@ mod tests {
             (0..expected).for_each(|_| slots.end(1));
         }
         assert!(!slots.may_start(0, 4));
+    }
+
+    #[test]
+    fn one_that_joins_has_its_part_and_one_that_leaves_gives_its_own_back() {
+        let mut slots = Slots::new(1, 8);
+        assert_eq!(fill(&mut slots, 0, 8, 100), 8);
+        let second = slots.join();
+        assert_eq!(fill(&mut slots, second, 8, 100), 0, "all are at work");
+        (0..3).for_each(|_| slots.end(0));
+        assert_eq!((slots.may_start(0, 8), fill(&mut slots, second, 8, 100)), (false, 3));
+        let third = slots.join();
+        assert_eq!((second, third), (1, 2));
+        slots.leave(second);
+        assert_eq!((slots.of(second), fill(&mut slots, third, 8, 100)), (0, 3));
+        slots.leave(0);
+        assert_eq!(fill(&mut slots, third, 8, 100), 8, "it is alone");
+        assert_eq!(slots.join(), 0, "a place is used again");
     }
 
     #[test]

@@ -17,8 +17,8 @@ impl Host {
     /// Nothing is read from Kafka or written to it.
     pub async fn sync_event(&self, event: &Event) -> Result<Summary, HostError> {
         let mut plans = Vec::new();
-        for (name, subscription) in &self.config.subscriptions {
-            plans.push((self.stages_plan(name)?, subscription.clone()));
+        for (name, subscription) in &self.setup.config.subscriptions {
+            plans.push((self.setup.stages_plan(name)?, subscription.clone()));
         }
         workers::on_a_worker(move |event| sync_all(plans, event), event.clone()).await
     }
@@ -28,8 +28,8 @@ impl Host {
         &self,
     ) -> Result<BTreeMap<ConnectorName, Result<String, String>>, HostError> {
         let mut plans = BTreeMap::new();
-        for (name, subscription) in &self.config.subscriptions {
-            plans.entry(subscription.connector.clone()).or_insert(self.stages_plan(name)?);
+        for (name, subscription) in &self.setup.config.subscriptions {
+            plans.entry(subscription.connector.clone()).or_insert(self.setup.stages_plan(name)?);
         }
         workers::on_a_worker(check_all, plans).await
     }
@@ -38,11 +38,11 @@ impl Host {
     pub async fn check_topics(
         &self,
     ) -> Result<BTreeMap<SubscriptionName, Result<String, String>>, HostError> {
-        let Brokers::At(brokers) = &self.config.kafka.brokers else { return Ok(BTreeMap::new()) };
-        let topics = Topics::new(&self.config.kafka, &brokers.join(","))?;
+        let Brokers::At(brokers) = &self.setup.config.kafka.brokers else { return Ok(BTreeMap::new()) };
+        let topics = Topics::new(&self.setup.config.kafka, &brokers.join(","))?;
         let names: BTreeSet<_> = topics.names().await?.into_iter().collect();
         let mut answers = BTreeMap::new();
-        for (name, subscription) in &self.config.subscriptions {
+        for (name, subscription) in &self.setup.config.subscriptions {
             answers.insert(name.clone(), check_topics_of(subscription, &names, &topics).await);
         }
         Ok(answers)
@@ -50,9 +50,9 @@ impl Host {
 
     /// Asks Kafka whether it is there, within `kafka.start-timeout`.
     pub async fn check_kafka(&self) -> Result<(), HostError> {
-        let Brokers::At(brokers) = &self.config.kafka.brokers else { return Ok(()) };
-        let topics = Topics::new(&self.config.kafka, &brokers.join(","))?;
-        Ok(topics.wait_for_brokers(self.config.kafka.start_timeout).await?)
+        let Brokers::At(brokers) = &self.setup.config.kafka.brokers else { return Ok(()) };
+        let topics = Topics::new(&self.setup.config.kafka, &brokers.join(","))?;
+        Ok(topics.wait_for_brokers(self.setup.config.kafka.start_timeout).await?)
     }
 }
 
@@ -89,7 +89,7 @@ async fn sync_all(
     let mut summary = Summary::new();
     let mut runs = Vec::new();
     for (plan, settings) in plans {
-        let filter = Filter::new(settings.types.clone(), settings.filter.as_deref());
+        let filter = Filter::new(settings.types.set().clone(), settings.filter.as_deref());
         let filter = filter.map_err(|source| HostError::Subscription {
             subscription: plan.subscription.clone(),
             source: Box::new(source.into()),

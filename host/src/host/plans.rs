@@ -1,68 +1,90 @@
 //! From the configuration to what a worker needs for each subscription: names resolved, plugins and handles in place.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::prepare::Prepared;
-use super::{Host, HostError, INSTANCES_A_USER};
+use super::HostError;
+use super::prepare::Delays;
+use super::setup::Setup;
+use super::workers::Planned;
 use crate::alert::AlertSender;
 use crate::config::mask::Mask;
-use crate::config::{Config, PluginName, Subscription, SubscriptionName};
+use crate::config::{PluginName, Subscription, SubscriptionName};
 use crate::dead_letter::Blamed;
-use crate::kafka::retention::Retentions;
-use crate::plugin::{Plugin, PoolSize};
+use crate::kafka::producer::Producer;
+use crate::plugin::Plugin;
 use crate::subscription::stages::{Loaded, StagesPlan};
-use crate::subscription::{SubscriptionPlan, Witness};
+use crate::subscription::{KnownRetentions, SubscriptionPlan, Witness};
 use crate::telemetry::ParkedMetrics;
 
-impl Host {
-    pub(super) fn plans(
+/// What all subscriptions stand on, whatever the configuration becomes.
+#[derive(Debug, Clone)]
+pub(super) struct Ground {
+    /// `host:port`, separated by commas.
+    pub(super) bootstrap: String,
+    pub(super) producer: Arc<Producer>,
+    pub(super) alerts: AlertSender,
+    pub(super) retentions: watch::Receiver<KnownRetentions>,
+}
+
+impl Setup {
+    /// The plans of these subscriptions.
+    pub(super) fn plans<'a>(
         &self,
-        bootstrap: &str,
-        prepared: &Prepared,
-        alerts: &AlertSender,
-        retentions: &watch::Receiver<Retentions>,
-    ) -> Result<Vec<(SubscriptionName, SubscriptionPlan)>, HostError> {
-        let mut plans = Vec::new();
-        for (name, settings) in &self.config.subscriptions {
-            let stages = self.stages_plan(name)?;
-            let delays = prepared.delays.get(name).cloned().unwrap_or_default();
-            let blamed = |plugin: &Plugin| Blamed { plugin: plugin.name.clone(), sha256: plugin.sha256 };
-            let plugin = match &stages.plugin {
-                Loaded::Component(plugin) => Some(blamed(plugin)),
-                Loaded::Native(_) => None,
-            };
-            let transformers = stages.transformers.iter().map(|(_, _, plugin)| blamed(plugin)).collect();
-            let witness = Witness {
-                subscription: name.clone(),
-                connector: settings.connector.clone(),
-                group: settings.group.clone(),
-                plugin,
-                transformers,
-                sla: settings.sla.clone(),
-                metrics: self.telemetry.subscription(name, &settings.connector),
-                parked: self.parked_metrics(name, settings, &delays),
-                alerts: alerts.clone(),
-                health: self.health.clone(),
-                mask: stages.mask.clone(),
-            };
-            let plan = SubscriptionPlan {
-                settings: settings.clone(),
-                kafka: self.config.kafka.clone(),
-                bootstrap: bootstrap.to_owned(),
-                delays,
-                stages,
-                witness,
-                producer: prepared.producer.clone(),
-                health: self.health.clone(),
-                retentions: retentions.clone(),
-                retention_share: self.config.alerts.retention_share,
-            };
-            plans.push((name.clone(), plan));
-        }
-        Ok(plans)
+        names: impl Iterator<Item = &'a SubscriptionName>,
+        ground: &Ground,
+        delays: &Delays,
+    ) -> Result<Vec<Planned>, HostError> {
+        names.map(|name| Ok((name.clone(), self.plan(name, ground, delays)?))).collect()
+    }
+
+    fn plan(
+        &self,
+        name: &SubscriptionName,
+        ground: &Ground,
+        delays: &Delays,
+    ) -> Result<SubscriptionPlan, HostError> {
+        let (stages, settings) = (self.stages_plan(name)?, self.subscription(name)?);
+        let delays = delays.get(name).cloned().unwrap_or_default();
+        let blamed = |plugin: &Plugin| Blamed { plugin: plugin.name.clone(), sha256: plugin.sha256 };
+        let plugin = match &stages.plugin {
+            Loaded::Component(plugin) => Some(blamed(plugin)),
+            Loaded::Native(_) => None,
+        };
+        let transformers = stages.transformers.iter().map(|(_, _, plugin)| blamed(plugin)).collect();
+        let health = self.health.of(name.as_str());
+        let witness = Witness {
+            subscription: name.clone(),
+            connector: settings.connector.clone(),
+            group: settings.group.clone(),
+            plugin,
+            transformers,
+            sla: settings.sla.clone(),
+            metrics: self.telemetry.subscription(name, &settings.connector),
+            parked: self.parked_metrics(name, settings, &delays),
+            alerts: ground.alerts.clone(),
+            health: health.clone(),
+            mask: stages.mask.clone(),
+        };
+        Ok(SubscriptionPlan {
+            settings: settings.clone(),
+            kafka: self.config.kafka.clone(),
+            bootstrap: ground.bootstrap.clone(),
+            delays,
+            stages,
+            witness,
+            producer: ground.producer.clone(),
+            health,
+            retentions: ground.retentions.clone(),
+        })
+    }
+
+    fn subscription(&self, name: &SubscriptionName) -> Result<&Subscription, HostError> {
+        let missing = || HostError::Missing { subscription: name.clone(), what: "itself".to_owned() };
+        self.config.subscriptions.get(name).ok_or_else(missing)
     }
 
     fn parked_metrics(
@@ -79,7 +101,7 @@ impl Host {
 
     pub(super) fn stages_plan(&self, name: &SubscriptionName) -> Result<StagesPlan, HostError> {
         let missing = |what: String| HostError::Missing { subscription: name.clone(), what };
-        let subscription = self.config.subscriptions.get(name).ok_or_else(|| missing("itself".into()))?;
+        let subscription = self.subscription(name)?;
         let connector_name = &subscription.connector;
         let connector = self
             .config
@@ -114,17 +136,5 @@ impl Host {
             mask: Mask::default(),
             spool_folder: self.config.runtime.spool_folder(),
         })
-    }
-}
-
-/// Room for all calls that the subscriptions may have under way.
-pub(super) fn pool_size(config: &Config) -> PoolSize {
-    let users: usize =
-        config.subscriptions.values().map(|subscription| 2 + subscription.transformers.len()).sum();
-    let memory_bytes =
-        config.plugins.values().map(|plugin| plugin.limits.memory_bytes).max().unwrap_or_default();
-    PoolSize {
-        instances: u32::try_from(users).unwrap_or(u32::MAX).saturating_mul(INSTANCES_A_USER),
-        memory_bytes,
     }
 }

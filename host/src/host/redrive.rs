@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use super::prepare::Prepared;
+use super::plans::Ground;
+use super::prepare::Delays;
+use super::retention::RetentionWatch;
 use super::{Host, HostError, RedriveError, RedriveReport, RedriveRequest, workers};
 use crate::config::{Config, Kafka, SubscriptionName};
 use crate::dead_letter::listing::Summary;
@@ -14,7 +16,6 @@ use crate::dead_letter::selection::Selection;
 use crate::dead_letter::store::outgoing_mark;
 use crate::event::Origin;
 use crate::kafka::producer::Producer;
-use crate::kafka::retention::Retentions;
 use crate::kafka::topics::Topics;
 use crate::subscription::redrive::{Overtaken, Tray, redrive};
 use crate::subscription::unix_ms;
@@ -98,16 +99,18 @@ impl Host {
         request: &RedriveRequest,
         stop: impl Future<Output = ()>,
     ) -> Result<BTreeMap<SubscriptionName, RedriveReport>, HostError> {
-        Topics::new(&self.config.kafka, bootstrap)?.wait_for_brokers(self.config.kafka.start_timeout).await?;
-        let producer = Arc::new(Producer::new(&self.config.kafka, bootstrap)?);
-        let prepared = Prepared { producer, delays: BTreeMap::new() };
-        let (_, retentions) = watch::channel(Retentions::new());
+        let config = &self.setup.config;
+        Topics::new(&config.kafka, bootstrap)?.wait_for_brokers(config.kafka.start_timeout).await?;
+        let producer = Arc::new(Producer::new(&config.kafka, bootstrap)?);
         // Who redrives is there: the log tells.
-        let (alerts, _nobody) = crate::alert::alerts(&Default::default(), self.telemetry.alerts().clone())?;
+        let metrics = self.setup.telemetry.alerts().clone();
+        let (alerts, _nobody) = crate::alert::alerts(&Default::default(), metrics)?;
+        let retentions = RetentionWatch::of_nothing(config);
+        let ground = Ground { bootstrap: bootstrap.to_owned(), producer, alerts, retentions };
         let mut stop = std::pin::pin!(stop);
         let mut is_stopped = false;
         let mut reports = BTreeMap::new();
-        for (name, plan) in self.plans(bootstrap, &prepared, &alerts, &retentions)? {
+        for (name, plan) in self.setup.plans(config.subscriptions.keys(), &ground, &Delays::new())? {
             let (tell, told) = oneshot::channel::<()>();
             let work = move |(plan, request, told): (_, _, oneshot::Receiver<()>)| {
                 redrive(plan, request, async move { drop(told.await) })

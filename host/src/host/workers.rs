@@ -6,96 +6,190 @@ use std::collections::BTreeMap;
 use std::io;
 use std::thread;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
+use tokio::time::Instant;
 
 use crate::config::{ConnectorName, SubscriptionName};
 use crate::subscription::{self, Share, SubscriptionError, SubscriptionPlan};
 
-type Ended = (SubscriptionName, Result<(), SubscriptionError>);
-type Planned = (SubscriptionName, SubscriptionPlan);
+/// Starts on their way to one thread, and ends on their way back.
+const QUEUE: usize = 64;
 
+type Ended = (SubscriptionName, Result<(), SubscriptionError>);
+pub(super) type Planned = (SubscriptionName, SubscriptionPlan);
+
+/// The threads with their subscriptions. Dropped, it has all of them end.
 #[derive(Debug)]
 pub(super) struct Workers {
+    threads: Vec<mpsc::Sender<Start>>,
+    running: BTreeMap<SubscriptionName, Running>,
+    ends: mpsc::Sender<Ended>,
     ended: mpsc::Receiver<Ended>,
 }
 
+/// A subscription is no more.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) name: SubscriptionName,
+    pub(super) result: Result<(), SubscriptionError>,
+    /// Or did it end by itself?
+    pub(super) was_told: bool,
+    pub(super) connector: ConnectorName,
+    /// No other subscription here has that connector.
+    pub(super) is_last: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    connector: ConnectorName,
+    thread: usize,
+    /// Gone when it was told to stop.
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// What a thread is told.
+#[derive(Debug)]
+struct Start {
+    name: SubscriptionName,
+    plan: Box<SubscriptionPlan>,
+    /// Ready, or its other end gone, when the subscription is to end.
+    stop: oneshot::Receiver<()>,
+}
+
 impl Workers {
-    /// Spreads the subscriptions over at most `count` threads, those of one connector on one, and starts them.
-    pub(super) fn start(
-        plans: Vec<Planned>,
-        count: usize,
-        stopped: &watch::Receiver<bool>,
-    ) -> io::Result<Self> {
-        let (sender, ended) = mpsc::channel(plans.len().max(1));
+    pub(super) fn new() -> Self {
+        let (ends, ended) = mpsc::channel(QUEUE);
+        Self { threads: Vec::new(), running: BTreeMap::new(), ends, ended }
+    }
+
+    /// Starts subscriptions, spread over at most `count` threads: those of one connector are on one. None of them runs.
+    pub(super) async fn start(&mut self, plans: Vec<Planned>, count: usize) -> io::Result<()> {
         let mut by_connector: BTreeMap<ConnectorName, Vec<Planned>> = BTreeMap::new();
         for plan in plans {
             by_connector.entry(plan.1.stages.connector_name.clone()).or_default().push(plan);
         }
-        let loads = spread(by_connector.into_values().collect(), count);
-        for (index, load) in loads.into_iter().enumerate() {
-            let (sender, stopped) = (sender.clone(), stopped.clone());
-            thread::Builder::new().name(format!("worker {index}")).spawn(move || {
-                run_here(async move {
-                    let runs = load.into_iter().flat_map(shared).map(|(name, plan, share)| {
-                        let (sender, stopped) = (sender.clone(), stopped.clone());
-                        async move {
-                            // A task of its own, so that a panic in one is told and leaves the others running.
-                            let run = tokio::task::spawn_local(subscription::run(plan, share, stopped));
-                            let result =
-                                run.await.unwrap_or_else(|error| Err(SubscriptionError::Panicked(error)));
-                            drop(sender.send((name, result)).await);
-                        }
-                    });
-                    futures_util::future::join_all(runs).await;
-                });
-            })?;
+        let mut groups: Vec<_> = by_connector.into_iter().collect();
+        groups.sort_by_key(|(_, group)| Reverse(group.len()));
+        for (connector, group) in groups {
+            let thread = self.place(&connector, count);
+            if thread == self.threads.len() {
+                self.threads.push(worker(thread, self.ends.clone())?);
+            }
+            for (name, plan) in group {
+                let (tell, stop) = oneshot::channel();
+                let running = Running { connector: connector.clone(), thread, stop: Some(tell) };
+                self.running.insert(name.clone(), running);
+                let start = Start { name, plan: Box::new(plan), stop };
+                let sent = self.threads[thread].send(start).await;
+                sent.map_err(|_| io::Error::other("it has ended by itself"))?;
+            }
         }
-        Ok(Self { ended })
+        Ok(())
     }
 
-    /// The next subscription to end; `None` when all have.
-    pub(super) async fn next(&mut self) -> Option<Ended> {
-        self.ended.recv().await
+    /// Tells one to finish what is in flight and to end. Nothing happens if it does not run, or was told already.
+    pub(super) fn stop(&mut self, name: &SubscriptionName) {
+        if let Some(running) = self.running.get_mut(name) {
+            drop(running.stop.take());
+        }
     }
 
-    /// Waits for all; the first failure, if there was one.
-    pub(super) async fn all(mut self, first: Option<Ended>) -> Option<(SubscriptionName, SubscriptionError)> {
-        let mut failure = None;
-        let mut next = first;
-        loop {
-            if let Some((name, Err(error))) = next {
-                if failure.is_some() {
-                    tracing::error!(subscription = %name, %error, "a subscription failed");
+    /// The next subscription to end. Pending for as long as none does.
+    pub(super) async fn next(&mut self) -> End {
+        let (name, result) = self.ended.recv().await.expect("a sender is held here");
+        let running = self.running.remove(&name);
+        let Running { connector, stop, .. } = running.expect("what ends was started here");
+        let is_last = !self.running.values().any(|running| running.connector == connector);
+        End { name, result, was_told: stop.is_none(), connector, is_last }
+    }
+
+    /// Tells all of them.
+    pub(super) fn stop_all(&mut self) {
+        self.running.values_mut().for_each(|running| drop(running.stop.take()));
+    }
+
+    /// As `next`; `None` when none runs.
+    pub(super) async fn last(&mut self) -> Option<End> {
+        if self.running.is_empty() { None } else { Some(self.next().await) }
+    }
+
+    /// The thread for subscriptions of this connector: the one that it is on, else the one with the least to do.
+    fn place(&self, connector: &ConnectorName, count: usize) -> usize {
+        let mut all = self.running.values();
+        if let Some(running) = all.find(|running| running.connector == *connector) {
+            return running.thread;
+        }
+        let mut loads = vec![0; self.threads.len()];
+        self.running.values().for_each(|running| loads[running.thread] += 1);
+        least(&loads, count)
+    }
+}
+
+/// The position of the least of the first `count` loads. Those that are not there yet are nothing.
+fn least(loads: &[usize], count: usize) -> usize {
+    let load_of = |position: &usize| loads.get(*position).copied().unwrap_or_default();
+    let positions = 0..count.clamp(1, loads.len() + 1);
+    positions.min_by_key(load_of).expect("there is a first")
+}
+
+/// Starts a thread that runs what it is told to, and ends when nobody tells it anything any more.
+fn worker(index: usize, ends: mpsc::Sender<Ended>) -> io::Result<mpsc::Sender<Start>> {
+    let (sender, starts) = mpsc::channel(QUEUE);
+    let name = format!("worker {index}");
+    thread::Builder::new().name(name).spawn(move || run_here(work(starts, ends)))?;
+    Ok(sender)
+}
+
+async fn work(mut starts: mpsc::Receiver<Start>, ends: mpsc::Sender<Ended>) {
+    let mut shares: BTreeMap<SubscriptionName, (ConnectorName, Share)> = BTreeMap::new();
+    let mut runs = FuturesUnordered::new();
+    // Beside the others, for whoever listens may be telling this thread something.
+    let mut reports = FuturesUnordered::new();
+    let mut is_open = true;
+    while is_open || !runs.is_empty() || !reports.is_empty() {
+        tokio::select! {
+            start = starts.recv(), if is_open => match start {
+                Some(Start { name, plan, stop }) => {
+                    let share = share_of(&shares, &plan);
+                    shares.insert(name.clone(), (plan.stages.connector_name.clone(), share.clone()));
+                    runs.push(run(name, *plan, share, stop));
                 }
-                failure.get_or_insert((name, error));
+                None => is_open = false,
+            },
+            Some(ended) = runs.next() => {
+                if let Some((_, share)) = shares.remove(&ended.0) {
+                    share.leave(Instant::now());
+                }
+                reports.push(ends.send(ended));
             }
-            next = self.ended.recv().await;
-            if next.is_none() {
-                return failure;
-            }
+            // Nobody listens where the host was dropped.
+            Some(_) = reports.next() => {}
         }
     }
 }
 
-/// Groups that stay together, spread over at most `count` threads: the largest first, each to the thread with the least.
-fn spread<T>(mut groups: Vec<Vec<T>>, count: usize) -> Vec<Vec<Vec<T>>> {
-    groups.sort_by_key(|group| Reverse(group.len()));
-    let count = count.clamp(1, groups.len().max(1));
-    let mut loads: Vec<Vec<Vec<T>>> = (0..count).map(|_| Vec::new()).collect();
-    for group in groups {
-        let least = loads.iter_mut().min_by_key(|load| load.iter().map(Vec::len).sum::<usize>());
-        least.expect("there is a thread").push(group);
+/// Its part of the connector, which it shares with those of its subscriptions that are here.
+fn share_of(shares: &BTreeMap<SubscriptionName, (ConnectorName, Share)>, plan: &SubscriptionPlan) -> Share {
+    let stages = &plan.stages;
+    match shares.values().find(|(connector, _)| *connector == stages.connector_name) {
+        Some((_, share)) => share.join(),
+        None => Share::new(&stages.connector, stages.telemetry.connector(&stages.connector_name)),
     }
-    loads
 }
 
-/// The subscriptions of one connector, each with its share of it.
-fn shared(plans: Vec<Planned>) -> Vec<(SubscriptionName, SubscriptionPlan, Share)> {
-    let Some((_, SubscriptionPlan { stages, .. })) = plans.first() else { return Vec::new() };
-    let metrics = stages.telemetry.connector(&stages.connector_name);
-    let shares = Share::among(&stages.connector, metrics, plans.len());
-    plans.into_iter().zip(shares).map(|((name, plan), share)| (name, plan, share)).collect()
+async fn run(
+    name: SubscriptionName,
+    plan: SubscriptionPlan,
+    share: Share,
+    stop: oneshot::Receiver<()>,
+) -> Ended {
+    let stop = async move { drop(stop.await) };
+    // A task of its own, so that a panic in one is told and leaves the others running.
+    let run = tokio::task::spawn_local(subscription::run(plan, share, stop));
+    (name, run.await.unwrap_or_else(|error| Err(SubscriptionError::Panicked(error))))
 }
 
 /// Runs a future that stays on one thread, on a thread made for it.
@@ -133,15 +227,22 @@ fn run_here(future: impl Future<Output = ()>) {
 
 #[cfg(test)]
 mod tests {
-    use super::spread;
+    use super::least;
 
     #[test]
-    fn groups_stay_together_and_the_load_is_even() {
-        let groups = || vec![vec!["a"], vec!["b", "b", "b"], vec!["c"], vec!["d", "d"]];
-        assert_eq!(spread(groups(), 1), [[vec!["b", "b", "b"], vec!["d", "d"], vec!["a"], vec!["c"]]]);
-        let two = spread(groups(), 2);
-        assert_eq!(two, [vec![vec!["b", "b", "b"], vec!["c"]], vec![vec!["d", "d"], vec!["a"]]]);
-        assert_eq!(spread(groups(), 9).len(), 4);
-        assert_eq!(spread(Vec::<Vec<u8>>::new(), 2), [Vec::<Vec<u8>>::new()]);
+    fn the_thread_with_the_least_to_do_is_next_and_there_are_no_more_than_may_be() {
+        for (loads, count, expected) in [
+            (&[][..], 4, 0),
+            (&[], 0, 0),
+            (&[1], 1, 0),
+            (&[1], 2, 1),
+            (&[0], 2, 0),
+            (&[3, 1, 2], 3, 1),
+            (&[3, 1, 2], 9, 3),
+            // There were more before: they get nothing new.
+            (&[3, 4, 0], 2, 0),
+        ] {
+            assert_eq!(least(loads, count), expected, "{loads:?} {count}");
+        }
     }
 }

@@ -17,6 +17,13 @@ pub(crate) struct PoolSize {
     pub(crate) memory_bytes: usize,
 }
 
+impl PoolSize {
+    /// Is there room in it for what needs another?
+    pub(crate) fn holds(&self, other: &PoolSize) -> bool {
+        self.instances >= other.instances && self.memory_bytes >= other.memory_bytes
+    }
+}
+
 pub(super) fn engine(size: PoolSize) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config

@@ -27,12 +27,19 @@ use crate::kafka::consumer::{Complaint, Partition};
 use crate::kafka::retention::{Retention, Retentions};
 use crate::telemetry::Settlement;
 
+/// How long topics keep their records, as far as Kafka says.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownRetentions {
+    pub(crate) of_topics: Retentions,
+    /// Warn when an event has reached this share of it.
+    pub(crate) warn_at_share: f64,
+}
+
 #[derive(Debug)]
 pub(super) struct Oversight {
     witness: Witness,
     sla: SlaWatch,
-    retentions: watch::Receiver<Retentions>,
-    retention_share: f64,
+    retentions: watch::Receiver<KnownRetentions>,
     /// By topic: is the oldest event nearly as old as Kafka keeps events?
     near: BTreeMap<Arc<str>, Steady>,
     lag: u64,
@@ -55,7 +62,6 @@ impl Oversight {
         Self {
             sla: SlaWatch::new(&witness, &plan.stages.telemetry, now),
             retentions: plan.retentions.clone(),
-            retention_share: plan.retention_share,
             near: BTreeMap::new(),
             lag: 0,
             health: plan.health.clone(),
@@ -135,14 +141,14 @@ impl Oversight {
         }
         for (topic, near) in &mut self.near {
             let age = oldest.get(topic).map(|written| Duration::from_millis(now_ms.saturating_sub(*written)));
-            let keeps = match retentions.get(&**topic) {
+            let keeps = match retentions.of_topics.get(&**topic) {
                 Some(Retention::For(keeps)) => Some(*keeps),
                 Some(Retention::Endless | Retention::Unknown(_)) | None => None,
             };
             let used = age.zip(keeps).map_or(0.0, |(age, keeps)| age.as_secs_f64() / keeps.as_secs_f64());
             most_used = most_used.max(used);
             let about = || Some(topic.to_string());
-            match near.look(used >= self.retention_share, 1, 1) {
+            match near.look(used >= retentions.warn_at_share, 1, 1) {
                 Some(Change::Began) => {
                     let (age, keeps) = (short(age.unwrap_or_default()), short(keeps.unwrap_or_default()));
                     let message = format!(

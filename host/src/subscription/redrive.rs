@@ -183,7 +183,7 @@ impl<'a> Run<'a> {
             request,
             overtaken,
             stages: Stages::alone(&plan.stages)?,
-            filter: Filter::new(settings.types.clone(), settings.filter.as_deref())?,
+            filter: Filter::new(settings.types.set().clone(), settings.filter.as_deref())?,
             rules: DecodeRules { type_header: plan.kafka.type_header.clone() },
             room: Semaphore::new(plan.stages.connector.concurrency),
             pace: RefCell::new(Pace::new(request.rate, Instant::now())),

@@ -44,7 +44,8 @@ struct State {
     rate: Option<Rate>,
     /// The rate limit lets nothing start before then.
     held_until: Option<Instant>,
-    users: Box<[User]>,
+    /// By their index among the slots.
+    users: Vec<User>,
     next_sequence: u64,
     /// How often the breaker has opened.
     outages: u64,
@@ -56,23 +57,46 @@ struct User {
     waker: Option<Waker>,
     /// It has an event to probe with that has not failed as a probe.
     can_probe: bool,
+    /// The latest event that it was let probe with.
+    probe: Option<u64>,
 }
 
 impl Share {
-    /// A part of this connector for each of so many subscriptions.
-    pub(crate) fn among(settings: &config::Connector, metrics: ConnectorMetrics, users: usize) -> Vec<Share> {
+    /// All of this connector, for the first of its subscriptions.
+    pub(crate) fn new(settings: &config::Connector, metrics: ConnectorMetrics) -> Share {
         let state = State {
             breaker: Breaker::new(settings.breaker),
             concurrency: Concurrency::new(settings.concurrency_floor, settings.concurrency),
-            slots: Slots::new(users, settings.concurrency),
+            slots: Slots::new(1, settings.concurrency),
             rate: settings.rate_limit.map(|limit| Rate::new(limit, Instant::now())),
             held_until: None,
-            users: (0..users).map(|_| User::default()).collect(),
+            users: vec![User::default()],
             next_sequence: 0,
             outages: 0,
         };
         let connector = Rc::new(Shared { state: RefCell::new(state), line: Mutex::new(()), metrics });
-        (0..users).map(|index| Share { connector: connector.clone(), index }).collect()
+        Share { connector, index: 0 }
+    }
+
+    /// A part of the same connector for one more subscription. Those of the others are smaller from now on.
+    pub(crate) fn join(&self) -> Share {
+        let state = &mut *self.connector.state.borrow_mut();
+        let index = state.slots.join();
+        if index == state.users.len() {
+            state.users.push(User::default());
+        }
+        Share { connector: self.connector.clone(), index }
+    }
+
+    /// The subscription has ended, whatever it had at work: its part is the others'.
+    pub(crate) fn leave(self, now: Instant) {
+        let state = &mut *self.connector.state.borrow_mut();
+        if let Some(event) = std::mem::take(&mut state.users[self.index]).probe {
+            // Nobody else would ever say how it ended.
+            state.breaker.probe_abandoned(event, now);
+        }
+        state.slots.leave(self.index);
+        state.wake_others(self.index);
     }
 
     /// A number that no other event of the connector has, higher than those before.
@@ -108,6 +132,9 @@ impl Share {
         }
         state.slots.start(self.index);
         state.users[self.index].can_probe = false;
+        if permit == Permit::Probe {
+            state.users[self.index].probe = Some(event);
+        }
         state.wake_next(self.index);
         permit
     }

@@ -90,7 +90,7 @@ impl Stages {
     /// Builds them for themselves, beside no subscription.
     pub(crate) fn alone(plan: &StagesPlan) -> Result<Self, StagesError> {
         let metrics = plan.telemetry.connector(&plan.connector_name);
-        let share = Share::among(&plan.connector, metrics, 1).swap_remove(0);
+        let share = Share::new(&plan.connector, metrics);
         Self::new(plan, share)
     }
 

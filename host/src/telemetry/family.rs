@@ -9,8 +9,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+use super::forgetting::Forgetting;
 use super::label::{Labels, Names};
-use super::{AlertMetrics, Fraction, each};
+use super::{AlertMetrics, Fraction, ReloadMetrics, each};
 
 /// Calls of a plugin: 10 µs to 10 s.
 const CALL_BUCKETS: [f64; 13] =
@@ -26,6 +27,13 @@ pub(super) type Counters = Family<Labels, Counter>;
 pub(super) type Gauges = Family<Labels, Gauge>;
 pub(super) type Fractions = Family<Labels, Fraction>;
 pub(super) type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// A registry that is being filled, and the families in it.
+#[derive(Default)]
+pub(super) struct Registering {
+    pub(super) registry: Registry,
+    pub(super) families: Vec<Box<dyn Forgetting>>,
+}
 
 pub(super) struct Families {
     pub(super) received: Counters,
@@ -70,7 +78,7 @@ pub(super) struct Families {
 }
 
 impl Families {
-    pub(super) fn register(registry: &mut Registry) -> Families {
+    pub(super) fn register(registry: &mut Registering) -> Families {
         Families {
             received: counters(registry, "events_received", "Events read from Kafka"),
             settled: counters(registry, "events_settled", "Events whose delivery ended, by how it ended"),
@@ -227,39 +235,52 @@ impl Families {
     }
 }
 
-pub(super) fn register_alerts(registry: &mut Registry) -> AlertMetrics {
+pub(super) fn register_alerts(registry: &mut Registering) -> AlertMetrics {
     let told = counters(registry, "alerts_told", "Notices of alerts that a receiver took");
     let failed = counters(registry, "alerts_failed", "Notices of alerts that were given up or dropped");
-    let nobody = Names::new([]);
-    AlertMetrics {
-        raised: registered(registry, "alerts_raised", "Alerts that were raised, told or not"),
-        told: each(&told, &nobody),
-        failed: each(&failed, &nobody),
-    }
+    let (nobody, raised) = (Names::new([]), Counter::default());
+    registry.registry.register("alerts_raised", "Alerts that were raised, told or not", raised.clone());
+    AlertMetrics { raised, told: each(&told, &nobody), failed: each(&failed, &nobody) }
 }
 
-fn counters(registry: &mut Registry, name: &str, help: &str) -> Counters {
+pub(super) fn register_reloads(registry: &mut Registering) -> ReloadMetrics {
+    let reloads = counters(registry, "config_reloads", "Reloads of the configuration, by what came of them");
+    let (help, loaded_at) = ("When the configuration that runs was loaded, since 1970", Fraction::default());
+    registry.registry.register_with_unit("config_loaded_timestamp", help, Unit::Seconds, loaded_at.clone());
+    ReloadMetrics { reloads: each(&reloads, &Names::new([])), loaded_at }
+}
+
+fn counters(registry: &mut Registering, name: &str, help: &str) -> Counters {
     registered(registry, name, help)
 }
 
-fn gauges(registry: &mut Registry, name: &str, help: &str) -> Gauges {
+fn gauges(registry: &mut Registering, name: &str, help: &str) -> Gauges {
     registered(registry, name, help)
 }
 
-fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
-    let metric = M::default();
-    registry.register(name, help, metric.clone());
-    metric
+fn registered<F>(registry: &mut Registering, name: &str, help: &str) -> F
+where
+    F: Metric + Forgetting + Clone + Default,
+{
+    let family = F::default();
+    registry.families.push(Box::new(family.clone()));
+    registry.registry.register(name, help, family.clone());
+    family
 }
 
-fn with_unit<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str, unit: Unit) -> M {
-    let metric = M::default();
-    registry.register_with_unit(name, help, unit, metric.clone());
-    metric
+fn with_unit<F>(registry: &mut Registering, name: &str, help: &str, unit: Unit) -> F
+where
+    F: Metric + Forgetting + Clone + Default,
+{
+    let family = F::default();
+    registry.families.push(Box::new(family.clone()));
+    registry.registry.register_with_unit(name, help, unit, family.clone());
+    family
 }
 
-fn seconds(registry: &mut Registry, name: &str, help: &str, constructor: fn() -> Histogram) -> Histograms {
+fn seconds(registry: &mut Registering, name: &str, help: &str, constructor: fn() -> Histogram) -> Histograms {
     let family = Family::new_with_constructor(constructor);
-    registry.register_with_unit(name, help, Unit::Seconds, family.clone());
+    registry.families.push(Box::new(family.clone()));
+    registry.registry.register_with_unit(name, help, Unit::Seconds, family.clone());
     family
 }

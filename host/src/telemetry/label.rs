@@ -41,7 +41,17 @@ macro_rules! labels {
                 self as usize
             }
         }
-    )*};
+    )*
+
+        impl Names {
+            /// All series that there can be with these names.
+            pub(super) fn series(&self) -> Vec<Labels> {
+                let mut all = vec![self.alone()];
+                $(all.extend($label::ALL.iter().map(|label| self.with(*label)));)*
+                all
+            }
+        }
+    };
 }
 
 labels! {
@@ -130,6 +140,13 @@ labels! {
         Log = "log",
         Webhook = "webhook",
         Email = "email",
+    }
+
+    /// What came of a reload of the configuration.
+    ReloadResult("result") {
+        Applied = "applied",
+        /// The host goes on as it was.
+        Refused = "refused",
     }
 
     /// What a request was answered with: the class of an HTTP status, and what is nearest to it of gRPC's.
@@ -247,11 +264,17 @@ impl<L, M: fmt::Debug> fmt::Debug for ByLabel<L, M> {
 }
 
 /// What a series is about: the names that come from the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Names(Vec<(&'static str, String)>);
 
 impl Names {
     pub(super) fn new<const COUNT: usize>(names: [(&'static str, &str); COUNT]) -> Names {
         Names(names.into_iter().map(|(label, name)| (label, name.to_owned())).collect())
+    }
+
+    /// The value of one of them.
+    pub(super) fn get(&self, label: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| *name == label).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn alone(&self) -> Labels {

@@ -411,10 +411,10 @@ fn the_smallest_file_means_the_defaults() {
     let topics = vec!["policy-events".to_owned()];
     let made = crate::config::Subscription::new(own, name.clone(), topics);
     assert_eq!(format!("{subscription:?}"), format!("{made:?}"));
-    assert!(subscription.types.is_match("policy.updated") && subscription.types.is_match("a/b"));
+    assert!(subscription.types.set().is_match("policy.updated") && subscription.types.set().is_match("a/b"));
     assert_eq!(config.plugins.values().next().unwrap().path, base().join("Cargo.toml"));
     assert_eq!(config.runtime.workers, 1, "at most one a connector");
-    assert_eq!(config.admin, Some("127.0.0.1:9464".parse().unwrap()));
+    assert_eq!(config.admin.address, Some("127.0.0.1:9464".parse().unwrap()));
 }
 
 #[test]
@@ -454,6 +454,7 @@ multiplier = 3
 max-attempts = 4
 [admin]
 address = false
+token = { file = "Cargo.toml" }
 "#;
     let checked = check(text).unwrap();
     let config = checked.config;
@@ -478,13 +479,15 @@ address = false
     assert_eq!((subscription.ordering, subscription.group.as_str()), (Ordering::None, "dept.s"));
     assert_eq!(subscription.conflict, ConflictPolicy::TargetWins);
     assert!(
-        subscription.types.is_match("policy.updated") && !subscription.types.is_match("schedule.updated")
+        subscription.types.set().is_match("policy.updated")
+            && !subscription.types.set().is_match("schedule.updated")
     );
     let (other, own) = (subscription.sla.of("other"), subscription.sla.of("x"));
     assert_eq!((other.max_attempts, other.multiplier), (9, 2.0));
     assert_eq!((own.max_attempts, own.multiplier), (9, 3.0));
     assert_eq!(own.deadline, Some(Duration::from_secs(3600)));
-    assert_eq!(config.admin, None);
+    assert_eq!(config.admin.address, None);
+    assert_eq!(config.admin.token, Some(SecretRef::File(base().join("Cargo.toml"))));
     let warnings: Vec<_> = checked.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
@@ -516,7 +519,7 @@ fn what_is_probably_not_meant_is_a_warning() {
             "11: plugins.spare: no connector or transformer uses it",
             "13: transformers.t: no subscription uses it",
             "15: connectors.c: no subscription uses it",
-            "19: admin.address: 0.0.0.0:9464 can be reached from other machines, and asks nobody who they are",
+            "19: admin.address: 0.0.0.0:9464 can be reached from other machines, and shows health and metrics to whoever asks",
             "21: kafka.properties.\"sasl.password\": holds a secret as plain text; [kafka.security] takes it by reference, else let nobody but the host read this file",
         ]
     );

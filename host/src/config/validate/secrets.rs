@@ -13,6 +13,9 @@ use crate::config::settings::{FolderSecret, SecretSettings};
 /// Secrets are struck out of what a system answers: a shorter one would be met by chance.
 const SHORT_CHARACTERS: usize = 6;
 
+/// What lets somebody change a host has at least this many.
+const TOKEN_BYTES: usize = 16;
+
 /// Reports a secret that could not be read when it is wanted.
 pub(super) fn secret(path: &KeyPath, settings: SecretSettings, checker: &mut Checker<'_>) -> SecretRef {
     let (reference, text) = read(path, settings, checker);
@@ -32,6 +35,18 @@ pub(super) fn required_secret(
 ) -> Option<SecretRef> {
     let settings = checker.required(path, settings, "write { env = \"…\" } or { file = \"…\" }");
     settings.map(|settings| secret(path, settings, checker))
+}
+
+/// As `secret`, and it must be what nobody guesses.
+pub(super) fn token(path: &KeyPath, settings: SecretSettings, checker: &mut Checker<'_>) -> SecretRef {
+    let (reference, text) = read(path, settings, checker);
+    if text.is_some_and(|text| text.trim_end().len() < TOKEN_BYTES) {
+        let text = format!(
+            "is shorter than {TOKEN_BYTES} characters and may be guessed; make it with `openssl rand -hex 32`"
+        );
+        checker.mistake(path, text);
+    }
+    reference
 }
 
 /// As `secret`, and it must be a key of Standard Webhooks 1.0.0.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobBuilder;
 
 use super::sla::Tables;
 use super::{Checker, set};
@@ -13,7 +13,7 @@ use crate::config::settings::{
     SubscriptionSettings,
 };
 use crate::config::{
-    Bounds, ConflictPolicy, ConnectorName, FloodGuard, Ordering, Subscription, SubscriptionName,
+    Bounds, ConflictPolicy, ConnectorName, EventTypes, FloodGuard, Ordering, Subscription, SubscriptionName,
     TransformerName,
 };
 
@@ -129,16 +129,14 @@ fn check_topic(path: &KeyPath, topic: &str, checker: &mut Checker<'_>) {
     }
 }
 
-fn types(path: &KeyPath, patterns: &[String], checker: &mut Checker<'_>) -> GlobSet {
+fn types(path: &KeyPath, patterns: &[String], checker: &mut Checker<'_>) -> EventTypes {
     if checker.document.has_empty_list(path) {
         checker.mistake(path, "selects no event; write [\"*\"] for every type");
     }
-    let mut set = GlobSetBuilder::new();
+    let mut globs = Vec::with_capacity(patterns.len());
     for (index, pattern) in patterns.iter().enumerate() {
         match GlobBuilder::new(pattern).build() {
-            Ok(glob) => {
-                set.add(glob);
-            }
+            Ok(glob) => globs.push(glob),
             Err(error) => {
                 let text =
                     format!("`{pattern}` is not a pattern ({}); write such as \"policy.*\"", error.kind());
@@ -146,9 +144,9 @@ fn types(path: &KeyPath, patterns: &[String], checker: &mut Checker<'_>) -> Glob
             }
         }
     }
-    set.build().unwrap_or_else(|error| {
+    EventTypes::new(&globs).unwrap_or_else(|error| {
         checker.mistake(path, format!("too much to match ({error}); use fewer or simpler patterns"));
-        GlobSet::empty()
+        EventTypes::default()
     })
 }
 

@@ -142,7 +142,7 @@ impl Follower {
 
     fn follow(&self, caught_up: oneshot::Sender<()>) -> Result<(), String> {
         let subscription = &self.subscription;
-        let filter = Filter::new(subscription.types.clone(), subscription.filter.as_deref())
+        let filter = Filter::new(subscription.types.set().clone(), subscription.filter.as_deref())
             .map_err(|error: FilterError| error.to_string())?;
         let rules = DecodeRules { type_header: self.kafka.type_header.clone() };
         let mut caught_up = Some(caught_up);

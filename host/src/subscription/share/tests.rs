@@ -30,7 +30,9 @@ fn pair(change: impl FnOnce(&mut config::Connector)) -> ([Share; 2], [Arc<Woken>
     connector.breaker.failures = 1;
     change(&mut connector);
     let metrics = Telemetry::new().connector(&ConnectorName::new("calendar"));
-    let shares: [Share; 2] = Share::among(&connector, metrics, 2).try_into().unwrap();
+    let first = Share::new(&connector, metrics);
+    let second = first.join();
+    let shares = [first, second];
     let woken: [Arc<Woken>; 2] = Default::default();
     for (share, woken) in shares.iter().zip(&woken) {
         share.listen(&woken.clone().into());
@@ -103,6 +105,22 @@ fn a_slot_that_one_frees_is_the_others_who_waits() {
     assert!(was_woken(&woken));
     assert_eq!(one.ask(3, false, now), Permit::No);
     assert_eq!(other.ask(2, false, now), Permit::Yes);
+}
+
+#[test]
+fn one_that_ends_leaves_its_slots_and_its_probe_to_the_others() {
+    let ([one, other], [_, woken]) =
+        pair(|connector| (connector.concurrency, connector.concurrency_floor) = (2, 1));
+    let mut now = Instant::now();
+    assert_eq!((one.ask(1, false, now), one.ask(2, false, now)), (Permit::Yes, Permit::Yes));
+    fail(&one, 1, now);
+    one.end();
+    now += SECOND;
+    assert_eq!((one.ask(1, false, now), other.ask(3, false, now)), (Permit::Probe, Permit::No));
+    was_woken(&woken);
+    one.leave(now);
+    assert!(was_woken(&woken));
+    assert_eq!((other.ask(3, false, now), other.at_work()), (Permit::Probe, 1));
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::subscription::parked::seal;
 use crate::subscription::share::Share;
 use crate::subscription::stages::{Done, Job, Loaded, StagesPlan, Stopped};
 use crate::subscription::task::Task;
-use crate::subscription::{SubscriptionPlan, Witness};
+use crate::subscription::{KnownRetentions, SubscriptionPlan, Witness};
 use crate::telemetry::Telemetry;
 
 /// A topic whose records were parked, and for how long.
@@ -86,8 +86,7 @@ pub(super) fn plan(settle: impl FnOnce(&mut config::Subscription)) -> Subscripti
         witness,
         producer,
         health,
-        retentions: watch::channel(Default::default()).1,
-        retention_share: 0.8,
+        retentions: watch::channel(KnownRetentions { of_topics: Default::default(), warn_at_share: 0.8 }).1,
     }
 }
 
@@ -100,8 +99,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(plan: &SubscriptionPlan) -> Self {
         let metrics = plan.stages.telemetry.connector(&plan.stages.connector_name);
-        let share = Share::among(&plan.stages.connector, metrics, 1).swap_remove(0);
-        let filter = Filter::new(plan.settings.types.clone(), None).unwrap();
+        let share = Share::new(&plan.stages.connector, metrics);
+        let filter = Filter::new(plan.settings.types.set().clone(), None).unwrap();
         let (sender, commands) = sync_channel(64);
         Self { task: Task::new(plan, filter, share, sender), commands }
     }

@@ -1,0 +1,221 @@
+//! What follows from another configuration: which subscriptions start, stop, do both, or go on. Pure.
+//!
+//! In come two configurations with the content of their plugins, out go names. A subscription is made of its own
+//! settings, its connector, its transformers and their plugins, and of what `[kafka]` says to every consumer: if any of
+//! that is another, so is the subscription. Nothing here starts or stops anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::config::{
+    Config, ConnectorName, Kafka, Plugin, PluginName, Subscription, SubscriptionName, TransformerName,
+};
+
+/// A configuration, and what its plugins hold: the sha256 of each component.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Version<'a> {
+    pub(super) config: &'a Config,
+    pub(super) digests: &'a BTreeMap<PluginName, [u8; 32]>,
+}
+
+/// Every subscription of either configuration is in one of these.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub(super) added: BTreeSet<SubscriptionName>,
+    pub(super) removed: BTreeSet<SubscriptionName>,
+    /// With all that is another.
+    pub(super) restarted: BTreeMap<SubscriptionName, Vec<Part>>,
+    /// The same but for the content of these plugins.
+    pub(super) swapped: BTreeMap<SubscriptionName, BTreeSet<PluginName>>,
+    pub(super) unchanged: BTreeSet<SubscriptionName>,
+    /// Connectors that are there before and after, and are not the same.
+    connectors: BTreeSet<ConnectorName>,
+}
+
+/// A part of a subscription that is another than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What `[kafka]` says to every consumer.
+    Consumer,
+    Settings,
+    Connector(ConnectorName),
+    Transformer(TransformerName),
+    /// How the plugin runs.
+    Plugin(PluginName),
+    /// What the plugin holds.
+    PluginContent(PluginName),
+}
+
+impl Changes {
+    pub(super) fn between(old: Version<'_>, new: Version<'_>) -> Self {
+        let (before, after) = (&old.config.subscriptions, &new.config.subscriptions);
+        let mut changes = Self::default();
+        for name in before.keys().filter(|name| !after.contains_key(*name)) {
+            changes.removed.insert(name.clone());
+        }
+        for name in after.keys() {
+            let (Some(was), Some(is)) = (Made::of(old, name), Made::of(new, name)) else {
+                changes.added.insert(name.clone());
+                continue;
+            };
+            let swapped: BTreeSet<_> = is.contents_other_than(&was);
+            let parts = is.parts_other_than(&was);
+            if !parts.is_empty() {
+                let contents = swapped.into_iter().map(Part::PluginContent);
+                changes.restarted.insert(name.clone(), parts.into_iter().chain(contents).collect());
+            } else if !swapped.is_empty() {
+                changes.swapped.insert(name.clone(), swapped);
+            } else {
+                changes.unchanged.insert(name.clone());
+            }
+        }
+        let connectors = new.config.connectors.iter();
+        let others = connectors.filter(|(name, connector)| {
+            old.config.connectors.get(*name).is_some_and(|before| before != *connector)
+        });
+        changes.connectors = others.map(|(name, _)| name.clone()).collect();
+        changes
+    }
+
+    /// Has the subscriptions of which only a plugin holds something else start anew with it.
+    ///
+    /// The one place where new content of a plugin becomes a restart: who can exchange a plugin under a subscription
+    /// that runs takes `swapped` before.
+    pub(super) fn with_swapped_restarted(mut self) -> Self {
+        for (name, plugins) in std::mem::take(&mut self.swapped) {
+            self.restarted.insert(name, plugins.into_iter().map(Part::PluginContent).collect());
+        }
+        self
+    }
+
+    /// Those that stop.
+    pub(super) fn stopped(&self) -> impl Iterator<Item = &SubscriptionName> {
+        self.removed.iter().chain(self.restarted.keys())
+    }
+
+    /// Those that start.
+    pub(super) fn started(&self) -> impl Iterator<Item = &SubscriptionName> {
+        self.added.iter().chain(self.restarted.keys())
+    }
+
+    /// Who must have ended before this one starts: itself as it was, and all that hold its connector as that was, for
+    /// what a connector may do at a time holds for all its subscriptions together.
+    pub(super) fn waits_for(&self, name: &SubscriptionName, old: &Config, new: &Config) -> Waits {
+        let connector_of = |config: &Config, name: &SubscriptionName| {
+            config.subscriptions.get(name).map(|subscription| subscription.connector.clone())
+        };
+        let connector = connector_of(new, name).filter(|connector| self.connectors.contains(connector));
+        let holds_it = |stopped: &&SubscriptionName| {
+            *stopped == name || (connector.is_some() && connector_of(old, stopped) == connector)
+        };
+        self.stopped().filter(holds_it).cloned().collect()
+    }
+}
+
+/// Subscriptions that must have ended first.
+pub(super) type Waits = BTreeSet<SubscriptionName>;
+
+/// The keys, each with its table, that are another and cannot change while the host runs.
+pub(super) fn fixed(old: &Config, new: &Config) -> Vec<[&'static str; 2]> {
+    let (from, to) = (&old.kafka, &new.kafka);
+    let (was, is) = (&old.runtime, &new.runtime);
+    [
+        (from.brokers != to.brokers, ["kafka", "brokers"]),
+        (from.security != to.security, ["kafka", "security"]),
+        (from.properties != to.properties, ["kafka", "properties"]),
+        (old.admin.address != new.admin.address, ["admin", "address"]),
+        (was.cache != is.cache, ["runtime", "cache"]),
+        (was.instances != is.instances, ["runtime", "instances"]),
+        (was.call_twice != is.call_twice, ["runtime", "call-twice"]),
+    ]
+    .into_iter()
+    .filter_map(|(is_other, key)| is_other.then_some(key))
+    .collect()
+}
+
+/// All that one subscription is made of, but for what is the same for as long as the host runs.
+struct Made<'a> {
+    version: Version<'a>,
+    subscription: &'a Subscription,
+}
+
+impl<'a> Made<'a> {
+    fn of(version: Version<'a>, name: &SubscriptionName) -> Option<Self> {
+        let subscription = version.config.subscriptions.get(name)?;
+        Some(Self { version, subscription })
+    }
+
+    fn parts_other_than(&self, was: &Self) -> Vec<Part> {
+        let (new, old) = (self.version.config, was.version.config);
+        let mut parts = Vec::new();
+        if of_consumers(&new.kafka) != of_consumers(&old.kafka) {
+            parts.push(Part::Consumer);
+        }
+        if as_it_is(self.subscription) != as_it_is(was.subscription) {
+            parts.push(Part::Settings);
+        }
+        let connector = &self.subscription.connector;
+        if new.connectors.get(connector) != old.connectors.get(connector) {
+            parts.push(Part::Connector(connector.clone()));
+        }
+        for name in &self.subscription.transformers {
+            if new.transformers.get(name) != old.transformers.get(name) {
+                parts.push(Part::Transformer(name.clone()));
+            }
+        }
+        for name in self.plugins() {
+            let both = new.plugins.get(name).zip(old.plugins.get(name));
+            if both.is_some_and(|(new, old)| !runs_as(new, old)) {
+                parts.push(Part::Plugin(name.clone()));
+            }
+        }
+        parts
+    }
+
+    fn contents_other_than(&self, was: &Self) -> BTreeSet<PluginName> {
+        let is_other = |name: &&PluginName| self.version.digests.get(*name) != was.version.digests.get(*name);
+        self.plugins().into_iter().filter(is_other).cloned().collect()
+    }
+
+    fn plugins(&self) -> BTreeSet<&'a PluginName> {
+        let Config { connectors, transformers, .. } = self.version.config;
+        let connector = connectors.get(&self.subscription.connector).map(|connector| &connector.plugin);
+        let names = self.subscription.transformers.iter();
+        let of_transformers = names.filter_map(|name| transformers.get(name)).map(|used| &used.plugin);
+        connector.into_iter().chain(of_transformers).collect()
+    }
+}
+
+/// Without what is promised for events that it never gets: no other subscription's SLA is its own.
+fn as_it_is(subscription: &Subscription) -> Subscription {
+    let mut settings = subscription.clone();
+    settings.sla.by_type.retain(|kind, _| subscription.types.have(kind));
+    settings
+}
+
+/// What every consumer is told beside how to reach Kafka.
+fn of_consumers(kafka: &Kafka) -> impl PartialEq + '_ {
+    (&kafka.type_header, kafka.commit_interval, kafka.away_after)
+}
+
+/// Whether they run alike, wherever they come from: what they hold is told by their digests.
+fn runs_as(new: &Plugin, old: &Plugin) -> bool {
+    let Plugin { path, sha256, certificate, .. } = new.clone();
+    Plugin { path, sha256, certificate, ..old.clone() } == *new
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Consumer => formatter.write_str("[kafka]"),
+            Part::Settings => formatter.write_str("its own settings"),
+            Part::Connector(name) => write!(formatter, "connector {name}"),
+            Part::Transformer(name) => write!(formatter, "transformer {name}"),
+            Part::Plugin(name) => write!(formatter, "plugin {name}"),
+            Part::PluginContent(name) => write!(formatter, "the content of plugin {name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
