@@ -20,6 +20,10 @@ use crate::wait;
 
 /// How long an admin page may take.
 const PAGE: Duration = Duration::from_secs(5);
+/// How long an operation may take.
+const OPERATION: Duration = Duration::from_secs(60);
+/// In the folder of a host.
+const CONFIGURATION: &str = "liaison.toml";
 
 /// A running or ended host. Dropped, it is killed.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ impl HostProcess {
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let folder = Folder::new("host")?;
-        let file = folder.write("liaison.toml", config)?;
+        let file = folder.write(CONFIGURATION, config)?;
         command.arg("run").arg("--config").arg(file).current_dir(folder.path());
         command.envs(environment.iter().copied());
         let process = Process::start("liaison", &command, folder.path())?;
@@ -99,6 +103,25 @@ impl HostProcess {
     /// Status and body of an admin page.
     pub fn page(&self, path: &str) -> anyhow::Result<(u16, String)> {
         get(self.admin, path)
+    }
+
+    /// Status and body of what is answered to a `POST` with these headers and this body.
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> anyhow::Result<(u16, String)> {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let rest = format!("{headers}content-length: {}\r\n\r\n{body}", body.len());
+        ask(self.admin, "POST", path, &rest, OPERATION)
+    }
+
+    /// Writes another configuration in the place of the one it was started with. It takes notice when it is told to.
+    pub fn configure(&self, config: &str) -> anyhow::Result<()> {
+        // As a whole: it may be read at any moment.
+        let new = self.folder.write("liaison.toml.new", config)?;
+        Ok(fs::rename(new, self.folder.path().join(CONFIGURATION))?)
+    }
+
+    /// Tells it to read its configuration again (SIGHUP).
+    pub fn hang_up(&mut self) -> anyhow::Result<()> {
+        self.process.signal(Signal::HangUp)
     }
 
     /// Its metrics now.
@@ -199,12 +222,22 @@ fn is_ok(address: SocketAddr, path: &str) -> bool {
     get(address, path).is_ok_and(|(status, _)| status == 200)
 }
 
-/// One page over a connection of its own. HTTP/1.0, so that the end of the connection is the end of the body.
 fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
+    ask(address, "GET", path, "\r\n", PAGE)
+}
+
+/// One request over a connection of its own. HTTP/1.0, so that the end of the connection is the end of the body.
+fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    rest: &str,
+    limit: Duration,
+) -> anyhow::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PAGE)?;
-    stream.set_read_timeout(Some(PAGE))?;
+    stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(PAGE))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.0\r\nhost: {address}\r\n{rest}")?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;
     let (head, body) = reply.split_once("\r\n\r\n").context("the reply has no end of its head")?;

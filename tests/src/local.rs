@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, ensure};
 use liaison::admin::Health;
 use liaison::config::{Config, PluginName};
-use liaison::host::{Host, HostError};
+use liaison::host::{Host, HostError, Reloader};
 use liaison::native::NativeConnector;
 use liaison::telemetry::Telemetry;
 use tokio::sync::oneshot;
@@ -25,6 +25,7 @@ pub type Natives = BTreeMap<PluginName, Arc<dyn NativeConnector>>;
 pub struct LocalHost {
     telemetry: Telemetry,
     health: Health,
+    reloader: Reloader,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), HostError>>>,
 }
@@ -40,6 +41,7 @@ impl LocalHost {
         log_if_asked();
         let host = Host::with_native(config, natives)?;
         let (telemetry, health) = (host.telemetry().clone(), host.health().clone());
+        let reloader = host.reloader();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::Builder::new().name("host".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -48,11 +50,16 @@ impl LocalHost {
                 .expect("an event loop can be made");
             runtime.block_on(host.run(async { drop(stopped.await) }))
         })?;
-        Ok(Self { telemetry, health, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { telemetry, health, reloader, stop: Some(stop), thread: Some(thread) })
     }
 
     pub fn is_ready(&self) -> bool {
         self.health.reasons().is_empty()
+    }
+
+    /// What gives it another configuration.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     pub fn metrics(&self) -> Metrics {

@@ -42,6 +42,8 @@ pub struct Process {
 pub enum Signal {
     /// Please end.
     Terminate,
+    /// Please read what you are configured by again.
+    HangUp,
     /// Stand still, keeping everything.
     Stop,
     /// Go on.
@@ -99,6 +101,7 @@ impl Process {
         }
         let name = match signal {
             Signal::Terminate => "TERM",
+            Signal::HangUp => "HUP",
             Signal::Stop => "STOP",
             Signal::Continue => "CONT",
         };

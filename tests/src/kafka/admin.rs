@@ -85,6 +85,24 @@ impl Kafka {
     }
 }
 
+impl Kafka {
+    /// Who is in the group now, by the names that the broker gave them: whoever joins anew has another. Fails if there is
+    /// no such group.
+    pub fn group_members(&self, group: &str) -> anyhow::Result<Vec<String>> {
+        let bootstrap = self.bootstrap();
+        let arguments = ["--describe", "--members", "--group", group, "--bootstrap-server", &bootstrap];
+        let lines = self.run(GROUPS, &arguments)?;
+        Ok(read_members(&lines))
+    }
+}
+
+/// Of a table whose second column is the member; without a table nobody is there.
+fn read_members(lines: &[String]) -> Vec<String> {
+    let rows = lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let rows = rows.skip_while(|words| words.first() != Some(&"GROUP")).skip(1);
+    rows.filter_map(|words| words.get(1).map(|member| (*member).to_owned())).collect()
+}
+
 /// Reads the tool's table: a line of column names, then a line a partition. Lines before it are for people.
 fn read_offsets(lines: &[String]) -> anyhow::Result<Vec<GroupOffset>> {
     let mut lines = lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -129,6 +147,18 @@ mod tests {
         ];
         let offsets = read_offsets(&lines.map(str::to_owned)).unwrap();
         assert_eq!(offsets, [offset("t", 2, None, 0), offset("t", 10, Some(7), 9)]);
+    }
+
+    #[test]
+    fn the_members_of_a_group_are_read() {
+        let lines = [
+            "GROUP  CONSUMER-ID     HOST        CLIENT-ID  #PARTITIONS",
+            "g      rdkafka-5b0c-1  /127.0.0.1  rdkafka    2",
+            "g      rdkafka-77aa-2  /127.0.0.1  rdkafka    1",
+        ];
+        assert_eq!(read_members(&lines.map(str::to_owned)), ["rdkafka-5b0c-1", "rdkafka-77aa-2"]);
+        let nobody = ["", "Consumer group 'g' has no active members."];
+        assert_eq!(read_members(&nobody.map(str::to_owned)), [""; 0]);
     }
 
     #[test]

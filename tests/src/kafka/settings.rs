@@ -16,6 +16,8 @@ rootLogger.level=warn
 rootLogger.appenderRef.console.ref=console
 logger.server.name=kafka.server.KafkaRaftServer
 logger.server.level=info
+logger.groups.name=org.apache.kafka.coordinator.group
+logger.groups.level=info
 ";
 
 /// One node, broker and controller at once.

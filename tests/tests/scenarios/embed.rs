@@ -62,7 +62,7 @@ fn subscribe(config: &mut Config, name: &str, plugin: &str, endpoint: &str) -> a
 
 fn in_code(bootstrap: &str) -> Config {
     let mut config = Config::new(Brokers::At(vec![bootstrap.to_owned()]));
-    config.admin = None;
+    config.admin.address = None;
     config
 }
 

@@ -125,7 +125,7 @@ impl NativeConnector for Opens {
 
 fn host_with(connector: Opens, broker: &Embedded, system: &System) -> anyhow::Result<LocalHost> {
     let mut config = InCode::new(Brokers::At(vec![broker.bootstrap().to_owned()]));
-    config.admin = None;
+    config.admin.address = None;
     let (plugin, name) = (PluginName::new("opens"), ConnectorName::new("calendar"));
     let mut settings = Connector::new(plugin.clone(), system.url().parse()?);
     settings.egress.allow_networks = vec!["127.0.0.0/8".parse()?];
