@@ -1,4 +1,5 @@
-//! What the host tells operators over HTTP, `/healthz`, `/readyz` and `/metrics`, and what they may change: `/reload`.
+//! What the host tells operators over HTTP, `/healthz`, `/readyz`, `/metrics` and `/plugins`, and what they may change:
+//! `/reload`.
 //!
 //! Reads [`Health`] and [`Telemetry`] for whoever asks: bind it to an address that only operators and Prometheus reach.
 //! What changes something wants a token ([`Door`]) and is done by the host ([`Operations`]). Errors are problem details
@@ -7,6 +8,7 @@
 mod door;
 mod health;
 mod operations;
+mod plugins;
 mod problem;
 
 use std::future::Future;
@@ -26,6 +28,7 @@ use crate::telemetry::{self, Telemetry};
 pub use door::Door;
 pub use health::Health;
 pub use operations::{Answer, Operation, Operations, Refusal};
+pub use plugins::PluginsPage;
 use problem::{Problem, problem};
 
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,7 @@ pub enum AdminError {
 pub struct AdminServer {
     listener: TcpListener,
     address: SocketAddr,
+    plugins: Option<PluginsPage>,
 }
 
 impl AdminServer {
@@ -49,7 +53,12 @@ impl AdminServer {
         let bind_error = |source| AdminError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
-        Ok(AdminServer { listener, address })
+        Ok(AdminServer { listener, address, plugins: None })
+    }
+
+    /// With a page of plugins.
+    pub fn with_plugins(self, page: PluginsPage) -> AdminServer {
+        AdminServer { plugins: Some(page), ..self }
     }
 
     /// Where it listens, the port resolved.
@@ -65,7 +74,9 @@ impl AdminServer {
         operations: Operations,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AdminError> {
-        let server = axum::serve(self.listener, router(telemetry, health, operations)).into_future();
+        let plugins = self.plugins.map_or_else(Router::new, plugins::router);
+        let router = router(telemetry, health, operations).merge(plugins);
+        let server = axum::serve(self.listener, router).into_future();
         tokio::select! {
             served = server => served.map_err(AdminError::Serve),
             () = shutdown => Ok(()),
@@ -98,7 +109,8 @@ async fn metrics(State(telemetry): State<Telemetry>) -> Response {
 }
 
 async fn not_found(uri: Uri) -> Problem {
-    let detail = format!("there is no `{}`: try /healthz, /readyz, /metrics or /reload", uri.path());
+    let detail =
+        format!("there is no `{}`: try /healthz, /readyz, /metrics, /plugins or /reload", uri.path());
     problem(StatusCode::NOT_FOUND, &detail)
 }
 

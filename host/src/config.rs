@@ -95,7 +95,7 @@ pub enum Brokers {
     At(Vec<String>),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plugin {
     pub path: PathBuf,
     /// The only content that will be loaded, if given.
@@ -106,6 +106,21 @@ pub struct Plugin {
     /// The most events in one call.
     pub batch: usize,
     pub limits: Limits,
+    pub rollout: Rollout,
+}
+
+/// How a new version of a plugin takes the place of the one that runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rollout {
+    /// How long its first events are watched, and over how long its failures are counted.
+    pub window: Duration,
+    /// The share of them that may fail, from 0 to 1: more, and it is rolled back.
+    pub max_failures: f64,
+    /// So many must have been judged before anything is decided by them.
+    pub min_events: u32,
+    /// The share of keys that it is given first, from 0 to 1; `None`: all at once.
+    pub canary: Option<f64>,
+    pub canary_for: Duration,
 }
 
 /// What operators are served, and who of them may change something.

@@ -57,6 +57,7 @@ mod replay;
 mod retention;
 mod setup;
 mod supervisor;
+mod versions;
 mod workers;
 
 use std::collections::BTreeMap;
@@ -72,7 +73,8 @@ use self::reload::Request;
 use self::retention::RetentionWatch;
 use self::setup::Setup;
 use self::supervisor::Supervisor;
-use crate::admin::{AdminError, AdminServer, Health, Operations};
+use self::versions::{LoadError, Room};
+use crate::admin::{AdminError, AdminServer, Health, Operations, PluginsPage};
 use crate::alert::AlertError;
 use crate::config::secret::SecretError;
 use crate::config::{Checked, Config, ConfigErrors, ConnectorName, PluginName, SubscriptionName};
@@ -87,6 +89,7 @@ pub use self::inspect::inspect;
 pub use self::redrive::{Candidate, DeadLetters, DiscardError};
 pub use self::reload::{ReloadError, Reloaded, Reloader};
 pub use self::replay::{ReplayError, replay};
+pub use self::versions::{ChangeError, PluginVersions};
 pub use crate::plugin::{Compiled, Import, Inspection, Needs, PluginError, Producer};
 pub use crate::subscription::SubscriptionError;
 pub use crate::subscription::redrive::{RedriveError, Report as RedriveReport, Request as RedriveRequest};
@@ -125,6 +128,15 @@ pub enum HostError {
     Missing { subscription: SubscriptionName, what: String },
 }
 
+impl From<LoadError> for HostError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Plugin(error) => HostError::Plugin(error),
+            LoadError::Certificate(error) => HostError::Certificate(error),
+        }
+    }
+}
+
 impl HostError {
     /// Is it the configuration that is to be mended, rather than something outside?
     pub fn is_configuration(&self) -> bool {
@@ -157,6 +169,8 @@ pub struct Host {
     setup: Arc<Setup>,
     reloader: Reloader,
     requests: mpsc::Receiver<Request>,
+    versions: PluginVersions,
+    room: Room,
 }
 
 impl Host {
@@ -172,7 +186,8 @@ impl Host {
     ) -> Result<Self, HostError> {
         let setup = Setup::first(config, native)?;
         let (reloader, requests) = Reloader::new(setup.telemetry.reloads().clone());
-        Ok(Self { setup: Arc::new(setup), reloader, requests })
+        let (versions, room) = versions::versions(setup.components(), &setup.telemetry);
+        Ok(Self { setup: Arc::new(setup), reloader, requests, versions, room })
     }
 
     /// The same, and who asks its [reloader](Self::reloader), or the admin server, to read the configuration again has
@@ -197,9 +212,14 @@ impl Host {
     /// Its plugins, each with the sha256 of the component that was loaded; `None` for those of this process.
     pub fn plugins(&self) -> impl Iterator<Item = (&PluginName, Option<[u8; 32]>)> {
         self.setup.plugins.iter().map(|(name, loaded)| match loaded {
-            Loaded::Component(plugin) => (name, Some(plugin.sha256)),
+            Loaded::Component(line) => (name, Some(line.borrow().live.sha256)),
             Loaded::Native(_) => (name, None),
         })
+    }
+
+    /// Changes its plugins while it runs, and says how they do.
+    pub fn versions(&self) -> PluginVersions {
+        self.versions.clone()
     }
 
     pub fn telemetry(&self) -> &Telemetry {
@@ -233,6 +253,8 @@ impl Host {
             } => delays?,
             () = &mut shutdown => return Ok(()),
         };
+        let loader = self.setup.loader();
+        let _room = loader.map(|loader| AbortOnDrop(tokio::spawn(self.room.run(loader, alerts.clone()))));
         let producer = Arc::new(producer::Producer::new(&config.kafka, &bootstrap)?);
         let retention = RetentionWatch::start(config, &bootstrap);
         let ground = Ground { bootstrap, producer: producer.clone(), alerts, retentions: retention.listen() };
@@ -256,7 +278,9 @@ impl Host {
     async fn start_admin(&self) -> Result<Option<AbortOnDrop>, HostError> {
         let admin = &self.setup.config.admin;
         let Some(address) = admin.address else { return Ok(None) };
-        let server = AdminServer::bind(address).await?;
+        let versions = self.versions.clone();
+        let page = PluginsPage::new(move || versions.status());
+        let server = AdminServer::bind(address).await?.with_plugins(page);
         let address = server.address();
         tracing::info!(%address, "health and metrics");
         let reload = operation(self.reloader.clone());

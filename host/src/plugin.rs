@@ -306,6 +306,7 @@ impl Plugin {
             call_twice: self.call_twice,
             metrics,
             kept: Default::default(),
+            is_on_trial: Default::default(),
         }
     }
 

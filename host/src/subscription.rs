@@ -145,6 +145,7 @@ async fn deliver(
     let mut stop_by: Option<Instant> = None;
     loop {
         let now = Instant::now();
+        stages.refresh();
         while let Some((lane, job)) = task.next_job(now) {
             let stages = stages.clone();
             turns.push(async move { (lane, stages.carry(job).await) });

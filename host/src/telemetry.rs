@@ -11,7 +11,7 @@ mod label;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -26,7 +26,8 @@ use family::{Counters, Families, Registering};
 use forgetting::Forgetting;
 pub use label::{
     AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, DeadLetterReason,
-    FaultKind, Label, PluginFunction, ReloadResult, Settlement, SlaResult, StatusClass,
+    FaultKind, Label, PluginFunction, ReloadResult, Settlement, SlaResult, StatusClass, SwapResult,
+    VersionState,
 };
 use label::{Labels, Names};
 
@@ -112,6 +113,39 @@ pub struct PluginMetrics {
     pub call_duration: Timing,
     pub faults: ByLabel<FaultKind, Counter>,
     pub log_lines_dropped: Counter,
+}
+
+/// What the versions of one plugin count on.
+#[derive(Clone)]
+pub struct VersionMetrics {
+    pub swaps: ByLabel<SwapResult, Counter>,
+    versions: Family<Labels, Gauge>,
+    plugin: PluginName,
+    shown: Arc<Mutex<Vec<Labels>>>,
+}
+
+impl VersionMetrics {
+    /// These are called now, by the first digits of their sha256, and no others.
+    pub fn show(&self, live: &str, trial: Option<&str>) {
+        let labels = |sha256: &str, state: VersionState| {
+            Names::new([("plugin", self.plugin.as_str()), ("sha256", sha256)]).with(state)
+        };
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for labels in shown.drain(..) {
+            self.versions.remove(&labels);
+        }
+        shown.push(labels(live, VersionState::Live));
+        shown.extend(trial.map(|trial| labels(trial, VersionState::Trial)));
+        for labels in shown.iter() {
+            self.versions.get_or_create(labels).set(1);
+        }
+    }
+}
+
+impl fmt::Debug for VersionMetrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("VersionMetrics").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
 }
 
 /// What one connector counts on.
@@ -250,6 +284,16 @@ impl Telemetry {
         }
     }
 
+    pub fn versions(&self, plugin: &PluginName) -> VersionMetrics {
+        let families = &self.shared.families;
+        VersionMetrics {
+            swaps: each(&families.plugin_swaps, &Names::new([("plugin", plugin.as_str())])),
+            versions: families.plugin_versions.clone(),
+            plugin: plugin.clone(),
+            shown: Arc::default(),
+        }
+    }
+
     pub fn connector(&self, connector: &ConnectorName) -> ConnectorMetrics {
         let names = Names::new([("connector", connector.as_str())]);
         self.note(&names);
@@ -371,10 +415,29 @@ mod tests {
     }
 
     #[test]
+    fn a_version_that_is_called_no_more_is_shown_no_more() {
+        let telemetry = Telemetry::new();
+        let versions = telemetry.versions(&PluginName::new("rest"));
+        let shown = || -> Vec<String> {
+            let encoded = telemetry.encode();
+            encoded
+                .lines()
+                .filter(|line| line.starts_with("liaison_plugin_version{"))
+                .map(str::to_owned)
+                .collect()
+        };
+        versions.show("abc", Some("def"));
+        assert_eq!(shown().len(), 2);
+        versions.show("def", None);
+        assert_eq!(shown(), [r#"liaison_plugin_version{plugin="rest",sha256="def",state="live"} 1"#]);
+    }
+
+    #[test]
     fn every_metric_has_the_prefix_a_help_and_the_ending_of_its_kind() {
         let (telemetry, _subscription) = telemetry();
         telemetry.sla(&SubscriptionName::new("calendar"), &ConnectorName::new("training"), "default");
         telemetry.plugin(&PluginName::new("rest"));
+        telemetry.versions(&PluginName::new("rest")).show("abc", None);
         let connector = ConnectorName::new("training");
         telemetry.connector(&connector);
         telemetry.parked(&SubscriptionName::new("calendar"), &connector, "1m");

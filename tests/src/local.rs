@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, ensure};
 use liaison::admin::Health;
 use liaison::config::{Config, PluginName};
-use liaison::host::{Host, HostError, Reloader};
+use liaison::host::{Host, HostError, PluginVersions, Reloader};
 use liaison::native::NativeConnector;
 use liaison::telemetry::Telemetry;
 use tokio::sync::oneshot;
@@ -26,6 +26,7 @@ pub struct LocalHost {
     telemetry: Telemetry,
     health: Health,
     reloader: Reloader,
+    versions: PluginVersions,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), HostError>>>,
 }
@@ -41,7 +42,7 @@ impl LocalHost {
         log_if_asked();
         let host = Host::with_native(config, natives)?;
         let (telemetry, health) = (host.telemetry().clone(), host.health().clone());
-        let reloader = host.reloader();
+        let (reloader, versions) = (host.reloader(), host.versions());
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::Builder::new().name("host".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -50,7 +51,7 @@ impl LocalHost {
                 .expect("an event loop can be made");
             runtime.block_on(host.run(async { drop(stopped.await) }))
         })?;
-        Ok(Self { telemetry, health, reloader, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { telemetry, health, reloader, versions, stop: Some(stop), thread: Some(thread) })
     }
 
     pub fn is_ready(&self) -> bool {
@@ -60,6 +61,11 @@ impl LocalHost {
     /// What gives it another configuration.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// Changes its plugins, and says how they do.
+    pub fn versions(&self) -> &PluginVersions {
+        &self.versions
     }
 
     pub fn metrics(&self) -> Metrics {

@@ -25,6 +25,8 @@ pub enum AlertKind {
     RetentionNear,
     /// Kafka deleted events before they were read.
     RetentionLost,
+    /// A new version of a plugin was refused or rolled back.
+    PluginVersion,
 }
 
 /// How the cause of an alert ends.
@@ -50,6 +52,7 @@ impl AlertKind {
             AlertKind::KafkaAway => "kafka-away",
             AlertKind::RetentionNear => "retention-near",
             AlertKind::RetentionLost => "retention-lost",
+            AlertKind::PluginVersion => "plugin-version",
         }
     }
 
@@ -67,6 +70,7 @@ impl AlertKind {
             AlertKind::KafkaAway => "Kafka does not answer",
             AlertKind::RetentionNear => "Kafka will delete events before they are delivered",
             AlertKind::RetentionLost => "Kafka deleted events before they were delivered",
+            AlertKind::PluginVersion => "a new version of a plugin is not used",
         }
     }
 
@@ -106,6 +110,9 @@ impl AlertKind {
             AlertKind::RetentionLost => {
                 "the events of these offsets must be sent again by their source; raise the topic's retention"
             }
+            AlertKind::PluginVersion => {
+                "mend the plugin, or put the version back that is live; events go on with that one meanwhile"
+            }
         }
     }
 
@@ -117,7 +124,8 @@ impl AlertKind {
             | AlertKind::Flood
             | AlertKind::KafkaAway
             | AlertKind::RetentionNear
-            | AlertKind::RetentionLost => true,
+            | AlertKind::RetentionLost
+            | AlertKind::PluginVersion => true,
             AlertKind::DeadLetter
             | AlertKind::DeadlineMissed
             | AlertKind::AtRisk
@@ -136,7 +144,8 @@ impl AlertKind {
             | AlertKind::ProduceFailing
             | AlertKind::Flood
             | AlertKind::KafkaAway
-            | AlertKind::RetentionNear => Ending::Told,
+            | AlertKind::RetentionNear
+            | AlertKind::PluginVersion => Ending::Told,
         }
     }
 }

@@ -13,7 +13,7 @@ use url::Url;
 use super::{
     Admin, Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName, Egress,
     EventTypes, FloodGuard, Grant, Instances, Kafka, KafkaSecurity, Limits, Objective, Ordering, Parking,
-    Plugin, PluginName, Runtime, Sla, SlaTable, Subscription, SubscriptionName, Transformer,
+    Plugin, PluginName, Rollout, Runtime, Sla, SlaTable, Subscription, SubscriptionName, Transformer,
 };
 
 /// The prefix of consumer groups.
@@ -69,6 +69,19 @@ impl Plugin {
             instances: Instances::Fresh,
             batch: 64,
             limits: Limits::default(),
+            rollout: Rollout::default(),
+        }
+    }
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(30),
+            max_failures: 0.1,
+            min_events: 10,
+            canary: None,
+            canary_for: Duration::from_secs(5 * 60),
         }
     }
 }

@@ -105,6 +105,9 @@ pub(super) struct PluginSettings {
     /// What one call may use.
     #[serde(default)]
     pub(super) limits: LimitsSettings,
+    /// How a new version takes the place of the one that runs, when the file changes.
+    #[serde(default)]
+    pub(super) rollout: RolloutSettings,
 }
 
 /// How long an instance of a plugin lives.
@@ -135,6 +138,24 @@ pub(super) struct LimitsSettings {
     pub(super) steps: Option<Count<1>>,
     /// Effects that one step may ask for.
     pub(super) effects: Option<Count<1>>,
+}
+
+/// How a new version of a plugin takes the place of the one that runs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(super) struct RolloutSettings {
+    /// How long its first events are watched, and over how long its failures are counted.
+    pub(super) window: Option<DurationText>,
+    /// The share of them that may fail; with more it is rolled back.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(super) max_failures: Option<f64>,
+    /// So many events must have ended before anything is decided by them.
+    pub(super) min_events: Option<Count<1>>,
+    /// The share of keys whose events it is given first. Default: all at once.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(super) canary: Option<f64>,
+    /// How long those alone.
+    pub(super) canary_for: Option<DurationText>,
 }
 
 /// A transformer plugin with its settings.

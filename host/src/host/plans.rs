@@ -13,9 +13,7 @@ use super::workers::Planned;
 use crate::alert::AlertSender;
 use crate::config::mask::Mask;
 use crate::config::{PluginName, Subscription, SubscriptionName};
-use crate::dead_letter::Blamed;
 use crate::kafka::producer::Producer;
-use crate::plugin::Plugin;
 use crate::subscription::stages::{Loaded, StagesPlan};
 use crate::subscription::{KnownRetentions, SubscriptionPlan, Witness};
 use crate::telemetry::ParkedMetrics;
@@ -49,19 +47,16 @@ impl Setup {
     ) -> Result<SubscriptionPlan, HostError> {
         let (stages, settings) = (self.stages_plan(name)?, self.subscription(name)?);
         let delays = delays.get(name).cloned().unwrap_or_default();
-        let blamed = |plugin: &Plugin| Blamed { plugin: plugin.name.clone(), sha256: plugin.sha256 };
         let plugin = match &stages.plugin {
-            Loaded::Component(plugin) => Some(blamed(plugin)),
+            Loaded::Component(line) => Some(line.clone()),
             Loaded::Native(_) => None,
         };
-        let transformers = stages.transformers.iter().map(|(_, _, plugin)| blamed(plugin)).collect();
         let health = self.health.of(name.as_str());
         let witness = Witness {
             subscription: name.clone(),
             connector: settings.connector.clone(),
             group: settings.group.clone(),
             plugin,
-            transformers,
             sla: settings.sla.clone(),
             metrics: self.telemetry.subscription(name, &settings.connector),
             parked: self.parked_metrics(name, settings, &delays),

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::changes::Version;
+use super::versions::Loader;
 use super::{HostError, INSTANCES_A_USER};
 use crate::admin::{Door, Health};
 use crate::config::secret::Watched;
-use crate::config::{Config, PluginName};
+use crate::config::{self, Config, PluginName};
 use crate::native::NativeConnector;
 use crate::plugin::{PoolSize, Runtime};
-use crate::rehearsal::certificate;
+use crate::subscription::stages::served::{Line, Served};
 use crate::subscription::stages::{Loaded, Stages, StagesPlan};
 use crate::telemetry::Telemetry;
 
@@ -83,6 +84,20 @@ impl Setup {
         Ok(self.config.admin.token.as_ref().map(Watched::read).transpose()?)
     }
 
+    /// What loads a plugin as they were loaded; `None` where there is no component.
+    pub(super) fn loader(&self) -> Option<Loader> {
+        let runtime = self.room.as_ref()?.runtime.clone();
+        Some(Loader { runtime, settings: self.config.runtime.clone() })
+    }
+
+    /// The plugins that are no connectors of this process.
+    pub(super) fn components(&self) -> impl Iterator<Item = (PluginName, config::Plugin, Line)> {
+        self.config.plugins.iter().filter_map(|(name, settings)| match self.plugins.get(name)? {
+            Loaded::Component(line) => Some((name.clone(), settings.clone(), line.clone())),
+            Loaded::Native(_) => None,
+        })
+    }
+
     pub(super) fn version(&self) -> Version<'_> {
         Version { config: &self.config, digests: &self.digests }
     }
@@ -94,15 +109,15 @@ impl Setup {
                 Some(room) => room,
                 none => none.insert(Room::new(&self.config, size)?),
             };
-            let plugin = room.runtime.load(name, settings)?;
-            certificate::required(name, settings, &self.config.runtime, &plugin.sha256)?;
+            let loader = Loader { runtime: room.runtime.clone(), settings: self.config.runtime.clone() };
+            let plugin = loader.load(name, settings)?;
             self.digests.insert(name.clone(), plugin.sha256);
             let same = match known.get(name) {
-                Some(Loaded::Component(known)) if known.is_same_as(&plugin) => Some(known.clone()),
+                Some(Loaded::Component(line)) if line.borrow().live.is_same_as(&plugin) => Some(line.clone()),
                 Some(Loaded::Component(_) | Loaded::Native(_)) | None => None,
             };
-            let plugin = same.unwrap_or_else(|| Arc::new(plugin));
-            self.plugins.insert(name.clone(), Loaded::Component(plugin));
+            let line = same.unwrap_or_else(|| Line::new(Served::only(Arc::new(plugin))));
+            self.plugins.insert(name.clone(), Loaded::Component(line));
         }
         // Nothing is counted for what may never run.
         let uncounted = Telemetry::new();

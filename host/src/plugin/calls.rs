@@ -28,6 +28,8 @@ pub(crate) struct Calls<W: World> {
     has_answered: Rc<Cell<bool>>,
     /// Woken when an input comes while nothing polls.
     owner: RefCell<Option<Waker>>,
+    /// What [`prepare`](Self::prepare) wanted is there.
+    is_ready: Rc<Cell<bool>>,
 }
 
 struct Waiting<W: World> {
@@ -54,7 +56,29 @@ impl<W: World> Calls<W> {
             running: RefCell::default(),
             has_answered: Rc::default(),
             owner: RefCell::default(),
+            is_ready: Rc::default(),
         }
+    }
+
+    /// Makes an instance before it is wanted, driven as calls are; [`is_ready`](Self::is_ready) says when it is made.
+    pub(crate) fn prepare(&self) {
+        let (pool, is_ready) = (self.pool.clone(), self.is_ready.clone());
+        self.running.borrow_mut().push(Box::pin(async move {
+            pool.tend().await;
+            is_ready.set(true);
+        }));
+        if let Some(owner) = self.owner.borrow_mut().take() {
+            owner.wake();
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.is_ready.get()
+    }
+
+    /// Another version stands by for what this one fails on.
+    pub(crate) fn set_on_trial(&self, is_on_trial: bool) {
+        self.pool.is_on_trial.set(is_on_trial);
     }
 
     /// Calls the plugin with `input`, perhaps with others beside it, and gives the input back with the result.

@@ -61,6 +61,8 @@ pub(crate) struct Pool<W: World> {
     pub(super) call_twice: bool,
     pub(super) metrics: PluginMetrics,
     pub(super) kept: Kept<W>,
+    /// Another version stands by for what this one fails on.
+    pub(super) is_on_trial: Cell<bool>,
 }
 
 /// Instances between calls.
@@ -89,6 +91,10 @@ impl<W: World> Pool<W> {
             Err(fault) if inputs.len() == 1 => {
                 self.count(&fault);
                 vec![Err(fault)]
+            }
+            // To find out which of them it was would take the same time for each.
+            Err(fault @ (Fault::CpuTime(_) | Fault::WallTime(_))) if self.is_on_trial.get() => {
+                inputs.iter().map(|_| Err(fault.clone()).inspect_err(|fault| self.count(fault))).collect()
             }
             Err(_) => {
                 let mut outputs = Vec::with_capacity(inputs.len());

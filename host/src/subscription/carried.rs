@@ -10,7 +10,7 @@ use super::lanes::PartitionIndex;
 use super::parked::{MAX_DOUBTFUL, Parked};
 use super::recordings::Kept;
 use crate::contract::{Fault, Outcome, Resolution, TimestampMs};
-use crate::dead_letter::Attempts;
+use crate::dead_letter::{Attempts, Blamed};
 use crate::delivery::deadline::Deadline;
 use crate::delivery::next::History;
 use crate::event::{Event, Record};
@@ -55,8 +55,8 @@ pub(crate) struct Carried {
     denials: u32,
     last_denied_at: Option<Instant>,
     pub(crate) resolution: Option<Resolution>,
-    /// The transformer that rejected it, or failed on it last.
-    pub(crate) stopped_by: Option<usize>,
+    /// The plugin that said last what comes of it.
+    pub(crate) blamed: Option<Rc<Blamed>>,
     pub(crate) evidence: Attempts,
     /// Its last attempt, where it may be given up without another.
     pub(crate) recording: Option<Kept>,
@@ -98,7 +98,7 @@ impl Carried {
             denials: 0,
             last_denied_at: None,
             resolution: None,
-            stopped_by: None,
+            blamed: None,
             evidence: Attempts::default(),
             recording: None,
             idempotency_key: None,

@@ -45,6 +45,8 @@ pub(crate) type Found = HashMap<(Arc<str>, i32), Entries>;
 pub(crate) struct Journalled {
     pub(crate) recorded: Rc<Recorded>,
     pub(crate) is_written: bool,
+    /// The sha256 of the plugin that asked; `None` where another process did.
+    pub(crate) by: Option<[u8; 32]>,
 }
 
 /// Where one delivery is journalled, with what is there.
@@ -52,6 +54,13 @@ pub(crate) struct Journalled {
 pub(crate) struct Slot {
     pub(crate) key: Key,
     pub(crate) journalled: Option<Journalled>,
+}
+
+impl Slot {
+    /// The sha256 of the plugin that asked for what is there, if this process knows it.
+    pub(crate) fn asked_by(&self) -> Option<&[u8; 32]> {
+        self.journalled.as_ref().filter(|found| !found.recorded.rounds.is_empty())?.by.as_ref()
+    }
 }
 
 #[derive(Debug)]
@@ -122,7 +131,7 @@ impl Journal {
         for (key, recorded) in found {
             let mut terms = entries.remove(&(key.offset, key.part)).map_or(Vec::new(), |older| older.terms);
             terms.push(key.term);
-            let journalled = Journalled { recorded: Rc::new(recorded), is_written: true };
+            let journalled = Journalled { recorded: Rc::new(recorded), is_written: true, by: None };
             entries.insert((key.offset, key.part), Entry { journalled, terms });
         }
         self.bytes += entries.values().map(Entry::bytes).sum::<usize>();
@@ -257,7 +266,8 @@ mod tests {
     #[test]
     fn an_entry_goes_with_all_its_terms_when_the_commit_covers_it() {
         let mut journal = journal(&[(5, 90, 2), (6, 80, 1), (8, 80, 1)]);
-        let journalled = |rounds| Journalled { recorded: Rc::new(recorded(rounds)), is_written: true };
+        let journalled =
+            |rounds| Journalled { recorded: Rc::new(recorded(rounds)), is_written: true, by: None };
         journal.keep(1, 5, 0, journalled(3));
         journal.keep(1, 9, 0, journalled(1));
         assert_eq!(rounds(&journal, 5), Some(3));

@@ -5,8 +5,11 @@
 
 mod once;
 mod scribe;
+pub(crate) mod served;
 mod transform;
 mod turn;
+mod verdict;
+mod versions;
 
 pub use once::SyncEnd;
 pub(crate) use scribe::Writer;
@@ -22,13 +25,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::served::Line;
+use self::versions::{ConnectorCalls, Versions};
 use super::share::Share;
 use crate::config::mask::Mask;
 use crate::config::{self, SubscriptionName};
 use crate::delivery::attempt;
 use crate::egress::{EgressError, Gateway};
 use crate::native::NativeConnector;
-use crate::plugin::{Calls, Checks, Connectors, Plugin, PluginError, Transformers};
+use crate::plugin::{Calls, PluginError, Transformers};
 use crate::telemetry::{ConnectorMetrics, Telemetry};
 
 /// A plugin instance that nobody used for that long is let go.
@@ -37,7 +42,7 @@ const REST: Duration = Duration::from_secs(1);
 /// A plugin as configured, loaded or linked in.
 #[derive(Debug, Clone)]
 pub(crate) enum Loaded {
-    Component(Arc<Plugin>),
+    Component(Line),
     Native(Arc<dyn NativeConnector>),
 }
 
@@ -49,7 +54,7 @@ pub(crate) struct StagesPlan {
     pub(crate) connector: config::Connector,
     pub(crate) plugin: Loaded,
     /// Settings and plugin of each transformer, in order.
-    pub(crate) transformers: Vec<(config::TransformerName, config::Transformer, Arc<Plugin>)>,
+    pub(crate) transformers: Vec<(config::TransformerName, config::Transformer, Line)>,
     pub(crate) telemetry: Telemetry,
     /// What strikes the connector's secrets out of texts. The gateway tells it of each that it reads or fetches.
     pub(crate) mask: Mask,
@@ -68,11 +73,10 @@ pub enum StagesError {
 #[derive(Debug)]
 pub(crate) struct Stages {
     subscription: SubscriptionName,
-    transformers: Vec<(config::TransformerName, Calls<Transformers>)>,
+    transformers: Vec<(config::TransformerName, Versions<Calls<Transformers>>)>,
     connector: Connector,
     gateway: Gateway,
     share: Share,
-    limits: attempt::Limits,
     metrics: ConnectorMetrics,
     next_rest: Cell<Instant>,
     /// Where what its deliveries were answered is kept, if anywhere.
@@ -80,9 +84,8 @@ pub(crate) struct Stages {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one a subscription")]
 enum Connector {
-    Plugin { deliver: Calls<Connectors>, check: Calls<Checks> },
+    Plugin(Versions<ConnectorCalls>),
     Native(Arc<dyn NativeConnector>),
 }
 
@@ -99,24 +102,14 @@ impl Stages {
         let egress = |source| StagesError::Egress { connector: plan.connector_name.clone(), source };
         let gateway =
             Gateway::new(&plan.connector.egress, plan.mask.clone(), &plan.spool_folder).map_err(egress)?;
-        let user = plan.connector_name.as_str();
-        let settings = &plan.connector.settings;
-        let (connector, limits, call_twice) = match &plan.plugin {
-            Loaded::Component(plugin) => {
-                let metrics = plan.telemetry.plugin(&plugin.name);
-                let deliver = plugin.connector(user, settings, metrics.clone())?;
-                let check = plugin.checks(user, settings, metrics)?;
-                (Connector::Plugin { deliver, check }, *plugin.limits(), plugin.is_called_twice())
-            }
-            Loaded::Native(native) => {
-                (Connector::Native(native.clone()), config::Limits::default(), cfg!(debug_assertions))
-            }
+        let connector = match &plan.plugin {
+            Loaded::Component(line) => Connector::Plugin(connector_versions(plan, line)?),
+            Loaded::Native(native) => Connector::Native(native.clone()),
         };
         let mut transformers = Vec::with_capacity(plan.transformers.len());
-        for (name, transformer, plugin) in &plan.transformers {
-            let metrics = plan.telemetry.plugin(&plugin.name);
-            let calls = plugin.transformer(name.as_str(), &transformer.settings, metrics)?;
-            transformers.push((name.clone(), calls));
+        for (name, transformer, line) in &plan.transformers {
+            let versions = transformer_versions(plan, name, transformer, line)?;
+            transformers.push((name.clone(), versions));
         }
         Ok(Self {
             subscription: plan.subscription.clone(),
@@ -124,7 +117,6 @@ impl Stages {
             connector,
             gateway,
             share,
-            limits: attempt::Limits { steps: limits.steps, effects: limits.effects, call_twice },
             metrics: plan.telemetry.connector(&plan.connector_name),
             next_rest: Cell::new(Instant::now()),
             journal: None,
@@ -139,14 +131,21 @@ impl Stages {
     /// Drives the plugin calls that deliveries wait for. Ready when some of them were answered.
     pub(crate) fn poll_calls(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut answered = Poll::Pending;
-        for (_, calls) in &self.transformers {
-            answered = either(answered, calls.poll(context));
+        for (_, versions) in &self.transformers {
+            answered = either(answered, versions.poll(context));
         }
-        if let Connector::Plugin { deliver, check } = &self.connector {
-            answered = either(answered, check.poll(context));
-            answered = either(answered, deliver.poll(context));
+        if let Connector::Plugin(versions) = &self.connector {
+            answered = either(answered, versions.poll(context));
         }
         answered
+    }
+
+    /// Looks whether other versions of the plugins are served now: for what begins after it.
+    pub(crate) fn refresh(&self) {
+        self.transformers.iter().for_each(|(_, versions)| versions.refresh());
+        if let Connector::Plugin(versions) = &self.connector {
+            versions.refresh();
+        }
     }
 
     /// Lets go of plugin instances that nobody has needed for a while.
@@ -155,18 +154,18 @@ impl Stages {
             return;
         }
         self.next_rest.set(now + REST);
-        self.transformers.iter().for_each(|(_, calls)| calls.rest());
-        if let Connector::Plugin { deliver, check } = &self.connector {
-            deliver.rest();
-            check.rest();
+        self.transformers.iter().for_each(|(_, versions)| versions.rest());
+        if let Connector::Plugin(versions) = &self.connector {
+            versions.rest();
         }
     }
 
     /// Deliveries that wait for plugin calls which could take more of them along.
     pub(crate) fn waiting_with_room(&self) -> usize {
-        let transforms: usize = self.transformers.iter().map(|(_, calls)| calls.waiting_with_room()).sum();
+        let transformers = self.transformers.iter();
+        let transforms: usize = transformers.map(|(_, versions)| versions.waiting_with_room()).sum();
         match &self.connector {
-            Connector::Plugin { deliver, .. } => transforms + deliver.waiting_with_room(),
+            Connector::Plugin(versions) => transforms + versions.waiting_with_room(),
             Connector::Native(_) => transforms,
         }
     }
@@ -179,6 +178,33 @@ impl Stages {
     pub(crate) fn has_transformers(&self) -> bool {
         !self.transformers.is_empty()
     }
+}
+
+/// What calls each version of a connector's plugin.
+fn connector_versions(plan: &StagesPlan, line: &Line) -> Result<Versions<ConnectorCalls>, PluginError> {
+    let (user, settings) = (plan.connector_name.clone(), plan.connector.settings.clone());
+    let telemetry = plan.telemetry.clone();
+    Versions::new(line, move |plugin| {
+        let metrics = telemetry.plugin(&plugin.name);
+        let config::Limits { steps, effects, .. } = *plugin.limits();
+        Ok(ConnectorCalls {
+            deliver: plugin.connector(user.as_str(), &settings, metrics.clone())?,
+            check: plugin.checks(user.as_str(), &settings, metrics)?,
+            limits: attempt::Limits { steps, effects, call_twice: plugin.is_called_twice() },
+        })
+    })
+}
+
+fn transformer_versions(
+    plan: &StagesPlan,
+    name: &config::TransformerName,
+    transformer: &config::Transformer,
+    line: &Line,
+) -> Result<Versions<Calls<Transformers>>, PluginError> {
+    let (user, settings, telemetry) = (name.clone(), transformer.settings.clone(), plan.telemetry.clone());
+    Versions::new(line, move |plugin| {
+        plugin.transformer(user.as_str(), &settings, telemetry.plugin(&plugin.name))
+    })
 }
 
 /// Runs `work` to its end; `poll_calls` drives the plugin calls that it waits for.

@@ -11,6 +11,7 @@ use super::carried::{Carried, unix_ms};
 use super::lanes::Lanes;
 use super::partitions::Partitions;
 use super::stages::Stopped;
+use super::stages::served::Line;
 use crate::admin::Health;
 use crate::alert::{Alert, AlertKind, AlertSender};
 use crate::config::mask::Mask;
@@ -32,9 +33,7 @@ pub(crate) struct Witness {
     pub(crate) connector: ConnectorName,
     pub(crate) group: String,
     /// The connector's plugin, unless it is native.
-    pub(crate) plugin: Option<Blamed>,
-    /// The plugins of the transformers, in order.
-    pub(crate) transformers: Vec<Blamed>,
+    pub(crate) plugin: Option<Line>,
     pub(crate) sla: config::SlaTable,
     pub(crate) metrics: SubscriptionMetrics,
     /// By delay topic.
@@ -79,8 +78,8 @@ impl Witness {
         let mut letter = self.letter(carried.record.clone(), stage, reason, message);
         identify(&mut letter, &carried.event);
         letter.idempotency_key = carried.idempotency_key.as_deref().map(str::to_owned);
-        if stage == Stage::Transform {
-            letter.plugin = carried.stopped_by.and_then(|by| self.transformers.get(by)).cloned();
+        if let Some(blamed) = &carried.blamed {
+            letter.plugin = Some((**blamed).clone());
         }
         letter.part = (carried.part_count > 1).then_some(carried.part);
         letter.attempts = carried.evidence.clone();
@@ -116,7 +115,7 @@ impl Witness {
             subscription: self.subscription.clone(),
             group: self.group.clone(),
             connector: self.connector.clone(),
-            plugin: self.plugin.clone(),
+            plugin: self.plugin.as_ref().map(live),
             host_version: env!("CARGO_PKG_VERSION").to_owned(),
             stage,
             reason,
@@ -304,6 +303,12 @@ impl Witness {
             at_ms: unix_ms(),
         }
     }
+}
+
+/// The version that has the last word now.
+fn live(line: &Line) -> Blamed {
+    let live = &line.borrow().live;
+    Blamed { plugin: live.name.clone(), sha256: live.sha256 }
 }
 
 fn label(reason: Reason) -> DeadLetterReason {

@@ -74,6 +74,8 @@ pub(super) struct Families {
     pub(super) plugin_call_duration: Histograms,
     pub(super) plugin_faults: Counters,
     pub(super) plugin_log_lines_dropped: Counters,
+    pub(super) plugin_swaps: Counters,
+    pub(super) plugin_versions: Gauges,
     pub(super) request_duration: Histograms,
 }
 
@@ -224,6 +226,16 @@ impl Families {
                 registry,
                 "plugin_log_lines_dropped",
                 "Log lines of a plugin over its limit",
+            ),
+            plugin_swaps: counters(
+                registry,
+                "plugin_swaps",
+                "New versions of a plugin, by what became of them",
+            ),
+            plugin_versions: gauges(
+                registry,
+                "plugin_version",
+                "1 for each version of a plugin that is called, by the first digits of its sha256",
             ),
             request_duration: seconds(
                 registry,

@@ -121,6 +121,24 @@ labels! {
         Changed = "changed",
     }
 
+    /// What became of a new version of a plugin.
+    SwapResult("result") {
+        /// It is live.
+        Accepted = "accepted",
+        /// Too many of its events failed.
+        RolledBack = "rolled-back",
+        /// It did not load, or is not what is allowed.
+        Refused = "refused",
+        /// Another one came before it was accepted.
+        Replaced = "replaced",
+    }
+
+    /// What a version of a plugin is now.
+    VersionState("state") {
+        Live = "live",
+        Trial = "trial",
+    }
+
     /// Did an event meet the deadline of its SLA?
     SlaResult("result") {
         Met = "met",
@@ -324,6 +342,8 @@ mod tests {
         check::<FaultKind>();
         check::<BurnWindow>();
         check::<AlertReceiver>();
+        check::<SwapResult>();
+        check::<VersionState>();
         check::<StatusClass>();
     }
 

@@ -8,7 +8,17 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 7] = ["rest", "reshape", "errand", "filing", "hostile", "outdated", "training"];
+const PLUGINS: [&str; 9] = [
+    "rest",
+    "reshape",
+    "errand",
+    "filing",
+    "hostile",
+    "outdated",
+    "training",
+    "versioned",
+    "versioned-transformer",
+];
 
 /// How the host is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,7 +47,7 @@ pub(crate) struct Letter(pub(crate) Record);
 /// What a configuration of a scenario says beside the usual.
 #[derive(Default)]
 pub(crate) struct Config<'a> {
-    /// The component; `rest` where it is empty.
+    /// The component, or the path of its file; `rest` where it is empty.
     pub(crate) plugin: &'a str,
     /// More of `[plugins.subject]`.
     pub(crate) plugin_settings: &'a str,
@@ -65,7 +65,11 @@ impl Config<'_> {
     pub(crate) fn text(&self, bootstrap: &str, endpoint: &str) -> anyhow::Result<String> {
         let Config { plugin_settings, connector, subscription, tables, .. } = self;
         let types = if self.types.is_empty() { r#"["*"]"# } else { self.types };
-        let component = plugin(if self.plugin.is_empty() { "rest" } else { self.plugin })?;
+        let component = match self.plugin {
+            "" => plugin("rest")?,
+            path if path.contains('/') => path.into(),
+            name => plugin(name)?,
+        };
         let component = component.display();
         let settings = if matches!(self.plugin, "" | "rest") && !connector.contains("settings") {
             r#"settings = { path = "/events/{id}" }"#

@@ -134,6 +134,10 @@ fn each_mistake_in_a_table_of_its_own_is_the_only_one() {
         ("[plugins.a]\npath = \"Cargo.toml\"\nlimits.cpu-time = \"3s\"", "line 13, column 8: plugins.a.limits.cpu-time: `cpu-time` is 3s and `wall-time` only 2s"),
         ("[plugins.a]\npath = \"Cargo.toml\"\nlimits.wall-time = \"0s\"", "line 13, column 8: plugins.a.limits.wall-time: must be longer than nothing"),
         ("[plugins.a]\npath = \"Cargo.toml\"\nlimits.cpu-time = 3", "plugins.a.limits.cpu-time: invalid value: integer `3`, expected a duration such as"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nrollout.window = \"0s\"", "line 13, column 9: plugins.a.rollout.window: must be longer than nothing"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nrollout.max-failures = 10.0", "line 13, column 9: plugins.a.rollout.max-failures: 10 is no share; write a number between 0 and 1"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nrollout.canary = \"10%\"", "line 13, column 18: plugins.a.rollout.canary: invalid type: string \"10%\""),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nrollout.canary-for = \"1m\"", "line 13, column 9: plugins.a.rollout.canary-for: there is no `canary`; write its share, or leave this out"),
         ("[plugins]\na = 3", "line 12, column 5: plugins.a: invalid type: integer `3`, expected a table"),
         // [transformers]
         ("[transformers.t]\nplugin = \"rets\"", "line 12, column 1: transformers.t.plugin: no [plugins.rets] exists; did you mean `rest`?"),

@@ -10,8 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::{Checker, set};
 use crate::config::document::KeyPath;
-use crate::config::settings::{InstancesSetting, LimitsSettings, PluginSettings, TransformerSettings};
-use crate::config::{Instances, Limits, Plugin, PluginName, Transformer, TransformerName};
+use crate::config::settings::{
+    InstancesSetting, LimitsSettings, PluginSettings, RolloutSettings, TransformerSettings,
+};
+use crate::config::{Instances, Limits, Plugin, PluginName, Rollout, Transformer, TransformerName};
 
 pub(super) fn plugins(
     settings: BTreeMap<String, PluginSettings>,
@@ -93,6 +95,7 @@ fn plugin(path: &KeyPath, settings: PluginSettings, checker: &mut Checker<'_>) -
     set(&mut plugin.instances, settings.instances);
     set(&mut plugin.batch, settings.batch);
     limits(&path.key("limits"), settings.limits, &mut plugin.limits, checker);
+    rollout(&path.key("rollout"), settings.rollout, &mut plugin.rollout, checker);
     plugin
 }
 
@@ -122,6 +125,21 @@ fn limits(path: &KeyPath, settings: LimitsSettings, limits: &mut Limits, checker
             format!("`cpu-time` is {cpu:?} and `wall-time` only {wall:?}; no call could use all of it");
         checker.mistake(&path.key(blamed), text);
     }
+}
+
+fn rollout(path: &KeyPath, settings: RolloutSettings, rollout: &mut Rollout, checker: &mut Checker<'_>) {
+    checker.not_zero(&path.key("window"), settings.window);
+    checker.not_zero(&path.key("canary-for"), settings.canary_for);
+    checker.share(&path.key("max-failures"), settings.max_failures);
+    checker.share(&path.key("canary"), settings.canary);
+    if settings.canary_for.is_some() && settings.canary.is_none() {
+        checker.mistake(&path.key("canary-for"), "there is no `canary`; write its share, or leave this out");
+    }
+    set(&mut rollout.window, settings.window);
+    set(&mut rollout.max_failures, settings.max_failures);
+    set(&mut rollout.min_events, settings.min_events);
+    rollout.canary = settings.canary.or(rollout.canary);
+    set(&mut rollout.canary_for, settings.canary_for);
 }
 
 /// The digest of 64 hexadecimal digits.

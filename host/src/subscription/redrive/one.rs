@@ -273,7 +273,7 @@ impl Turn<'_, '_> {
         let mut new = witness.letter(self.letter.record.clone(), stage, reason, message);
         identify(&mut new, self.event);
         if let Some(Last::Transform(stopped, _)) = last {
-            new.plugin = witness.transformers.get(stopped.by).cloned();
+            new.plugin = Some((*stopped.blamed).clone());
         }
         new.part = self.part;
         new.attempts = evidence;

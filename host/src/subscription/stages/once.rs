@@ -63,8 +63,9 @@ impl Stages {
         rounds: Vec<Vec<Reply>>,
     ) -> (Result<CheckStep, Fault>, Vec<Vec<Reply>>) {
         match &self.connector {
-            Connector::Plugin { check, .. } => {
-                let (input, step) = check.call(CheckInput { now, rounds }, false).await;
+            // A version on trial does not decide whether the external system is usable.
+            Connector::Plugin(versions) => {
+                let (input, step) = versions.live().calls.check.call(CheckInput { now, rounds }, false).await;
                 (step, input.rounds)
             }
             Connector::Native(native) => (Ok(native.check(now, &rounds)), rounds),

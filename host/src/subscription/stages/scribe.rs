@@ -39,6 +39,8 @@ pub(crate) struct Writer {
 pub(super) struct Scribe<'a> {
     writer: &'a Writer,
     key: &'a Key,
+    /// The sha256 of the plugin that asks now.
+    by: Option<[u8; 32]>,
     /// What the attempt goes on from.
     recorded: Option<&'a Recorded>,
     latest: RefCell<Option<Journalled>>,
@@ -51,8 +53,14 @@ impl Writer {
         Self { producer, topic, witness, health, is_failing: Cell::new(false) }
     }
 
-    /// For the delivery with this idempotency key; what another one left in its slot is not looked at.
-    pub(super) fn scribe<'a>(&'a self, slot: &'a Slot, idempotency_key: &str) -> Scribe<'a> {
+    /// For the delivery with this idempotency key, attempted `by` a plugin; what another delivery left in its slot is
+    /// not looked at.
+    pub(super) fn scribe<'a>(
+        &'a self,
+        slot: &'a Slot,
+        idempotency_key: &str,
+        by: Option<[u8; 32]>,
+    ) -> Scribe<'a> {
         let journalled =
             slot.journalled.as_ref().filter(|found| found.recorded.idempotency_key == idempotency_key);
         let recorded = journalled.map(|found| &*found.recorded).filter(|found| !found.rounds.is_empty());
@@ -62,6 +70,7 @@ impl Writer {
         Scribe {
             writer: self,
             key: &slot.key,
+            by,
             recorded,
             latest: RefCell::new(journalled.cloned()),
             is_news: Cell::new(false),
@@ -145,7 +154,7 @@ impl<'a> Scribe<'a> {
         if let Some(rounds) = left {
             let is_there = match &*self.latest.borrow() {
                 None => rounds.is_empty(),
-                Some(Journalled { recorded, is_written }) => {
+                Some(Journalled { recorded, is_written, .. }) => {
                     *is_written
                         && extent(&rounds) == extent(&recorded.rounds)
                         && agree(&rounds, &recorded.rounds)
@@ -161,9 +170,10 @@ impl<'a> Scribe<'a> {
     }
 
     async fn write(&self, recorded: Rc<Recorded>, until: Instant) -> Result<(), Fault> {
-        self.latest.replace(Some(Journalled { recorded: recorded.clone(), is_written: false }));
+        let by = self.by;
+        self.latest.replace(Some(Journalled { recorded: recorded.clone(), is_written: false, by }));
         let is_written = self.writer.write(self.key, &recorded, until).await?;
-        self.latest.replace(Some(Journalled { recorded, is_written }));
+        self.latest.replace(Some(Journalled { recorded, is_written, by }));
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use super::verdict::transform_failure;
+use super::versions::{Chosen, Version, Versions};
 use super::{Done, Stages, Stopped};
 use crate::contract::{Fault, Reshaped, Transformed};
 use crate::event::Event;
@@ -14,12 +16,13 @@ impl Stages {
     /// Passes an event through all transformers: each is given what the one before emitted.
     pub(super) async fn transform(&self, event: Rc<Event>, is_suspect: bool) -> Done {
         let mut events = vec![event];
-        for (by, (name, calls)) in self.transformers.iter().enumerate() {
-            let stopped = |given| Stopped { by, transformer: name.clone(), given };
+        for (name, versions) in &self.transformers {
             let mut emitted = Vec::new();
             let mut dropped = None;
             for event in events {
-                let (event, result) = transform_one(calls, event, is_suspect, emitted.len()).await;
+                let (version, event, result) = by_version(versions, event, is_suspect, emitted.len()).await;
+                let stopped =
+                    |given| Stopped { transformer: name.clone(), blamed: version.blamed.clone(), given };
                 match result {
                     Ok(Transformed::Emit(parts)) => {
                         emitted.extend(parts.into_iter().map(|part| Rc::new(reshape(&event, part))));
@@ -38,6 +41,33 @@ impl Stages {
         }
         Done::Transformed(events.into_iter().map(Rc::unwrap_or_clone).collect())
     }
+}
+
+/// One event through the version of a transformer that is its own, and where that is on trial and fails, through the live
+/// one.
+async fn by_version(
+    versions: &Versions<Calls<Transformers>>,
+    event: Rc<Event>,
+    is_suspect: bool,
+    emitted: usize,
+) -> (Rc<Version<Calls<Transformers>>>, Rc<Event>, Result<Transformed, Fault>) {
+    let Chosen { version, trial } = versions.choose(&event, None);
+    let (event, result) = transform_one(&version.calls, event, is_suspect, emitted).await;
+    let Some((live, tally)) = trial else { return (version, event, result) };
+    let Some(why) = transform_failure(&result) else {
+        if result.is_ok() {
+            tally.passed();
+        }
+        return (version, event, result);
+    };
+    let (event, again) = transform_one(&live.calls, event, is_suspect, emitted).await;
+    match transform_failure(&again) {
+        None if again.is_ok() => tally.failed(&why),
+        // The host had no room to ask.
+        None => {}
+        Some(_) => tally.passed(),
+    }
+    (live, event, again)
 }
 
 /// One event through one transformer that has made so many of others already. An answer that makes no sense is a fault.

@@ -10,13 +10,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::scribe::Scribe;
+use super::verdict::{failure, judge_alone, judge_beside};
+use super::versions::{Chosen, ConnectorCalls, Version};
 use super::{Connector, Stages};
-use crate::config::TransformerName;
-use crate::contract::{Delivery, Effect, Fault, Reply, Resolution, Step, TimestampMs};
-use crate::delivery::attempt::{Attempt, Place, attempt, trouble};
+use crate::config::{self, TransformerName};
+use crate::contract::{Delivery, Effect, Fault, Outcome, Reply, Resolution, Step, TimestampMs};
+use crate::dead_letter::Blamed;
+use crate::delivery::attempt::{Attempt, Limits, Place, attempt, trouble};
 use crate::egress::Call;
 use crate::event::Event;
 use crate::journal::rounds::Arguments;
+use crate::native::NativeConnector;
 use crate::subscription::journal::{Journalled, Slot};
 use crate::telemetry::StatusClass;
 
@@ -64,15 +68,17 @@ pub(crate) enum Done {
         idempotency_key: Rc<str>,
         /// What is journalled of it now.
         journalled: Option<Journalled>,
+        /// Whose outcome it is, unless it is native.
+        blamed: Option<Rc<Blamed>>,
     },
 }
 
 /// Where among the transformers a turn has ended.
 #[derive(Debug)]
 pub(crate) struct Stopped {
-    /// Which of them it was, from 0.
-    pub(crate) by: usize,
     pub(crate) transformer: TransformerName,
+    /// Its plugin.
+    pub(crate) blamed: Rc<Blamed>,
     /// What it was given.
     pub(crate) given: Rc<Event>,
 }
@@ -90,9 +96,22 @@ impl Job {
     }
 }
 
+/// An attempt as the task is told of it.
+struct Attempted {
+    attempt: Attempt,
+    idempotency_key: Rc<str>,
+    journalled: Option<Journalled>,
+}
+
+/// Who is asked for the steps of an attempt.
+enum Asked<'a> {
+    Version(&'a Version<ConnectorCalls>),
+    Native(&'a dyn NativeConnector),
+}
+
 impl Stages {
     /// One turn of a delivery. There are many at the same time: what few of them do is boxed, so that all are small.
-    pub(crate) async fn carry(&self, job: Job) -> Done {
+    pub(crate) async fn carry(&self, mut job: Job) -> Done {
         let Some(event) = job.next.clone() else {
             return Box::pin(self.transform(job.event.clone(), job.is_suspect)).await;
         };
@@ -101,9 +120,52 @@ impl Stages {
         {
             return Done::NotUsable(why);
         }
+        let versions = match &self.connector {
+            Connector::Plugin(versions) => versions,
+            Connector::Native(native) => {
+                return self.attempted(&job, event, Asked::Native(&**native)).await.done(None);
+            }
+        };
+        let by = job.journal.as_ref().and_then(Slot::asked_by);
+        let Chosen { version, trial } = versions.choose(&event, by);
+        let attempted = self.attempted(&job, event.clone(), Asked::Version(&version)).await;
+        let Some((live, tally)) = trial else { return attempted.done(Some(&version)) };
+        let Some(why) = failure(&attempted.attempt.result) else {
+            judge_alone(&tally, &attempted.attempt.result);
+            return attempted.done(Some(&version));
+        };
+        // The last word has the version before. What the other did is not done again where it asks for the same.
+        job.has_turn &= attempted.attempt.asked.is_empty();
+        let again = Box::pin(self.attempted_again(&mut job, event, attempted.journalled, &live)).await;
+        judge_beside(&tally, &why, &again.attempt.result);
+        again.done(Some(&live))
+    }
+
+    /// An attempt by the live version after one on trial has failed.
+    async fn attempted_again(
+        &self,
+        job: &mut Job,
+        event: Rc<Event>,
+        journalled: Option<Journalled>,
+        live: &Version<ConnectorCalls>,
+    ) -> Attempted {
+        let before = match &mut job.journal {
+            Some(slot) => std::mem::replace(&mut slot.journalled, journalled),
+            None => None,
+        };
+        let again = self.attempted(job, event.clone(), Asked::Version(live)).await;
+        let (Err(Fault::Changed(_)), Some(slot)) = (&again.attempt.result, &mut job.journal) else {
+            return again;
+        };
+        slot.journalled = before;
+        self.attempted(job, event, Asked::Version(live)).await
+    }
+
+    /// One attempt by this one.
+    async fn attempted(&self, job: &Job, event: Rc<Event>, asked: Asked<'_>) -> Attempted {
         let idempotency_key: Rc<str> = event.idempotency_key(&self.subscription, job.part).into();
         let slot = self.journal.as_ref().zip(job.journal.as_ref());
-        let scribe = slot.map(|(writer, slot)| writer.scribe(slot, &idempotency_key));
+        let scribe = slot.map(|(writer, slot)| writer.scribe(slot, &idempotency_key, asked.sha256()));
         let recorded = scribe.as_ref().and_then(Scribe::recorded);
         let arguments =
             recorded.map_or_else(|| job.arguments(&idempotency_key), |recorded| recorded.arguments.clone());
@@ -114,11 +176,11 @@ impl Stages {
             seed: arguments.seed,
             deadline: arguments.deadline,
             idempotency_key: idempotency_key.clone(),
-            resolution: job.resolution.or(arguments.resolution),
+            resolution: job.resolution.clone().or(arguments.resolution),
             rounds: Vec::new(),
         };
         let until = Cell::new(Instant::now() + job.attempt_timeout);
-        let step = async |delivery| self.step(delivery, job.is_suspect).await;
+        let step = async |delivery| asked.step(delivery, job.is_suspect).await;
         let perform = async |delivery: &Delivery, effect: &Effect, place: Place| {
             let is_first = place.round == 0 && place.position == 0;
             self.wait_turn(is_first && job.has_turn, &until).await;
@@ -128,27 +190,13 @@ impl Stages {
             Some(scribe) => Box::pin(scribe.keep(delivery, asked, until.get())).await,
             None => Ok(()),
         };
-        let attempt = attempt(delivery, recorded, self.limits, &until, step, perform, keep).await;
-        if let (Err(fault @ (Fault::Nonsense(_) | Fault::Changed(_))), Connector::Plugin { deliver, .. }) =
-            (&attempt.result, &self.connector)
-        {
-            deliver.count(fault);
-        }
+        let attempt = attempt(delivery, recorded, asked.limits(), &until, step, perform, keep).await;
+        asked.count(&attempt.result);
         let journalled = match scribe {
             Some(scribe) => Box::pin(scribe.end(&attempt, job.has_more_parts)).await,
             None => None,
         };
-        Done::Attempted { attempt, idempotency_key, journalled }
-    }
-
-    async fn step(&self, delivery: Delivery, is_suspect: bool) -> (Delivery, Result<Step, Fault>) {
-        match &self.connector {
-            Connector::Plugin { deliver, .. } => deliver.call(delivery, is_suspect).await,
-            Connector::Native(native) => {
-                let step = native.deliver(&delivery);
-                (delivery, Ok(step))
-            }
-        }
+        Attempted { attempt, idempotency_key, journalled }
     }
 
     /// Waits for the rate limit. What is waited does not count: the attempt ends as much later.
@@ -176,6 +224,52 @@ impl Stages {
         self.metrics.request_duration[status].observe(took);
         self.share.replied(took, trouble(&reply).is_some(), now);
         reply
+    }
+}
+
+impl Attempted {
+    fn done(self, version: Option<&Version<ConnectorCalls>>) -> Done {
+        let Self { attempt, idempotency_key, journalled } = self;
+        let blamed = version.map(|version| version.blamed.clone());
+        Done::Attempted { attempt, idempotency_key, journalled, blamed }
+    }
+}
+
+impl Asked<'_> {
+    fn sha256(&self) -> Option<[u8; 32]> {
+        match self {
+            Asked::Version(version) => Some(version.blamed.sha256),
+            Asked::Native(_) => None,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        match self {
+            Asked::Version(version) => version.calls.limits,
+            Asked::Native(_) => {
+                let config::Limits { steps, effects, .. } = config::Limits::default();
+                Limits { steps, effects, call_twice: cfg!(debug_assertions) }
+            }
+        }
+    }
+
+    async fn step(&self, delivery: Delivery, is_suspect: bool) -> (Delivery, Result<Step, Fault>) {
+        match self {
+            Asked::Version(version) => version.calls.deliver.call(delivery, is_suspect).await,
+            Asked::Native(native) => {
+                let step = native.deliver(&delivery);
+                (delivery, Ok(step))
+            }
+        }
+    }
+
+    /// Counts a fault that only the attempt could see.
+    fn count(&self, result: &Result<Outcome, Fault>) {
+        if let (Err(fault @ (Fault::Nonsense(_) | Fault::Changed(_))), Asked::Version(version)) =
+            (result, self)
+        {
+            version.calls.deliver.count(fault);
+        }
     }
 }
 

@@ -38,13 +38,13 @@ impl Task {
                 self.settle(lane, Settlement::Filtered);
             }
             Done::TransformRejected { stopped, why } => {
-                carried.stopped_by = Some(stopped.by);
+                carried.blamed = Some(stopped.blamed.clone());
                 let end = TransformEnd::Rejected(why.clone());
                 let recording = self.witness.recorded(Last::Transform(&stopped, &end), &carried.event);
                 self.give_up(lane, Stage::Transform, Reason::TransformRejected, why, Some(recording))
             }
             Done::TransformFault { stopped, fault } => {
-                carried.stopped_by = Some(stopped.by);
+                carried.blamed = Some(stopped.blamed.clone());
                 let end = TransformEnd::Fault(fault.to_string());
                 self.after(lane, &Err(fault), Last::Transform(&stopped, &end), now)
             }
@@ -54,8 +54,9 @@ impl Task {
                 self.share.tell(now, |breaker| breaker.probe_check_failed(now, jitter));
                 self.go_on(lane);
             }
-            Done::Attempted { mut attempt, idempotency_key, journalled } => {
+            Done::Attempted { mut attempt, idempotency_key, journalled, blamed } => {
                 self.witness.strike(&mut attempt.result);
+                carried.blamed = blamed;
                 carried.idempotency_key = Some(idempotency_key);
                 if let Some((journal, journalled)) = self.journal.as_mut().zip(journalled) {
                     journal.keep(carried.place.partition, carried.place.offset, carried.part, journalled);

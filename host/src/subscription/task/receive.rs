@@ -81,7 +81,7 @@ impl Task {
             // The system may have been found to be down while it was away.
             carried.refund(|failed_at| self.share.breaker().was_refundable(failed_at));
             if let Some((own, recorded)) = self.journal.as_mut().zip(journal) {
-                let journalled = Journalled { recorded: Rc::new(recorded), is_written: false };
+                let journalled = Journalled { recorded: Rc::new(recorded), is_written: false, by: None };
                 own.keep(place.partition, place.offset, parked.part, journalled);
             }
             parked.not_before

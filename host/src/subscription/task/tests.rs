@@ -242,7 +242,8 @@ async fn what_a_delivery_was_answered_counts_against_the_bound_of_bytes() {
         arguments: crate::journal::rounds::Arguments::of(&crate::journal::rounds::tests::delivery(0, None)),
         rounds: vec![vec![answered; 100]],
     };
-    let journalled = crate::subscription::journal::Journalled { recorded: recorded.into(), is_written: true };
+    let journalled =
+        crate::subscription::journal::Journalled { recorded: recorded.into(), is_written: true, by: None };
     world.task.journal.as_mut().unwrap().keep(number, 0, 0, journalled);
     assert!(world.task.is_nearly_full() && !world.task.has_room());
 }

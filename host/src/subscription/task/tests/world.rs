@@ -12,6 +12,7 @@ use crate::admin::Health;
 use crate::alert::alerts;
 use crate::config::{self, ConnectorName, PluginName, SubscriptionName};
 use crate::contract::{Delivery, Fault, Outcome, Receipt, Retry, Step};
+use crate::dead_letter::Blamed;
 use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::FailureKind;
 use crate::event::{DecodeRules, Event, Origin, Record};
@@ -57,7 +58,6 @@ pub(super) fn plan(settle: impl FnOnce(&mut config::Subscription)) -> Subscripti
         connector: connector_name.clone(),
         group: settings.group.clone(),
         plugin: None,
-        transformers: Vec::new(),
         sla: settings.sla.clone(),
         metrics: telemetry.subscription(&name, &connector_name),
         parked: BTreeMap::new(),
@@ -181,7 +181,7 @@ pub(super) fn attempted(job: &Job, result: Result<Outcome, Fault>, trouble: Opti
         rounds: Vec::new(),
     };
     let attempt = Attempt { result, trouble, delivery, asked: Vec::new() };
-    Done::Attempted { attempt, idempotency_key: "key".into(), journalled: None }
+    Done::Attempted { attempt, idempotency_key: "key".into(), journalled: None, blamed: None }
 }
 
 pub(super) fn delivered(job: &Job) -> Done {
@@ -199,7 +199,12 @@ pub(super) fn trapped(job: &Job) -> Done {
 
 /// The only transformer has ended it.
 pub(super) fn stopped(job: &Job) -> Stopped {
-    Stopped { by: 0, transformer: config::TransformerName::new("x"), given: job.event.clone() }
+    let blamed = Blamed { plugin: PluginName::new("p"), sha256: [0; 32] };
+    Stopped {
+        transformer: config::TransformerName::new("x"),
+        blamed: blamed.into(),
+        given: job.event.clone(),
+    }
 }
 
 /// An event that was parked until so many milliseconds from now, as its delay topic holds it at this offset.

@@ -1,0 +1,307 @@
+//! Other versions of plugins while the host runs: found, checked, tried, and live or rolled back.
+//!
+//! ```text
+//! file changes ─▶ watch: compile, check ─▶ trial: canary ─▶ watched ─▶ live
+//!                   (a thread behind)        └──────────────┴─▶ rolled back, with an alert
+//!                       └─▶ refused, with an alert
+//! ```
+//!
+//! One task decides here, by what the workers count; they look at its decision between turns, so that what is in flight
+//! ends on the version that began it. While a version is on trial the one before has the last word: an event that fails
+//! on the new one is delivered by the old one in the same turn. A version that was refused or rolled back is not tried
+//! again until its file changes. When the host starts, what is in the file is live: there is nothing to go back to.
+
+mod rollout;
+mod status;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use self::rollout::{Phase, Rollout, Verdict};
+use self::status::{Happened, short};
+use self::watch::{Change, Found};
+use crate::alert::{Alert, AlertKind, AlertSender};
+use crate::config::{self, PluginName};
+use crate::plugin::{Plugin, PluginError, Runtime};
+use crate::rehearsal::certificate::{self, CertificateError};
+use crate::subscription::stages::served::{Counts, Line, Part, Served, Tally, Trial};
+use crate::subscription::unix_ms;
+use crate::telemetry::{SwapResult, Telemetry, VersionMetrics};
+
+/// How often what is on trial is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// Changes that wait for the thread, and what it found.
+const QUEUE: usize = 256;
+
+/// Loads and checks plugins, at the start and later.
+#[derive(Debug, Clone)]
+pub(super) struct Loader {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) settings: config::Runtime,
+}
+
+/// Why a version is not loaded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+impl Loader {
+    /// Blocks while it compiles what it has not seen before: seconds for a large plugin.
+    pub(super) fn load(&self, name: &PluginName, settings: &config::Plugin) -> Result<Plugin, LoadError> {
+        let plugin = self.runtime.load(name, settings)?;
+        certificate::required(name, settings, &self.settings, &plugin.sha256)?;
+        Ok(plugin)
+    }
+}
+
+/// The versions of all plugins of a host, for those who ask and those who change. Clones share them.
+#[derive(Debug, Clone)]
+pub struct PluginVersions {
+    changes: Changes,
+    courses: Courses,
+}
+
+/// Where the thread takes changes from, once it runs.
+type Changes = Arc<OnceLock<SyncSender<Change>>>;
+
+/// Why a plugin cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    #[error("no plugin {0} runs here")]
+    Unknown(PluginName),
+    #[error("{QUEUE} changes of plugins wait already")]
+    TooMany,
+    #[error("the host does not run")]
+    NotRunning,
+}
+
+impl PluginVersions {
+    /// Loads a plugin anew by these settings, such as another path, sha256 or limits; as when its file changes it is
+    /// checked in the background, tried by `settings.rollout`, and live or rolled back, which alerts and the log tell.
+    ///
+    /// Returns at once. From now on this file is watched.
+    pub fn change(&self, plugin: &PluginName, settings: config::Plugin) -> Result<(), ChangeError> {
+        if !lock(&self.courses).contains_key(plugin) {
+            return Err(ChangeError::Unknown(plugin.clone()));
+        }
+        let changes = self.changes.get().ok_or(ChangeError::NotRunning)?;
+        changes.try_send(Change { plugin: plugin.clone(), settings }).map_err(|error| match error {
+            TrySendError::Full(_) => ChangeError::TooMany,
+            TrySendError::Disconnected(_) => ChangeError::NotRunning,
+        })
+    }
+
+    /// For an operator: of each plugin what is live, what is on trial and how that goes, and what went wrong last.
+    pub fn status(&self) -> Value {
+        status::json(&lock(&self.courses))
+    }
+}
+
+/// Of each plugin what it has come to. Locked for moments only, and never for an event.
+type Courses = Arc<Mutex<BTreeMap<PluginName, Course>>>;
+
+/// What one plugin has come to.
+#[derive(Debug)]
+struct Course {
+    settings: config::Plugin,
+    line: Line,
+    trial: Option<Rollout>,
+    refused: Option<Happened>,
+    rolled_back: Option<Happened>,
+    metrics: VersionMetrics,
+}
+
+/// The task that decides.
+#[derive(Debug)]
+pub(super) struct Room {
+    courses: Courses,
+    changes: Changes,
+}
+
+/// The versions of these plugins, and the task that lets them change.
+pub(super) fn versions(
+    plugins: impl IntoIterator<Item = (PluginName, config::Plugin, Line)>,
+    telemetry: &Telemetry,
+) -> (PluginVersions, Room) {
+    let course = |(name, settings, line): (PluginName, config::Plugin, Line)| {
+        let metrics = telemetry.versions(&name);
+        metrics.show(&short(&line.borrow().live), None);
+        (name, Course { settings, line, trial: None, refused: None, rolled_back: None, metrics })
+    };
+    let courses: Courses = Arc::new(Mutex::new(plugins.into_iter().map(course).collect()));
+    let changes = Changes::default();
+    (PluginVersions { changes: changes.clone(), courses: courses.clone() }, Room { courses, changes })
+}
+
+impl Room {
+    /// Watches and decides for as long as it is polled.
+    pub(super) async fn run(self, loader: Loader, alerts: AlertSender) {
+        let (sender, mut found) = mpsc::channel(QUEUE);
+        let (change, changes) = sync_channel(QUEUE);
+        let courses = lock(&self.courses).iter().map(watched).collect();
+        if let Err(error) = watch::start(loader, courses, changes, sender) {
+            return tracing::error!(%error, "changes of plugins are not noticed: no thread for them");
+        }
+        self.changes.get_or_init(|| change);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_trying = lock(&self.courses).values().any(|course| course.trial.is_some());
+            tokio::select! {
+                found = found.recv() => match found {
+                    Some(found) => {
+                        if let Some(course) = lock(&self.courses).get_mut(&found.plugin) {
+                            course.found(found, &alerts);
+                        }
+                    }
+                    None => return,
+                },
+                _ = looks.tick(), if is_trying => {
+                    lock(&self.courses).values_mut().for_each(|course| course.look(&alerts, Instant::now()));
+                }
+            }
+        }
+    }
+}
+
+fn watched((name, course): (&PluginName, &Course)) -> (PluginName, (config::Plugin, [u8; 32])) {
+    (name.clone(), (course.settings.clone(), course.line.borrow().live.sha256))
+}
+
+fn lock(courses: &Courses) -> MutexGuard<'_, BTreeMap<PluginName, Course>> {
+    courses.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Course {
+    /// Its file, or its settings, have changed.
+    fn found(&mut self, found: Found, alerts: &AlertSender) {
+        let live = self.line.borrow().live.clone();
+        let plugin =
+            match found.loaded.map_err(|error| error.to_string()).and_then(|plugin| same_kind(&live, plugin))
+            {
+                Ok(plugin) => plugin,
+                Err(why) => return self.refuse(&live, why, alerts),
+            };
+        if self.trial.take().is_some() {
+            self.metrics.swaps[SwapResult::Replaced].inc();
+        }
+        if plugin.sha256 == live.sha256 && !found.is_ordered {
+            tracing::info!(plugin = %live.name, sha256 = short(&live), "the file of a plugin holds the live version again");
+            self.serve(Served::only(live.clone()));
+            return self.over(&live, alerts);
+        }
+        self.settings = found.settings;
+        let rollout = Rollout::new(self.settings.rollout, Instant::now());
+        let part = part(rollout.phase(), &self.settings.rollout);
+        tracing::info!(
+            plugin = %live.name, sha256 = short(&plugin), before = short(&live), phase = rollout.phase().name(),
+            "a plugin has a new version, which is tried"
+        );
+        self.trial = Some(rollout);
+        self.serve(Served { live, trial: Some(Trial { plugin, part, tally: Arc::new(Tally::default()) }) });
+    }
+
+    /// Decides on what is on trial.
+    fn look(&mut self, alerts: &AlertSender, now: Instant) {
+        let served = self.line.borrow().clone();
+        let (Some(rollout), Some(mut trial)) = (&mut self.trial, served.trial) else { return };
+        let (name, sha256) = (trial.plugin.name.clone(), short(&trial.plugin));
+        match rollout.look(trial.tally.counts(), now) {
+            Verdict::Stay => {}
+            Verdict::Enter(phase) => {
+                tracing::info!(plugin = %name, sha256, phase = phase.name(), "a new version goes on");
+                trial.part = part(phase, &self.settings.rollout);
+                self.serve(Served { live: served.live, trial: Some(trial) });
+            }
+            Verdict::Accept => {
+                tracing::info!(plugin = %name, sha256, before = short(&served.live), "a new version is live");
+                self.trial = None;
+                self.metrics.swaps[SwapResult::Accepted].inc();
+                self.over(&trial.plugin, alerts);
+                self.serve(Served::only(trial.plugin));
+            }
+            Verdict::RollBack(counts) => self.roll_back(served.live, &trial, counts, alerts),
+        }
+    }
+
+    fn roll_back(&mut self, live: Arc<Plugin>, trial: &Trial, counts: Counts, alerts: &AlertSender) {
+        let Counts { judged, failed } = counts;
+        let first = trial.tally.first_failure().unwrap_or_default();
+        let why = format!(
+            "{failed} of {judged} events failed that the version before delivers; the first: {first}"
+        );
+        let message = format!(
+            "plugin {}: version {} is rolled back to {}: {why}; mend it and replace {}, which is not tried again until \
+             it changes",
+            live.name,
+            short(&trial.plugin),
+            short(&live),
+            self.settings.path.display(),
+        );
+        self.trial = None;
+        self.metrics.swaps[SwapResult::RolledBack].inc();
+        self.rolled_back = Some(Happened { sha256: Some(trial.plugin.sha256), at_ms: unix_ms(), why });
+        alerts.raise(alert(&live, message));
+        self.serve(Served::only(live));
+    }
+
+    fn refuse(&mut self, live: &Plugin, why: String, alerts: &AlertSender) {
+        let message = format!("{why}; version {} goes on", short(live));
+        self.metrics.swaps[SwapResult::Refused].inc();
+        self.refused = Some(Happened { sha256: None, at_ms: unix_ms(), why });
+        alerts.raise(alert(live, message));
+    }
+
+    fn over(&self, live: &Plugin, alerts: &AlertSender) {
+        alerts.over(alert(live, format!("plugin {}: version {} is live", live.name, short(live))));
+    }
+
+    fn serve(&self, served: Served) {
+        self.metrics
+            .show(&short(&served.live), served.trial.as_ref().map(|trial| short(&trial.plugin)).as_deref());
+        self.line.send_replace(served);
+    }
+}
+
+/// What a version of this phase is given.
+fn part(phase: Phase, settings: &config::Rollout) -> Part {
+    match (phase, settings.canary) {
+        (Phase::Canary, Some(share)) => Part::share(share),
+        (Phase::Canary, None) | (Phase::Watched, _) => Part::All,
+    }
+}
+
+/// Those who use the live version can use this one.
+fn same_kind(live: &Plugin, plugin: Arc<Plugin>) -> Result<Arc<Plugin>, String> {
+    let kind = |plugin: &Plugin| if plugin.is_connector() { "connector" } else { "transformer" };
+    if live.is_connector() == plugin.is_connector() {
+        return Ok(plugin);
+    }
+    let (name, is, was) = (&live.name, kind(&plugin), kind(live));
+    Err(format!(
+        "plugin {name}: the new version is a {is}, and the one before is a {was}; give it a name of its own"
+    ))
+}
+
+fn alert(plugin: &Plugin, message: String) -> Alert {
+    Alert {
+        kind: AlertKind::PluginVersion,
+        subscription: None,
+        connector: None,
+        about: Some(plugin.name.as_str().to_owned()),
+        message,
+        event_id: None,
+        at_ms: unix_ms(),
+    }
+}

@@ -1,0 +1,68 @@
+//! A connector of which there are as many versions as one likes: whoever writes another word into the mark in its file
+//! has another one, without building it.
+//!
+//! | word begins with | does |
+//! |---|---|
+//! | `trap` | panics on every event |
+//! | `reject` | rejects every event |
+//! | `loop` | computes for ever |
+//! | `late` | asks, and panics when it is answered |
+//! | `detour` | puts the event to `/detour/{id}` |
+//!
+//! Any other puts the event to `/events/{id}`. Each says its word in the header `x-version`.
+
+use std::hint::black_box;
+
+use liaison_sdk::prelude::*;
+
+liaison_sdk::connector!(deliver);
+
+/// What a test looks for in the file: a beginning, and the word, filled up with `-`.
+static MARK: [u8; 32] = *b"liaison-guest-mark:v1-----------";
+
+async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+    let word = word();
+    let id = encode_segment(&delivery.event.id);
+    let put =
+        |folder: &str| http.put(format!("/{folder}/{id}")).header("x-version", word.as_str()).event_data();
+    match word.trim_end_matches(|character: char| character.is_ascii_digit()) {
+        "trap" => panic!("trapped, as it is marked"),
+        "reject" => Ok(Outcome::rejected("rejected, as it is marked")),
+        "loop" => Ok(spin()),
+        "late" => {
+            put("events").send().await?;
+            panic!("trapped, as it is marked")
+        }
+        "detour" => Ok(Outcome::from_response(&put("detour").send().await?)),
+        _ => Ok(Outcome::from_response(&put("events").send().await?)),
+    }
+}
+
+/// What the mark says in this file.
+fn word() -> String {
+    // Not known before it runs: the file may say something else than this source.
+    let mark = black_box(&MARK);
+    String::from_utf8_lossy(&mark[19..]).trim_end_matches('-').to_owned()
+}
+
+fn spin() -> Outcome {
+    let mut count = 0_u64;
+    while black_box(count) < u64::MAX {
+        count = count.wrapping_add(1) & 0xffff;
+    }
+    Outcome::delivered()
+}
+
+#[cfg(test)]
+mod tests {
+    use liaison_sdk::testing::{endpoint, event, reply};
+
+    use super::*;
+
+    #[test]
+    fn it_says_which_version_it_is() {
+        let run = endpoint().expect("PUT /events/1", reply(204)).deliver(deliver, event("t").id("1"));
+        assert_eq!(run.outcome, Outcome::delivered());
+        assert_eq!(run.requests[0].header("x-version"), Some("v1"));
+    }
+}
