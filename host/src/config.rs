@@ -121,6 +121,8 @@ pub struct Rollout {
     /// The share of keys that it is given first, from 0 to 1; `None`: all at once.
     pub canary: Option<f64>,
     pub canary_for: Duration,
+    /// How long before that it only repeats what the version that runs has done, and performs nothing; zero: not at all.
+    pub shadow: Duration,
 }
 
 /// What operators are served, and who of them may change something.

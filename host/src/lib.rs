@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `main.rs`, `cli/` | the binary: arguments to exit code, one file a command |
 //! | [`config`] | settings as people write them into settings as the host uses them |
-//! | [`host`] | everything a configuration names, running: plans, worker threads, reloads, and what is done once |
+//! | [`host`] | everything a configuration names, running: plans, workers, reloads, plugins' versions, and what is done once |
 //! | [`kafka`] | all that touches librdkafka: consumer thread, commit, producer, embedded broker |
 //! | [`event`] | a Kafka record read as a CloudEvent |
 //! | [`subscription`] | the task that joins the stages; lanes, offsets and partitions in `subscription/` are pure |

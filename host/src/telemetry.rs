@@ -26,8 +26,8 @@ use family::{Counters, Families, Registering};
 use forgetting::Forgetting;
 pub use label::{
     AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, DeadLetterReason,
-    FaultKind, Label, PluginFunction, ReloadResult, Settlement, SlaResult, StatusClass, SwapResult,
-    VersionState,
+    FaultKind, Label, PluginFunction, ReloadResult, Settlement, ShadowResult, SlaResult, StatusClass,
+    SwapResult, VersionState,
 };
 use label::{Labels, Names};
 
@@ -119,6 +119,7 @@ pub struct PluginMetrics {
 #[derive(Clone)]
 pub struct VersionMetrics {
     pub swaps: ByLabel<SwapResult, Counter>,
+    pub shadowed: ByLabel<ShadowResult, Counter>,
     versions: Family<Labels, Gauge>,
     plugin: PluginName,
     shown: Arc<Mutex<Vec<Labels>>>,
@@ -288,6 +289,7 @@ impl Telemetry {
         let families = &self.shared.families;
         VersionMetrics {
             swaps: each(&families.plugin_swaps, &Names::new([("plugin", plugin.as_str())])),
+            shadowed: each(&families.plugin_shadowed, &Names::new([("plugin", plugin.as_str())])),
             versions: families.plugin_versions.clone(),
             plugin: plugin.clone(),
             shown: Arc::default(),
@@ -446,7 +448,7 @@ mod tests {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 44);
+        assert_eq!(types.len(), 45);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

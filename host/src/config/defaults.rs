@@ -82,6 +82,7 @@ impl Default for Rollout {
             min_events: 10,
             canary: None,
             canary_for: Duration::from_secs(5 * 60),
+            shadow: Duration::ZERO,
         }
     }
 }

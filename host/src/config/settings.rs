@@ -156,6 +156,8 @@ pub(super) struct RolloutSettings {
     pub(super) canary: Option<f64>,
     /// How long those alone.
     pub(super) canary_for: Option<DurationText>,
+    /// How long before that it only repeats what was done already, and performs nothing. Default: not at all.
+    pub(super) shadow: Option<DurationText>,
 }
 
 /// A transformer plugin with its settings.

@@ -1,8 +1,8 @@
 //! Other versions of plugins while the host runs: found, checked, tried, and live or rolled back.
 //!
 //! ```text
-//! file changes ─▶ watch: compile, check ─▶ trial: canary ─▶ watched ─▶ live
-//!                   (a thread behind)        └──────────────┴─▶ rolled back, with an alert
+//! file changes ─▶ watch: compile, check ─▶ trial: shadow ─▶ canary ─▶ watched ─▶ live
+//!                   (a thread behind)        └─────────┴─────────┴─▶ rolled back, with an alert
 //!                       └─▶ refused, with an alert
 //! ```
 //!
@@ -11,7 +11,9 @@
 //! on the new one is delivered by the old one in the same turn. A version that was refused or rolled back is not tried
 //! again until its file changes. When the host starts, what is in the file is live: there is nothing to go back to.
 
+mod behind;
 mod rollout;
+mod shadow;
 mod status;
 mod watch;
 
@@ -32,8 +34,9 @@ use crate::config::{self, PluginName};
 use crate::plugin::{Plugin, PluginError, Runtime};
 use crate::rehearsal::certificate::{self, CertificateError};
 use crate::subscription::stages::served::{Counts, Line, Part, Served, Tally, Trial};
+use crate::subscription::stages::shadow::Shadow;
 use crate::subscription::unix_ms;
-use crate::telemetry::{SwapResult, Telemetry, VersionMetrics};
+use crate::telemetry::{Label as _, ShadowResult, SwapResult, Telemetry, VersionMetrics};
 
 /// How often what is on trial is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -120,6 +123,21 @@ struct Course {
     refused: Option<Happened>,
     rolled_back: Option<Happened>,
     metrics: VersionMetrics,
+    shown: ShadowCounts,
+}
+
+/// What the metrics know of the shadow of the version on trial.
+#[derive(Debug, Default)]
+struct ShadowCounts([u64; ShadowResult::ALL.len()]);
+
+impl ShadowCounts {
+    fn show(&mut self, tally: &Tally, metrics: &VersionMetrics) {
+        for (result, shown) in ShadowResult::ALL.iter().zip(&mut self.0) {
+            let now = tally.shadow_count(*result);
+            metrics.shadowed[*result].inc_by(now - *shown);
+            *shown = now;
+        }
+    }
 }
 
 /// The task that decides.
@@ -137,7 +155,18 @@ pub(super) fn versions(
     let course = |(name, settings, line): (PluginName, config::Plugin, Line)| {
         let metrics = telemetry.versions(&name);
         metrics.show(&short(&line.borrow().live), None);
-        (name, Course { settings, line, trial: None, refused: None, rolled_back: None, metrics })
+        (
+            name,
+            Course {
+                settings,
+                line,
+                trial: None,
+                refused: None,
+                rolled_back: None,
+                metrics,
+                shown: ShadowCounts::default(),
+            },
+        )
     };
     let courses: Courses = Arc::new(Mutex::new(plugins.into_iter().map(course).collect()));
     let changes = Changes::default();
@@ -203,13 +232,18 @@ impl Course {
         }
         self.settings = found.settings;
         let rollout = Rollout::new(self.settings.rollout, Instant::now());
-        let part = part(rollout.phase(), &self.settings.rollout);
+        let (part, tally) = (part(rollout.phase(), &self.settings.rollout), Arc::new(Tally::default()));
+        let shadow = match rollout.phase() {
+            Phase::Shadow => shadow(&plugin, &tally),
+            Phase::Canary | Phase::Watched => None,
+        };
         tracing::info!(
             plugin = %live.name, sha256 = short(&plugin), before = short(&live), phase = rollout.phase().name(),
             "a plugin has a new version, which is tried"
         );
         self.trial = Some(rollout);
-        self.serve(Served { live, trial: Some(Trial { plugin, part, tally: Arc::new(Tally::default()) }) });
+        self.shown = ShadowCounts::default();
+        self.serve(Served { live, trial: Some(Trial { plugin, part, shadow, tally }) });
     }
 
     /// Decides on what is on trial.
@@ -217,11 +251,13 @@ impl Course {
         let served = self.line.borrow().clone();
         let (Some(rollout), Some(mut trial)) = (&mut self.trial, served.trial) else { return };
         let (name, sha256) = (trial.plugin.name.clone(), short(&trial.plugin));
+        self.shown.show(&trial.tally, &self.metrics);
         match rollout.look(trial.tally.counts(), now) {
             Verdict::Stay => {}
             Verdict::Enter(phase) => {
                 tracing::info!(plugin = %name, sha256, phase = phase.name(), "a new version goes on");
                 trial.part = part(phase, &self.settings.rollout);
+                trial.shadow = None;
                 self.serve(Served { live: served.live, trial: Some(trial) });
             }
             Verdict::Accept => {
@@ -279,7 +315,14 @@ fn part(phase: Phase, settings: &config::Rollout) -> Part {
     match (phase, settings.canary) {
         (Phase::Canary, Some(share)) => Part::share(share),
         (Phase::Canary, None) | (Phase::Watched, _) => Part::All,
+        (Phase::Shadow, _) => Part::Keys(0),
     }
+}
+
+/// Without a thread it shadows nothing, and goes on when its time is over.
+fn shadow(plugin: &Arc<Plugin>, tally: &Arc<Tally>) -> Option<Shadow> {
+    let shadow = shadow::start(plugin.clone(), tally.clone());
+    shadow.inspect_err(|error| tracing::error!(%error, "a version shadows nothing: no thread for it")).ok()
 }
 
 /// Those who use the live version can use this one.

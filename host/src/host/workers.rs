@@ -217,7 +217,7 @@ where
     }
 }
 
-fn run_here(future: impl Future<Output = ()>) {
+pub(super) fn run_here(future: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

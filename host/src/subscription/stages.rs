@@ -6,6 +6,7 @@
 mod once;
 mod scribe;
 pub(crate) mod served;
+pub(crate) mod shadow;
 mod transform;
 mod turn;
 mod verdict;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::served::Line;
+use self::shadow::User;
 use self::versions::{ConnectorCalls, Versions};
 use super::share::Share;
 use crate::config::mask::Mask;
@@ -182,14 +184,15 @@ impl Stages {
 
 /// What calls each version of a connector's plugin.
 fn connector_versions(plan: &StagesPlan, line: &Line) -> Result<Versions<ConnectorCalls>, PluginError> {
-    let (user, settings) = (plan.connector_name.clone(), plan.connector.settings.clone());
+    let (name, settings) = (plan.connector_name.as_str().to_owned(), plan.connector.settings.clone());
     let telemetry = plan.telemetry.clone();
-    Versions::new(line, move |plugin| {
+    let user = User { name: name.clone(), settings: settings.clone(), mask: plan.mask.clone() };
+    Versions::new(line, user, move |plugin| {
         let metrics = telemetry.plugin(&plugin.name);
         let config::Limits { steps, effects, .. } = *plugin.limits();
         Ok(ConnectorCalls {
-            deliver: plugin.connector(user.as_str(), &settings, metrics.clone())?,
-            check: plugin.checks(user.as_str(), &settings, metrics)?,
+            deliver: plugin.connector(&name, &settings, metrics.clone())?,
+            check: plugin.checks(&name, &settings, metrics)?,
             limits: attempt::Limits { steps, effects, call_twice: plugin.is_called_twice() },
         })
     })
@@ -201,9 +204,11 @@ fn transformer_versions(
     transformer: &config::Transformer,
     line: &Line,
 ) -> Result<Versions<Calls<Transformers>>, PluginError> {
-    let (user, settings, telemetry) = (name.clone(), transformer.settings.clone(), plan.telemetry.clone());
-    Versions::new(line, move |plugin| {
-        plugin.transformer(user.as_str(), &settings, telemetry.plugin(&plugin.name))
+    let (name, settings) = (name.as_str().to_owned(), transformer.settings.clone());
+    let telemetry = plan.telemetry.clone();
+    let user = User { name: name.clone(), settings: settings.clone(), mask: plan.mask.clone() };
+    Versions::new(line, user, move |plugin| {
+        plugin.transformer(&name, &settings, telemetry.plugin(&plugin.name))
     })
 }
 

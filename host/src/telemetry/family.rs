@@ -74,6 +74,7 @@ pub(super) struct Families {
     pub(super) plugin_call_duration: Histograms,
     pub(super) plugin_faults: Counters,
     pub(super) plugin_log_lines_dropped: Counters,
+    pub(super) plugin_shadowed: Counters,
     pub(super) plugin_swaps: Counters,
     pub(super) plugin_versions: Gauges,
     pub(super) request_duration: Histograms,
@@ -226,6 +227,11 @@ impl Families {
                 registry,
                 "plugin_log_lines_dropped",
                 "Log lines of a plugin over its limit",
+            ),
+            plugin_shadowed: counters(
+                registry,
+                "plugin_shadowed",
+                "What a version that shadows was handed, by whether it would have done the same",
             ),
             plugin_swaps: counters(
                 registry,

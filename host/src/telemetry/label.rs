@@ -133,6 +133,14 @@ labels! {
         Replaced = "replaced",
     }
 
+    /// What a version that shadows would have done, beside what was done.
+    ShadowResult("result") {
+        Same = "same",
+        Different = "different",
+        /// Not compared: too many others waited.
+        Dropped = "dropped",
+    }
+
     /// What a version of a plugin is now.
     VersionState("state") {
         Live = "live",
@@ -343,6 +351,7 @@ mod tests {
         check::<BurnWindow>();
         check::<AlertReceiver>();
         check::<SwapResult>();
+        check::<ShadowResult>();
         check::<VersionState>();
         check::<StatusClass>();
     }

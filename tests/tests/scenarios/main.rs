@@ -38,6 +38,7 @@ mod order;
 mod outcomes;
 mod plugin_canary;
 mod plugin_rollback;
+mod plugin_shadow;
 mod plugin_swap;
 mod plugin_tools;
 mod plugin_versions;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use liaison_tests::system::Behaviour;
 
 use crate::fixture::{Config, Fixture, event, id_of};
+use crate::kafka_fixture::say;
 use crate::plugin_versions::{PluginFile, sha256, version, wait_for, wait_for_candidate, word};
 
 const KEYS: usize = 400;
@@ -46,7 +47,7 @@ fn a_canary_takes_its_share_of_keys_and_no_others() -> anyhow::Result<()> {
     assert_eq!(versions.len(), KEYS);
     assert!(versions.values().all(|versions| versions.len() == 1), "a key goes to one version: {versions:?}");
     let taken = versions.values().filter(|versions| versions.contains("v2")).count();
-    println!("{taken} of {KEYS} keys for a share of 0.2");
+    say(&format!("{taken} of {KEYS} keys for a share of 0.2"));
     assert!((50..110).contains(&taken), "{taken} of {KEYS} keys");
     let shown = crate::plugin_versions::status(&fixture);
     assert_eq!(

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::alerts::Receiver;
 use crate::fixture::{Config, Fixture, LIMIT, event, id_of, sorted};
+use crate::kafka_fixture::say;
 use crate::plugin_versions::{
     PluginFile, sha256, status, swaps, version, wait_for, wait_for_candidate, wait_for_live, word,
 };
@@ -76,7 +77,7 @@ fn failing(word: &str, says: &str) -> anyhow::Result<()> {
     let begun = Instant::now();
     stage.produce()?;
     wait_for(&stage.fixture, "the rollback", |status| status["candidate"].is_null())?;
-    println!("{word}: rolled back {:?} after its first event was produced", begun.elapsed());
+    say(&format!("{word}: rolled back {:?} after its first event was produced", begun.elapsed()));
     let message = stage.alert()?;
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert!(message.contains(&format!("version {} is rolled back", &bad[..12])), "{message}");
@@ -140,7 +141,7 @@ fn refused(content: &[u8], says: &str, plugin_settings: &str) -> anyhow::Result<
     let begun = Instant::now();
     stage.file.replace_by(content)?;
     let message = stage.alert()?;
-    println!("{says}: told {:?} after the file was there", begun.elapsed());
+    say(&format!("{says}: told {:?} after the file was there", begun.elapsed()));
     assert!(message.contains(says), "{message}");
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     let shown = status(&stage.fixture);

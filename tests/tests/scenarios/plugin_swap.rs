@@ -13,6 +13,7 @@ use liaison_tests::produce::produce_paced;
 use liaison_tests::system::{Behaviour, Entry};
 
 use crate::fixture::{Config, Fixture, LIMIT, PATIENT, event, id_of, sorted};
+use crate::kafka_fixture::say;
 use crate::plugin_versions::{
     PluginFile, folder_of, sha256, swaps, version, wait_for, wait_for_candidate, wait_for_live, word,
 };
@@ -29,10 +30,7 @@ fn start(file: &PluginFile, rollout: &str, connector: &str, behaviour: Behaviour
 }
 
 /// The words of each key's deliveries, in order, each as often as it changes.
-fn words_by_key<'a>(
-    ledger: &'a [Arc<Entry>],
-    key: impl Fn(&str) -> String,
-) -> BTreeMap<String, Vec<&'a str>> {
+fn words_by_key(ledger: &[Arc<Entry>], key: impl Fn(&str) -> String) -> BTreeMap<String, Vec<&str>> {
     let mut words: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for entry in ledger {
         let of_key = words.entry(key(id_of(entry))).or_default();
@@ -70,7 +68,7 @@ fn versions_change_under_load_and_no_event_is_lost_repeated_or_late() -> anyhow:
         wait_for_candidate(&fixture, &sha256)?;
         swapped_at.push(Instant::now());
         wait_for_live(&fixture, &sha256)?;
-        println!("{word}: live {:?} after its file was there", begun.elapsed());
+        say(&format!("{word}: live {:?} after its file was there", begun.elapsed()));
     }
     let sent = producer.join().map_err(|_| anyhow::anyhow!("the producer panicked"))??;
     fixture.settled("delivered", EVENTS + 1)?;
@@ -108,11 +106,11 @@ fn versions_change_under_load_and_no_event_is_lost_repeated_or_late() -> anyhow:
     };
     for (number, at) in (1..).zip(&swapped_at) {
         let (gap, latest) = worst_near(*at);
-        println!("swap {number}: largest gap {gap:?}, latest event {latest:?} after it was sent");
+        say(&format!("swap {number}: largest gap {gap:?}, latest event {latest:?} after it was sent"));
         assert!(gap < Duration::from_secs(2), "{gap:?} without a delivery");
     }
     let calm = worst_near(*sent.get(EVENTS / 20).context("an event")?);
-    println!("before any swap: largest gap {:?}, latest event {:?}", calm.0, calm.1);
+    say(&format!("before any swap: largest gap {:?}, latest event {:?}", calm.0, calm.1));
     fixture.stop_without_dead_letters()
 }
 

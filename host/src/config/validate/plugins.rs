@@ -140,6 +140,7 @@ fn rollout(path: &KeyPath, settings: RolloutSettings, rollout: &mut Rollout, che
     set(&mut rollout.min_events, settings.min_events);
     rollout.canary = settings.canary.or(rollout.canary);
     set(&mut rollout.canary_for, settings.canary_for);
+    set(&mut rollout.shadow, settings.shadow);
 }
 
 /// The digest of 64 hexadecimal digits.

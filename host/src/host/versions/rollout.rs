@@ -1,8 +1,8 @@
 //! How far a version on trial has come, and what becomes of it. Pure.
 //!
 //! ```text
-//! canary (some keys) ─▶ watched (all events) ─▶ live
-//!    └────────────────────┴─▶ rolled back: too many of its events failed
+//! shadow (none) ─▶ canary (some keys) ─▶ watched (all events) ─▶ live
+//!    └────────────────┴──────────────────────┴─▶ rolled back: too many of its events failed
 //! ```
 //!
 //! In come the counts of its events and `now`, out goes what to do. Once nothing has failed for long it is live; until so
@@ -24,8 +24,9 @@ const SAMPLES: u32 = 20;
 pub(super) struct Rollout {
     settings: config::Rollout,
     phase: Phase,
-    /// When the phase began.
+    /// When the phase began, and what was counted before.
     since: Instant,
+    before: Counts,
     /// Earlier counts, oldest first: the first is as old as the window, or older than any of this trial.
     earlier: VecDeque<(Instant, Counts)>,
 }
@@ -33,6 +34,8 @@ pub(super) struct Rollout {
 /// What a version on trial is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// Nothing but what the live version has done already, to repeat it.
+    Shadow,
     /// The events of some keys.
     Canary,
     /// All events.
@@ -51,8 +54,12 @@ pub(super) enum Verdict {
 
 impl Rollout {
     pub(super) fn new(settings: config::Rollout, now: Instant) -> Self {
-        let phase = if settings.canary.is_some() { Phase::Canary } else { Phase::Watched };
-        Self { settings, phase, since: now, earlier: VecDeque::from([(now, Counts::default())]) }
+        let before = Counts::default();
+        let phase = match settings.shadow {
+            Duration::ZERO => after_shadow(&settings),
+            _ => Phase::Shadow,
+        };
+        Self { settings, phase, since: now, before, earlier: VecDeque::from([(now, Counts::default())]) }
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -67,15 +74,19 @@ impl Rollout {
             return Verdict::RollBack(recent);
         }
         let lasted = now.saturating_duration_since(self.since);
+        let of_phase = counts.judged - self.before.judged;
         match self.phase {
-            Phase::Canary if lasted >= self.settings.canary_for => self.enter(Phase::Watched, now),
-            Phase::Watched if lasted >= self.settings.window && is_enough(counts.judged) => Verdict::Accept,
-            Phase::Canary | Phase::Watched => Verdict::Stay,
+            Phase::Shadow if lasted >= self.settings.shadow => {
+                self.enter(after_shadow(&self.settings), counts, now)
+            }
+            Phase::Canary if lasted >= self.settings.canary_for => self.enter(Phase::Watched, counts, now),
+            Phase::Watched if lasted >= self.settings.window && is_enough(of_phase) => Verdict::Accept,
+            Phase::Shadow | Phase::Canary | Phase::Watched => Verdict::Stay,
         }
     }
 
-    fn enter(&mut self, phase: Phase, now: Instant) -> Verdict {
-        (self.phase, self.since) = (phase, now);
+    fn enter(&mut self, phase: Phase, counts: Counts, now: Instant) -> Verdict {
+        (self.phase, self.since, self.before) = (phase, now, counts);
         Verdict::Enter(phase)
     }
 
@@ -93,6 +104,10 @@ impl Rollout {
         let before = self.earlier.front().map_or(Counts::default(), |(_, counts)| *counts);
         Counts { judged: counts.judged - before.judged, failed: counts.failed - before.failed }
     }
+}
+
+fn after_shadow(settings: &config::Rollout) -> Phase {
+    if settings.canary.is_some() { Phase::Canary } else { Phase::Watched }
 }
 
 fn apart(window: Duration) -> Duration {
@@ -120,6 +135,7 @@ mod tests {
             min_events: 10,
             canary: None,
             canary_for: CANARY,
+            shadow: Duration::ZERO,
         }
     }
 
@@ -181,6 +197,21 @@ mod tests {
         assert_eq!(rollout.look(counts(100, 0), begin + CANARY), Verdict::Enter(Phase::Watched));
         assert_eq!(rollout.look(counts(200, 0), begin + CANARY + WINDOW / 2), Verdict::Stay);
         assert_eq!(rollout.look(counts(300, 0), begin + CANARY + WINDOW), Verdict::Accept);
+    }
+
+    #[test]
+    fn a_shadow_comes_before_the_canary_and_what_it_shows_accepts_nothing() {
+        let begin = Instant::now();
+        let shadow = Duration::from_secs(600);
+        let mut rollout = Rollout::new(config::Rollout { shadow, ..settings() }, begin);
+        assert_eq!(rollout.look(counts(5_000, 0), begin + shadow / 2), Verdict::Stay);
+        assert_eq!(rollout.look(counts(9_000, 0), begin + shadow), Verdict::Enter(Phase::Watched));
+        assert_eq!(rollout.look(counts(9_009, 0), begin + shadow + WINDOW), Verdict::Stay);
+        assert_eq!(rollout.look(counts(9_010, 0), begin + shadow + WINDOW), Verdict::Accept);
+        let mut rollout = Rollout::new(config::Rollout { shadow, canary: Some(0.1), ..settings() }, begin);
+        assert_eq!(rollout.look(counts(20, 0), begin), Verdict::Stay);
+        assert_eq!(rollout.look(counts(30, 10), begin), Verdict::RollBack(counts(30, 10)));
+        assert_eq!(rollout.look(counts(30, 0), begin + shadow), Verdict::Enter(Phase::Canary));
     }
 
     proptest! {

@@ -10,7 +10,8 @@ use crate::config::PluginName;
 use crate::contract::TimestampMs;
 use crate::dead_letter::header::{hex_text, time_text};
 use crate::plugin::Plugin;
-use crate::subscription::stages::served::{Counts, Trial};
+use crate::subscription::stages::served::{Counts, Tally, Trial};
+use crate::telemetry::{Label as _, ShadowResult};
 
 /// Digits of a digest that tell two versions apart.
 const SHORT_DIGEST: usize = 12;
@@ -39,6 +40,7 @@ pub(super) fn short(plugin: &Plugin) -> String {
 impl Phase {
     pub(super) fn name(self) -> &'static str {
         match self {
+            Phase::Shadow => "shadow",
             Phase::Canary => "canary",
             Phase::Watched => "watched",
         }
@@ -64,7 +66,14 @@ fn trial_json(phase: Phase, trial: &Trial) -> Value {
         "events": judged,
         "failed": failed,
         "first_failure": trial.tally.first_failure(),
+        "shadow": shadow_json(&trial.tally),
     })
+}
+
+fn shadow_json(tally: &Tally) -> Value {
+    let counts =
+        ShadowResult::ALL.iter().map(|result| (result.value().to_owned(), tally.shadow_count(*result)));
+    json!({ "events": counts.collect::<BTreeMap<_, _>>(), "differences": tally.differences() })
 }
 
 fn happened_json(happened: &Happened) -> Value {

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
+use super::behind::stand_behind;
 use super::{LoadError, Loader};
 use crate::config::{self, PluginName};
 use crate::plugin::Plugin;
@@ -26,8 +27,6 @@ use crate::plugin::Plugin;
 const LOOK: Duration = Duration::from_millis(500);
 /// A file that does not load is not half written when it has not changed for that long.
 const STILL: Duration = Duration::from_secs(1);
-/// How far compiling stands behind those who deliver, as `nice` counts it.
-const NICENESS: i32 = 10;
 
 /// Another file, or other settings, for a plugin.
 #[derive(Debug)]
@@ -85,12 +84,7 @@ pub(super) fn start(
 
 /// One thread that compiles, however many cores there are: those who deliver need the others, and go first on this one.
 fn compiler() -> Option<rayon::ThreadPool> {
-    let behind = |_| {
-        // Where that is not allowed, it competes.
-        if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-            tracing::debug!(%error, "compiling does not stand behind deliveries");
-        }
-    };
+    let behind = |_| stand_behind();
     let name = |_| "liaison-compile".to_owned();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).thread_name(name).start_handler(behind).build();
     pool.inspect_err(

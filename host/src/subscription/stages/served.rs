@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use super::shadow::Shadow;
 use crate::event::Event;
 use crate::plugin::Plugin;
+use crate::telemetry::{Label as _, ShadowResult};
 
 /// One plugin with its versions as they change. Those who subscribe see the latest.
 pub(crate) type Line = watch::Sender<Served>;
@@ -26,13 +28,15 @@ pub(crate) struct Served {
 pub(crate) struct Trial {
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) part: Part,
+    /// Where it is handed what the live version did.
+    pub(crate) shadow: Option<Shadow>,
     pub(crate) tally: Arc<Tally>,
 }
 
 /// Which events a version on trial is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Those of the keys whose hash is below this.
+    /// Those of the keys whose hash is below this: none for 0.
     Keys(u32),
     All,
 }
@@ -43,6 +47,8 @@ pub(crate) struct Tally {
     judged: AtomicU64,
     failed: AtomicU64,
     first_failure: Mutex<Option<String>>,
+    shadowed: [AtomicU64; ShadowResult::ALL.len()],
+    differences: Mutex<Vec<String>>,
 }
 
 /// How many events of a version on trial have shown something of it.
@@ -100,10 +106,35 @@ impl Tally {
     pub(crate) fn first_failure(&self) -> Option<String> {
         self.first_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Something that the live version did was repeated, or was to be.
+    pub(crate) fn shadowed(&self, result: ShadowResult) {
+        self.shadowed[result.position()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// In what it differed. The first few are kept.
+    pub(crate) fn differs(&self, text: &str) {
+        let mut differences = self.differences.lock().unwrap_or_else(PoisonError::into_inner);
+        if differences.len() < MAX_DIFFERENCES {
+            differences.push(text.chars().take(MAX_REASON).collect());
+        }
+        drop(differences);
+        self.shadowed(ShadowResult::Different);
+    }
+
+    pub(crate) fn shadow_count(&self, result: ShadowResult) -> u64 {
+        self.shadowed[result.position()].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn differences(&self) -> Vec<String> {
+        self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Characters of a reason that are kept.
 const MAX_REASON: usize = 300;
+/// Differences that are kept.
+const MAX_DIFFERENCES: usize = 5;
 
 /// Where a key lies among all keys, the same on every host: FNV-1a, mixed so that the upper bits depend on all of it.
 fn place(key: &[u8]) -> u32 {

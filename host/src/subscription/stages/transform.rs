@@ -51,8 +51,11 @@ async fn by_version(
     is_suspect: bool,
     emitted: usize,
 ) -> (Rc<Version<Calls<Transformers>>>, Rc<Event>, Result<Transformed, Fault>) {
-    let Chosen { version, trial } = versions.choose(&event, None);
+    let Chosen { version, trial, shadow } = versions.choose(&event, None);
     let (event, result) = transform_one(&version.calls, event, is_suspect, emitted).await;
+    if let Some(shadow) = shadow {
+        shadow.transform(versions.user(), &event, &result);
+    }
     let Some((live, tally)) = trial else { return (version, event, result) };
     let Some(why) = transform_failure(&result) else {
         if result.is_ok() {

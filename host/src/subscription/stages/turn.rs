@@ -127,8 +127,11 @@ impl Stages {
             }
         };
         let by = job.journal.as_ref().and_then(Slot::asked_by);
-        let Chosen { version, trial } = versions.choose(&event, by);
+        let Chosen { version, trial, shadow } = versions.choose(&event, by);
         let attempted = self.attempted(&job, event.clone(), Asked::Version(&version)).await;
+        if let Some(shadow) = shadow {
+            shadow.attempt(versions.user(), &job.event, &attempted.attempt);
+        }
         let Some((live, tally)) = trial else { return attempted.done(Some(&version)) };
         let Some(why) = failure(&attempted.attempt.result) else {
             judge_alone(&tally, &attempted.attempt.result);

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::either;
 use super::served::{Line, Part, Served, Tally};
+use super::shadow::{Shadow, User};
 use crate::config::PluginName;
 use crate::dead_letter::Blamed;
 use crate::delivery::attempt;
@@ -47,6 +48,7 @@ pub(super) struct Version<C> {
 
 pub(super) struct Versions<C> {
     served: RefCell<watch::Receiver<Served>>,
+    user: Arc<User>,
     make: Make<C>,
     live: RefCell<Rc<Version<C>>>,
     trial: RefCell<Option<Rc<OnTrial<C>>>>,
@@ -60,6 +62,7 @@ type Make<C> = Box<dyn Fn(&Plugin) -> Result<C, PluginError>>;
 struct OnTrial<C> {
     version: Rc<Version<C>>,
     part: Cell<Part>,
+    shadow: RefCell<Option<Shadow>>,
     tally: Arc<Tally>,
     /// Its instances are made.
     is_ready: Cell<bool>,
@@ -70,11 +73,14 @@ pub(super) struct Chosen<C> {
     pub(super) version: Rc<Version<C>>,
     /// Where the version is on trial: who has the last word, and where it is counted.
     pub(super) trial: Option<(Rc<Version<C>>, Arc<Tally>)>,
+    /// Where it is live: who is to see what it did.
+    pub(super) shadow: Option<Shadow>,
 }
 
 impl<C: Callers> Versions<C> {
     pub(super) fn new(
         line: &Line,
+        user: User,
         make: impl Fn(&Plugin) -> Result<C, PluginError> + 'static,
     ) -> Result<Self, PluginError> {
         let mut served = line.subscribe();
@@ -84,6 +90,7 @@ impl<C: Callers> Versions<C> {
         served.mark_changed();
         Ok(Self {
             served: RefCell::new(served),
+            user: Arc::new(user),
             make: Box::new(make),
             live: RefCell::new(live),
             trial: RefCell::default(),
@@ -123,13 +130,17 @@ impl<C: Callers> Versions<C> {
             leaving.push(gone.version.clone());
         }
         match (&served.trial, &*trial) {
-            (Some(now), Some(known)) => known.part.set(now.part),
+            (Some(now), Some(known)) => {
+                known.part.set(now.part);
+                known.shadow.replace(now.shadow.clone());
+            }
             (Some(now), None) => {
                 let version = version(now.plugin.clone(), &self.make)?;
                 version.calls.set_on_trial(true);
                 version.calls.prepare();
-                let (part, is_ready) = (Cell::new(now.part), Cell::new(false));
-                *trial = Some(Rc::new(OnTrial { version, part, tally: now.tally.clone(), is_ready }));
+                let (part, shadow) = (Cell::new(now.part), RefCell::new(now.shadow.clone()));
+                let (tally, is_ready) = (now.tally.clone(), Cell::new(false));
+                *trial = Some(Rc::new(OnTrial { version, part, shadow, tally, is_ready }));
             }
             (None, _) => {}
         }
@@ -141,17 +152,23 @@ impl<C: Callers> Versions<C> {
         let live = self.live();
         let trial = self.trial.borrow();
         let Some(trial) = trial.as_ref().filter(|trial| trial.is_ready()) else {
-            return Chosen { version: live, trial: None };
+            return Chosen { version: live, trial: None, shadow: None };
         };
         let takes = match by {
             Some(by) if *by == live.blamed.sha256 => false,
             Some(by) if *by == trial.version.blamed.sha256 => true,
             Some(_) | None => trial.part.get().takes(event),
         };
-        match takes {
-            true => Chosen { version: trial.version.clone(), trial: Some((live, trial.tally.clone())) },
-            false => Chosen { version: live, trial: None },
+        if takes {
+            let version = trial.version.clone();
+            return Chosen { version, trial: Some((live, trial.tally.clone())), shadow: None };
         }
+        Chosen { version: live, trial: None, shadow: trial.shadow.borrow().clone() }
+    }
+
+    /// Who calls them.
+    pub(super) fn user(&self) -> &Arc<User> {
+        &self.user
     }
 
     pub(super) fn live(&self) -> Rc<Version<C>> {
