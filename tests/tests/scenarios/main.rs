@@ -47,6 +47,7 @@ mod rate;
 mod recovery;
 mod reload;
 mod reload_api;
+mod reload_connector;
 mod reload_fixture;
 mod shutdown;
 mod transform;
