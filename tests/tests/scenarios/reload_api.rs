@@ -76,6 +76,29 @@ fn what_is_wrong_is_answered_as_a_problem_with_line_and_mend() -> anyhow::Result
 }
 
 #[test]
+fn while_kafka_is_away_nothing_new_can_be_made_ready_and_what_needs_no_kafka_is_taken_up()
+-> anyhow::Result<()> {
+    let ground = Ground::new()?;
+    let [calendar, documents, _] = NAMES.map(Sub::new);
+    let host = ground.start(&[calendar])?;
+    ground.broker.go_down();
+    host.configure(&ground.text(&[calendar, documents], "")?)?;
+    let (status, problem) = reload(&host)?;
+    assert_eq!((status, &problem["title"]), (503, &json!("Service Unavailable")), "{problem}");
+    host.configure(&ground.text(&[calendar], "[alerts]\nreminder = \"2h\"\n")?)?;
+    let (status, answer) = reload(&host)?;
+    assert_eq!((status, &answer["unchanged"]), (200, &json!(["calendar"])));
+    ground.broker.come_up();
+    host.configure(&ground.text(&[calendar, documents], "")?)?;
+    let (status, answer) = reload(&host)?;
+    assert_eq!(
+        (status, &answer["added"], &answer["unchanged"]),
+        (200, &json!(["documents"]), &json!(["calendar"]))
+    );
+    Ok(())
+}
+
+#[test]
 fn without_a_token_nobody_may_reload_until_one_is_set_by_a_signal() -> anyhow::Result<()> {
     let ground = Ground::new()?;
     let calendar = Sub::new("calendar");

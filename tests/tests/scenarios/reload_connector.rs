@@ -14,7 +14,8 @@ use liaison_tests::system::{Behaviour, Entry};
 use liaison_tests::wait;
 use serde_json::json;
 
-use crate::fixture::{Config as Text, DEAD_LETTERS, Fixture, LIMIT, OTHER_TOPIC, event, sorted};
+use crate::alerts::Receiver;
+use crate::fixture::{Config as Text, DEAD_LETTERS, Fixture, LIMIT, OTHER_TOPIC, QUICK, event, sorted};
 use crate::reload_fixture::{Ground, NAMES, Sub, events, records, reload};
 
 const LATENCY: Duration = Duration::from_millis(300);
@@ -102,6 +103,41 @@ fn one_comes_and_goes_and_the_other_of_its_connector_does_not_restart() -> anyho
     let four = shortest(&fixture.system.ledger(), 4);
     assert!(four.is_some_and(|span| span < NEARLY), "four requests within {four:?}");
     assert_eq!(fixture.metric("liaison_partitions_assigned", &[]), 4.0);
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn who_is_told_of_alerts_changes_without_a_restart_and_what_is_gone_is_over() -> anyhow::Result<()> {
+    let (first, second) = (Receiver::start()?, Receiver::start()?);
+    let connector = r#"breaker = { failures = 2, probe-interval = "200ms", max-probe-interval = "200ms" }"#;
+    let tables = first.tables(QUICK)?;
+    let text = Text { connector, tables: &tables, ..Text::default() };
+    let fixture = Fixture::start(&text, Behaviour::status(503))?;
+    let some = |prefix: &str| {
+        (0..4).map(|key| event(&format!("{prefix}-{key}"), &format!("k-{key}"))).collect::<Vec<_>>()
+    };
+    fixture.produce(some("e"))?;
+    first.wait_for_state("breaker-opened", "raised")?;
+    let tables = second.tables(QUICK)?;
+    let reloaded = reload_with(&fixture, &Text { tables: &tables, ..text })?;
+    assert_eq!((reloaded.restarted.len(), reloaded.unchanged.len()), (0, 1));
+    fixture.system.behave(Behaviour::ok());
+    second.wait_for_state("breaker-opened", "recovered")?;
+    fixture.system.behave(Behaviour::status(503));
+    fixture.produce(some("f"))?;
+    second.wait_for_state("breaker-opened", "raised")?;
+    // Its connector goes with the only subscription of it, and nobody else could say that the outage is over.
+    let last = Text { tables: &tables, ..text }.text(fixture.broker.bootstrap(), &fixture.system.url())?;
+    let mut config = Config::from_toml(&last, Path::new("/"))?.config;
+    config.subscriptions.clear();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reloaded = runtime.block_on(fixture.host.reloader().reload(config))?;
+    assert_eq!(reloaded.removed.len(), 1);
+    wait::until(LIMIT, "the end of the second outage", || {
+        second.states("breaker-opened").is_ok_and(|states| states == ["recovered", "raised", "recovered"])
+    })?;
+    assert_eq!(first.states("breaker-opened")?, ["raised"]);
+    assert!(fixture.host.is_ready());
     fixture.stop_without_dead_letters()
 }
 
