@@ -73,7 +73,7 @@ use self::reload::Request;
 use self::retention::RetentionWatch;
 use self::setup::Setup;
 use self::supervisor::Supervisor;
-use self::versions::{LoadError, Room};
+use self::versions::LoadError;
 use crate::admin::{AdminError, AdminServer, Health, Operations, PluginsPage};
 use crate::alert::AlertError;
 use crate::config::secret::SecretError;
@@ -169,8 +169,6 @@ pub struct Host {
     setup: Arc<Setup>,
     reloader: Reloader,
     requests: mpsc::Receiver<Request>,
-    versions: PluginVersions,
-    room: Room,
 }
 
 impl Host {
@@ -186,8 +184,7 @@ impl Host {
     ) -> Result<Self, HostError> {
         let setup = Setup::first(config, native)?;
         let (reloader, requests) = Reloader::new(setup.telemetry.reloads().clone());
-        let (versions, room) = versions::versions(setup.components(), &setup.telemetry);
-        Ok(Self { setup: Arc::new(setup), reloader, requests, versions, room })
+        Ok(Self { setup: Arc::new(setup), reloader, requests })
     }
 
     /// The same, and who asks its [reloader](Self::reloader), or the admin server, to read the configuration again has
@@ -219,7 +216,7 @@ impl Host {
 
     /// Changes its plugins while it runs, and says how they do.
     pub fn versions(&self) -> PluginVersions {
-        self.versions.clone()
+        self.setup.versions.clone()
     }
 
     pub fn telemetry(&self) -> &Telemetry {
@@ -253,8 +250,7 @@ impl Host {
             } => delays?,
             () = &mut shutdown => return Ok(()),
         };
-        let loader = self.setup.loader();
-        let _room = loader.map(|loader| AbortOnDrop(tokio::spawn(self.room.run(loader, alerts.clone()))));
+        let _versions = AbortOnDrop(tokio::spawn(self.setup.versions.clone().run(alerts.clone())));
         let producer = Arc::new(producer::Producer::new(&config.kafka, &bootstrap)?);
         let retention = RetentionWatch::start(config, &bootstrap);
         let ground = Ground { bootstrap, producer: producer.clone(), alerts, retentions: retention.listen() };
@@ -278,7 +274,7 @@ impl Host {
     async fn start_admin(&self) -> Result<Option<AbortOnDrop>, HostError> {
         let admin = &self.setup.config.admin;
         let Some(address) = admin.address else { return Ok(None) };
-        let versions = self.versions.clone();
+        let versions = self.setup.versions.clone();
         let page = PluginsPage::new(move || versions.status());
         let server = AdminServer::bind(address).await?.with_plugins(page);
         let address = server.address();

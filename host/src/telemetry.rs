@@ -131,14 +131,21 @@ impl VersionMetrics {
         let labels = |sha256: &str, state: VersionState| {
             Names::new([("plugin", self.plugin.as_str()), ("sha256", sha256)]).with(state)
         };
+        self.hide();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        for labels in shown.drain(..) {
-            self.versions.remove(&labels);
-        }
         shown.push(labels(live, VersionState::Live));
         shown.extend(trial.map(|trial| labels(trial, VersionState::Trial)));
         for labels in shown.iter() {
             self.versions.get_or_create(labels).set(1);
+        }
+    }
+}
+
+impl VersionMetrics {
+    /// None is called any more.
+    pub fn hide(&self) {
+        for labels in self.shown.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            self.versions.remove(&labels);
         }
     }
 }
@@ -277,6 +284,7 @@ impl Telemetry {
     pub fn plugin(&self, plugin: &PluginName) -> PluginMetrics {
         let families = &self.shared.families;
         let names = Names::new([("plugin", plugin.as_str())]);
+        self.note(&names);
         PluginMetrics {
             calls: each(&families.plugin_calls, &names),
             call_duration: Timing(one(&families.plugin_call_duration, &names)),
@@ -286,10 +294,12 @@ impl Telemetry {
     }
 
     pub fn versions(&self, plugin: &PluginName) -> VersionMetrics {
+        let names = Names::new([("plugin", plugin.as_str())]);
+        self.note(&names);
         let families = &self.shared.families;
         VersionMetrics {
-            swaps: each(&families.plugin_swaps, &Names::new([("plugin", plugin.as_str())])),
-            shadowed: each(&families.plugin_shadowed, &Names::new([("plugin", plugin.as_str())])),
+            swaps: each(&families.plugin_swaps, &names),
+            shadowed: each(&families.plugin_shadowed, &names),
             versions: families.plugin_versions.clone(),
             plugin: plugin.clone(),
             shown: Arc::default(),

@@ -1,21 +1,27 @@
 //! What follows from another configuration: which subscriptions start, stop, do both, or go on. Pure.
 //!
-//! In come two configurations with the content of their plugins, out go names. A subscription is made of its own
-//! settings, its connector, its transformers and their plugins, and of what `[kafka]` says to every consumer: if any of
-//! that is another, so is the subscription. Nothing here starts or stops anything.
+//! In come two configurations with the lines of their plugins, out go names. A subscription is made of its own settings,
+//! its connector, its transformers and the lines of their plugins, and of what `[kafka]` says to every consumer: if any
+//! of that is another, so is the subscription. Another version of a plugin in the same line is none of its business.
+//! Nothing here starts or stops anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::config::{
-    Config, ConnectorName, Kafka, Plugin, PluginName, Subscription, SubscriptionName, TransformerName,
+    Config, ConnectorName, Kafka, PluginName, Subscription, SubscriptionName, TransformerName,
 };
 
-/// A configuration, and what its plugins hold: the sha256 of each component.
+/// The number of the line in which the versions of a plugin follow each other. Who uses the plugin hears of them there;
+/// a plugin in another line is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LineNumber(pub(super) u64);
+
+/// A configuration, and the line of each component.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Version<'a> {
     pub(super) config: &'a Config,
-    pub(super) digests: &'a BTreeMap<PluginName, [u8; 32]>,
+    pub(super) lines: &'a BTreeMap<PluginName, LineNumber>,
 }
 
 /// Every subscription of either configuration is in one of these.
@@ -25,9 +31,9 @@ pub(super) struct Changes {
     pub(super) removed: BTreeSet<SubscriptionName>,
     /// With all that is another.
     pub(super) restarted: BTreeMap<SubscriptionName, Vec<Part>>,
-    /// The same but for the content of these plugins.
-    pub(super) swapped: BTreeMap<SubscriptionName, BTreeSet<PluginName>>,
     pub(super) unchanged: BTreeSet<SubscriptionName>,
+    /// What their files hold is tried by other settings, in the lines that they have.
+    pub(super) plugins: BTreeSet<PluginName>,
     /// Connectors that are there before and after, and are not the same.
     connectors: BTreeSet<ConnectorName>,
 }
@@ -40,10 +46,7 @@ pub(super) enum Part {
     Settings,
     Connector(ConnectorName),
     Transformer(TransformerName),
-    /// How the plugin runs.
     Plugin(PluginName),
-    /// What the plugin holds.
-    PluginContent(PluginName),
 }
 
 impl Changes {
@@ -58,34 +61,23 @@ impl Changes {
                 changes.added.insert(name.clone());
                 continue;
             };
-            let swapped: BTreeSet<_> = is.contents_other_than(&was);
-            let parts = is.parts_other_than(&was);
-            if !parts.is_empty() {
-                let contents = swapped.into_iter().map(Part::PluginContent);
-                changes.restarted.insert(name.clone(), parts.into_iter().chain(contents).collect());
-            } else if !swapped.is_empty() {
-                changes.swapped.insert(name.clone(), swapped);
-            } else {
-                changes.unchanged.insert(name.clone());
+            match is.parts_other_than(&was) {
+                parts if parts.is_empty() => drop(changes.unchanged.insert(name.clone())),
+                parts => drop(changes.restarted.insert(name.clone(), parts)),
             }
         }
+        let plugins = new.config.plugins.iter();
+        let tried = plugins.filter(|(name, plugin)| {
+            let has_line = old.lines.get(*name) == new.lines.get(*name);
+            has_line && old.config.plugins.get(*name).is_some_and(|before| before != *plugin)
+        });
+        changes.plugins = tried.map(|(name, _)| name.clone()).collect();
         let connectors = new.config.connectors.iter();
         let others = connectors.filter(|(name, connector)| {
             old.config.connectors.get(*name).is_some_and(|before| before != *connector)
         });
         changes.connectors = others.map(|(name, _)| name.clone()).collect();
         changes
-    }
-
-    /// Has the subscriptions of which only a plugin holds something else start anew with it.
-    ///
-    /// The one place where new content of a plugin becomes a restart: who can exchange a plugin under a subscription
-    /// that runs takes `swapped` before.
-    pub(super) fn with_swapped_restarted(mut self) -> Self {
-        for (name, plugins) in std::mem::take(&mut self.swapped) {
-            self.restarted.insert(name, plugins.into_iter().map(Part::PluginContent).collect());
-        }
-        self
     }
 
     /// Those that stop.
@@ -164,17 +156,12 @@ impl<'a> Made<'a> {
             }
         }
         for name in self.plugins() {
-            let both = new.plugins.get(name).zip(old.plugins.get(name));
-            if both.is_some_and(|(new, old)| !runs_as(new, old)) {
+            let (is, was) = (self.version.lines.get(name), was.version.lines.get(name));
+            if is.zip(was).is_some_and(|(is, was)| is != was) {
                 parts.push(Part::Plugin(name.clone()));
             }
         }
         parts
-    }
-
-    fn contents_other_than(&self, was: &Self) -> BTreeSet<PluginName> {
-        let is_other = |name: &&PluginName| self.version.digests.get(*name) != was.version.digests.get(*name);
-        self.plugins().into_iter().filter(is_other).cloned().collect()
     }
 
     fn plugins(&self) -> BTreeSet<&'a PluginName> {
@@ -198,12 +185,6 @@ fn of_consumers(kafka: &Kafka) -> impl PartialEq + '_ {
     (&kafka.type_header, kafka.commit_interval, kafka.away_after)
 }
 
-/// Whether they run alike, wherever they come from: what they hold is told by their digests.
-fn runs_as(new: &Plugin, old: &Plugin) -> bool {
-    let Plugin { path, sha256, certificate, .. } = new.clone();
-    Plugin { path, sha256, certificate, ..old.clone() } == *new
-}
-
 impl fmt::Display for Part {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -212,7 +193,6 @@ impl fmt::Display for Part {
             Part::Connector(name) => write!(formatter, "connector {name}"),
             Part::Transformer(name) => write!(formatter, "transformer {name}"),
             Part::Plugin(name) => write!(formatter, "plugin {name}"),
-            Part::PluginContent(name) => write!(formatter, "the content of plugin {name}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::reload::{ReloadError, Reloaded, Reloader};
 use crate::admin::{Operation, Refusal};
-use crate::config::{Mistake, SubscriptionName};
+use crate::config::{Mistake, PluginName, SubscriptionName};
 
 /// Has the host read its configuration again.
 pub(super) fn operation(reloader: Reloader) -> Operation {
@@ -21,12 +21,13 @@ pub(super) fn operation(reloader: Reloader) -> Operation {
 }
 
 fn done(reloaded: &Reloaded) -> Value {
-    let Reloaded { added, removed, restarted, unchanged } = reloaded;
+    let Reloaded { added, removed, restarted, unchanged, plugins } = reloaded;
     let lists = [("added", added), ("removed", removed), ("restarted", restarted), ("unchanged", unchanged)];
     let list = |(word, names): (&str, &std::collections::BTreeSet<SubscriptionName>)| {
         (word.to_owned(), names.iter().map(SubscriptionName::as_str).collect())
     };
-    Value::Object(lists.into_iter().map(list).collect())
+    let plugins = ("plugins".to_owned(), plugins.iter().map(PluginName::as_str).collect());
+    Value::Object(lists.into_iter().map(list).chain([plugins]).collect())
 }
 
 fn refusal(error: &ReloadError) -> Refusal {
@@ -69,7 +70,9 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(|name| SubscriptionName::new(name)).collect();
         let reloaded =
             Reloaded { added: names(&["b", "a"]), unchanged: names(&["c"]), ..Reloaded::default() };
-        let expected = json!({ "added": ["a", "b"], "removed": [], "restarted": [], "unchanged": ["c"] });
+        let expected = json!({
+            "added": ["a", "b"], "removed": [], "restarted": [], "unchanged": ["c"], "plugins": [],
+        });
         assert_eq!(done(&reloaded), expected);
     }
 

@@ -12,10 +12,10 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::HostError;
 use super::changes::Changes;
-use crate::config::{Checked, Config, ConfigErrors, Places, SubscriptionName};
+use crate::config::{Checked, Config, ConfigErrors, Places, PluginName, SubscriptionName};
 use crate::telemetry::{ReloadMetrics, ReloadResult};
 
-/// What a reload did. Every subscription of the old configuration and of the new one is in one of these.
+/// What a reload did. Every subscription of the old configuration and of the new one is in one of its lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reloaded {
     pub added: BTreeSet<SubscriptionName>,
@@ -23,6 +23,9 @@ pub struct Reloaded {
     pub restarted: BTreeSet<SubscriptionName>,
     /// They noticed nothing.
     pub unchanged: BTreeSet<SubscriptionName>,
+    /// Their settings are other ones: what they hold is tried under the subscriptions that use them, and live or rolled
+    /// back later.
+    pub plugins: BTreeSet<PluginName>,
 }
 
 /// Why a reload did nothing: the host goes on as it was.
@@ -66,6 +69,7 @@ impl From<&Changes> for Reloaded {
             removed: changes.removed.clone(),
             restarted: changes.restarted.keys().cloned().collect(),
             unchanged: changes.unchanged.clone(),
+            plugins: changes.plugins.clone(),
         }
     }
 }

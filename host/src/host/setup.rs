@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::changes::Version;
-use super::versions::Loader;
+use super::changes::{LineNumber, Version};
+use super::versions::{Followed, Loader, PluginVersions};
 use super::{HostError, INSTANCES_A_USER};
 use crate::admin::{Door, Health};
 use crate::config::secret::Watched;
-use crate::config::{self, Config, PluginName};
+use crate::config::{Config, PluginName};
 use crate::native::NativeConnector;
-use crate::plugin::{PoolSize, Runtime};
+use crate::plugin::{Plugin, PoolSize, Runtime};
 use crate::subscription::stages::served::{Line, Served};
 use crate::subscription::stages::{Loaded, Stages, StagesPlan};
 use crate::telemetry::Telemetry;
@@ -22,8 +22,12 @@ use crate::telemetry::Telemetry;
 pub(super) struct Setup {
     pub(super) config: Config,
     pub(super) plugins: BTreeMap<PluginName, Loaded>,
-    /// The sha256 of each component.
-    digests: BTreeMap<PluginName, [u8; 32]>,
+    /// The line of each component.
+    lines: BTreeMap<PluginName, LineNumber>,
+    next_line: LineNumber,
+    /// Loaded into a room that is new, to take the place of what is live and the same.
+    moving: BTreeMap<PluginName, Arc<Plugin>>,
+    pub(super) versions: PluginVersions,
     /// `None` where there is no component.
     room: Option<Room>,
     pub(super) telemetry: Telemetry,
@@ -45,38 +49,47 @@ impl Setup {
         native: BTreeMap<PluginName, Arc<dyn NativeConnector>>,
     ) -> Result<Self, HostError> {
         let natives = native.into_iter().map(|(name, connector)| (name, Loaded::Native(connector)));
+        let telemetry = Telemetry::new();
         let empty = Self {
             config,
             plugins: natives.collect(),
-            digests: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            next_line: LineNumber(0),
+            moving: BTreeMap::new(),
+            versions: PluginVersions::new(&telemetry),
             room: None,
-            telemetry: Telemetry::new(),
+            telemetry,
             health: Health::new(),
             door: Door::default(),
         };
         let size = pool_size(&empty.config);
-        empty.load(&BTreeMap::new(), size)
+        let setup = empty.load(&BTreeMap::new(), size)?;
+        setup.follow();
+        Ok(setup)
     }
 
-    /// The same host by another configuration. Plugins that hold the same are not loaded twice.
+    /// The same host by another configuration. Plugins stay in their lines, where their versions follow each other, unless
+    /// they are of another kind.
     pub(super) fn next(&self, config: Config) -> Result<Self, HostError> {
         let is_native = |loaded: &&Loaded| matches!(loaded, Loaded::Native(_));
         let natives = self.plugins.iter().filter(|(_, loaded)| is_native(loaded));
         let needed = pool_size(&config);
         let room = self.room.as_ref().filter(|room| room.size.holds(&needed)).cloned();
-        // A room that was outgrown stays for as long as a subscription is in it. Half as much again, so that few are.
+        // A room that was outgrown stays for as long as a call is in it. Half as much again, so that few are.
         let size = PoolSize { instances: needed.instances.saturating_add(needed.instances / 2), ..needed };
-        let known = if room.is_some() { self.plugins.clone() } else { BTreeMap::new() };
         let empty = Self {
             config,
             plugins: natives.map(|(name, loaded)| (name.clone(), loaded.clone())).collect(),
-            digests: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            next_line: self.next_line,
+            moving: BTreeMap::new(),
+            versions: self.versions.clone(),
             room,
             telemetry: self.telemetry.clone(),
             health: self.health.clone(),
             door: self.door.clone(),
         };
-        empty.load(&known, size)
+        empty.load(&self.lines(), size)
     }
 
     /// What whoever wants to change something has to show.
@@ -84,53 +97,76 @@ impl Setup {
         Ok(self.config.admin.token.as_ref().map(Watched::read).transpose()?)
     }
 
-    /// What loads a plugin as they were loaded; `None` where there is no component.
-    pub(super) fn loader(&self) -> Option<Loader> {
-        let runtime = self.room.as_ref()?.runtime.clone();
-        Some(Loader { runtime, settings: self.config.runtime.clone() })
+    /// From now on its plugins are watched, and no others: what is new in their files or settings is tried.
+    pub(super) fn follow(&self) {
+        let Some(room) = &self.room else { return };
+        let plugins = self.lines().into_iter().filter_map(|(name, (_, line))| {
+            let settings = self.config.plugins.get(&name)?.clone();
+            let moving = self.moving.get(&name).cloned();
+            Some(Followed { name, settings, line, moving })
+        });
+        self.versions.follow(room.loader(&self.config), plugins);
     }
 
-    /// The plugins that are no connectors of this process.
-    pub(super) fn components(&self) -> impl Iterator<Item = (PluginName, config::Plugin, Line)> {
-        self.config.plugins.iter().filter_map(|(name, settings)| match self.plugins.get(name)? {
-            Loaded::Component(line) => Some((name.clone(), settings.clone(), line.clone())),
+    fn lines(&self) -> BTreeMap<PluginName, (LineNumber, Line)> {
+        let line = |(name, number): (&PluginName, &LineNumber)| match self.plugins.get(name)? {
+            Loaded::Component(line) => Some((name.clone(), (*number, line.clone()))),
             Loaded::Native(_) => None,
-        })
+        };
+        self.lines.iter().filter_map(line).collect()
     }
 
     pub(super) fn version(&self) -> Version<'_> {
-        Version { config: &self.config, digests: &self.digests }
+        Version { config: &self.config, lines: &self.lines }
     }
 
-    /// Loads its plugins, into a room of this size if it has none, but for those that are known and hold the same.
-    fn load(mut self, known: &BTreeMap<PluginName, Loaded>, size: PoolSize) -> Result<Self, HostError> {
+    /// Loads its plugins, into a room of this size if it has none, and puts them into the lines that are known.
+    fn load(
+        mut self,
+        known: &BTreeMap<PluginName, (LineNumber, Line)>,
+        size: PoolSize,
+    ) -> Result<Self, HostError> {
+        let is_moving = self.room.is_none();
         for (name, settings) in &self.config.plugins {
             let room = match &mut self.room {
                 Some(room) => room,
                 none => none.insert(Room::new(&self.config, size)?),
             };
-            let loader = Loader { runtime: room.runtime.clone(), settings: self.config.runtime.clone() };
-            let plugin = loader.load(name, settings)?;
-            self.digests.insert(name.clone(), plugin.sha256);
-            let same = match known.get(name) {
-                Some(Loaded::Component(line)) if line.borrow().live.is_same_as(&plugin) => Some(line.clone()),
-                Some(Loaded::Component(_) | Loaded::Native(_)) | None => None,
-            };
-            let line = same.unwrap_or_else(|| Line::new(Served::only(Arc::new(plugin))));
-            self.plugins.insert(name.clone(), Loaded::Component(line));
+            let plugin = room.loader(&self.config).load(name, settings)?;
+            self.plugins.insert(name.clone(), Loaded::Component(Line::new(Served::only(Arc::new(plugin)))));
+            self.lines.insert(name.clone(), self.next_line);
+            self.next_line.0 += 1;
         }
+        self.try_stages()?;
+        for (name, (number, line)) in known {
+            let Some(Loaded::Component(new)) = self.plugins.get_mut(name) else { continue };
+            let plugin = new.borrow().live.clone();
+            if plugin.is_connector() == line.borrow().live.is_connector() {
+                *new = line.clone();
+                self.lines.insert(name.clone(), *number);
+                self.moving.extend(is_moving.then(|| (name.clone(), plugin)));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Settings, secrets and kinds of plugins are found wrong here rather than on a worker.
+    fn try_stages(&self) -> Result<(), HostError> {
         // Nothing is counted for what may never run.
         let uncounted = Telemetry::new();
         for name in self.config.subscriptions.keys() {
-            // Settings, secrets and kinds of plugins are found wrong here rather than on a worker.
             let plan = self.stages_plan(name)?;
             drop(Stages::alone(&StagesPlan { telemetry: uncounted.clone(), ..plan })?);
         }
-        Ok(self)
+        Ok(())
     }
 }
 
 impl Room {
+    fn loader(&self, config: &Config) -> Loader {
+        Loader { runtime: self.runtime.clone(), settings: config.runtime.clone() }
+    }
+
     fn new(config: &Config, size: PoolSize) -> Result<Self, HostError> {
         let runtime = Arc::new(Runtime::new(&config.runtime, size)?);
         Ok(Self {

@@ -28,7 +28,7 @@ use super::workers::{self, End, Planned, Workers};
 use super::{HostError, unix_seconds};
 use crate::alert::Receivers;
 use crate::config::secret::Watched;
-use crate::config::{Config, Places, SubscriptionName};
+use crate::config::{Config, Places, PluginName, SubscriptionName};
 use crate::subscription::SubscriptionError;
 use crate::telemetry::ReloadResult;
 
@@ -178,6 +178,7 @@ impl Supervisor {
         self.retention.follow(&setup.config);
         let leaving: BTreeSet<_> = changes.stopped().cloned().collect();
         leaving.iter().for_each(|name| self.workers.stop(name));
+        setup.follow();
         self.setup = Arc::new(setup);
         self.reload = Reload::Changing(Change { changes, leaving, waiting: starts, answer });
         self.go_on().await
@@ -237,6 +238,7 @@ impl Supervisor {
             removed = text(&reloaded.removed),
             restarted = text(&reloaded.restarted),
             unchanged = reloaded.unchanged.len(),
+            plugins = reloaded.plugins.iter().map(PluginName::as_str).collect::<Vec<_>>().join(","),
             "the configuration is reloaded"
         );
         // Who asked may be gone.
@@ -279,7 +281,7 @@ async fn prepare(
     // Compiling a plugin blocks for seconds; a shutdown does not wait for that thread.
     let load = |(old, config): (Arc<Setup>, Config)| async move { old.next(config) };
     let setup = workers::on_a_worker(load, (old.clone(), config)).await?;
-    let changes = Changes::between(old.version(), setup.version()).with_swapped_restarted();
+    let changes = Changes::between(old.version(), setup.version());
     let receivers = Receivers::new(&setup.config.alerts).map_err(HostError::from)?;
     let token = setup.token()?;
     let delays = setup.prepare_topics(changes.started(), &ground.bootstrap).await?;

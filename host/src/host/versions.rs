@@ -18,8 +18,8 @@ mod status;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -28,7 +28,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use self::rollout::{Phase, Rollout, Verdict};
 use self::status::{Happened, short};
-use self::watch::{Change, Found};
+use self::watch::{Found, Order, Watch};
 use crate::alert::{Alert, AlertKind, AlertSender};
 use crate::config::{self, PluginName};
 use crate::plugin::{Plugin, PluginError, Runtime};
@@ -71,12 +71,12 @@ impl Loader {
 /// The versions of all plugins of a host, for those who ask and those who change. Clones share them.
 #[derive(Debug, Clone)]
 pub struct PluginVersions {
-    changes: Changes,
+    orders: SyncSender<Order>,
+    /// Until it runs.
+    queue: Arc<Mutex<Option<Receiver<Order>>>>,
     courses: Courses,
+    telemetry: Telemetry,
 }
-
-/// Where the thread takes changes from, once it runs.
-type Changes = Arc<OnceLock<SyncSender<Change>>>;
 
 /// Why a plugin cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -85,11 +85,61 @@ pub enum ChangeError {
     Unknown(PluginName),
     #[error("{QUEUE} changes of plugins wait already")]
     TooMany,
-    #[error("the host does not run")]
+    #[error("the host does not run any more")]
     NotRunning,
 }
 
 impl PluginVersions {
+    pub(super) fn new(telemetry: &Telemetry) -> Self {
+        let (orders, queue) = sync_channel(QUEUE);
+        let queue = Arc::new(Mutex::new(Some(queue)));
+        Self { orders, queue, courses: Courses::default(), telemetry: telemetry.clone() }
+    }
+
+    /// Watches these plugins from now on, and no others.
+    pub(super) fn follow(&self, loader: Loader, plugins: impl Iterator<Item = Followed>) {
+        let mut courses = lock(&self.courses);
+        let mut before = std::mem::take(&mut *courses);
+        let mut watched = BTreeMap::new();
+        for followed in plugins {
+            let known = before.remove(&followed.name);
+            let (course, watch) = self.course(known, &followed);
+            watched.insert(followed.name.clone(), watch);
+            courses.insert(followed.name, course);
+        }
+        drop(courses);
+        for (name, course) in before {
+            course.metrics.hide();
+            self.telemetry.forget_plugin(&name);
+        }
+        if self.orders.try_send(Order::Follow(loader, watched)).is_err() {
+            tracing::error!(
+                "changes of plugins are not noticed: {QUEUE} wait already, or the host has ended"
+            );
+        }
+    }
+
+    /// What the plugin has come to, and what is watched of it: one that is known goes on where it was.
+    fn course(&self, known: Option<Course>, followed: &Followed) -> (Course, Watch) {
+        let Followed { name, settings, line, moving } = followed;
+        let settings = settings.clone();
+        let mut course = match known {
+            Some(known) if known.line.same_channel(line) => known,
+            other => {
+                other.inspect(|other| other.metrics.hide());
+                let loaded = Some(line.borrow().live.sha256);
+                let course = Course::new(settings.clone(), line.clone(), self.telemetry.versions(name));
+                return (course, Watch { settings, loaded });
+            }
+        };
+        let live = course.line.borrow().live.sha256;
+        let loaded = moving.as_ref().filter(|moving| moving.sha256 == live).map(|moving| {
+            course.moved(moving.clone(), settings.clone());
+            live
+        });
+        (course, Watch { settings, loaded })
+    }
+
     /// Loads a plugin anew by these settings, such as another path, sha256 or limits; as when its file changes it is
     /// checked in the background, tried by `settings.rollout`, and live or rolled back, which alerts and the log tell.
     ///
@@ -98,8 +148,8 @@ impl PluginVersions {
         if !lock(&self.courses).contains_key(plugin) {
             return Err(ChangeError::Unknown(plugin.clone()));
         }
-        let changes = self.changes.get().ok_or(ChangeError::NotRunning)?;
-        changes.try_send(Change { plugin: plugin.clone(), settings }).map_err(|error| match error {
+        let order = Order::Change(plugin.clone(), Box::new(settings));
+        self.orders.try_send(order).map_err(|error| match error {
             TrySendError::Full(_) => ChangeError::TooMany,
             TrySendError::Disconnected(_) => ChangeError::NotRunning,
         })
@@ -109,6 +159,45 @@ impl PluginVersions {
     pub fn status(&self) -> Value {
         status::json(&lock(&self.courses))
     }
+
+    /// Watches and decides for as long as it is polled. To be run once.
+    pub(super) async fn run(self, alerts: AlertSender) {
+        let (sender, mut found) = mpsc::channel(QUEUE);
+        let Some(queue) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        if let Err(error) = watch::start(queue, sender) {
+            return tracing::error!(%error, "changes of plugins are not noticed: no thread for them");
+        }
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_trying = lock(&self.courses).values().any(|course| course.trial.is_some());
+            tokio::select! {
+                found = found.recv() => match found {
+                    Some(found) => {
+                        if let Some(course) = lock(&self.courses).get_mut(&found.plugin) {
+                            course.found(found, &alerts);
+                        }
+                    }
+                    None => return,
+                },
+                _ = looks.tick(), if is_trying => {
+                    lock(&self.courses).values_mut().for_each(|course| course.look(&alerts, Instant::now()));
+                }
+            }
+        }
+    }
+}
+
+/// A plugin that is to be watched.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) name: PluginName,
+    /// Where they are other ones than before, it is tried with them.
+    pub(super) settings: config::Plugin,
+    pub(super) line: Line,
+    /// What its file holds, loaded into another room: takes the place of what is live where it is the same, and else is
+    /// tried.
+    pub(super) moving: Option<Arc<Plugin>>,
 }
 
 /// Of each plugin what it has come to. Locked for moments only, and never for an event.
@@ -140,79 +229,31 @@ impl ShadowCounts {
     }
 }
 
-/// The task that decides.
-#[derive(Debug)]
-pub(super) struct Room {
-    courses: Courses,
-    changes: Changes,
-}
-
-/// The versions of these plugins, and the task that lets them change.
-pub(super) fn versions(
-    plugins: impl IntoIterator<Item = (PluginName, config::Plugin, Line)>,
-    telemetry: &Telemetry,
-) -> (PluginVersions, Room) {
-    let course = |(name, settings, line): (PluginName, config::Plugin, Line)| {
-        let metrics = telemetry.versions(&name);
-        metrics.show(&short(&line.borrow().live), None);
-        (
-            name,
-            Course {
-                settings,
-                line,
-                trial: None,
-                refused: None,
-                rolled_back: None,
-                metrics,
-                shown: ShadowCounts::default(),
-            },
-        )
-    };
-    let courses: Courses = Arc::new(Mutex::new(plugins.into_iter().map(course).collect()));
-    let changes = Changes::default();
-    (PluginVersions { changes: changes.clone(), courses: courses.clone() }, Room { courses, changes })
-}
-
-impl Room {
-    /// Watches and decides for as long as it is polled.
-    pub(super) async fn run(self, loader: Loader, alerts: AlertSender) {
-        let (sender, mut found) = mpsc::channel(QUEUE);
-        let (change, changes) = sync_channel(QUEUE);
-        let courses = lock(&self.courses).iter().map(watched).collect();
-        if let Err(error) = watch::start(loader, courses, changes, sender) {
-            return tracing::error!(%error, "changes of plugins are not noticed: no thread for them");
-        }
-        self.changes.get_or_init(|| change);
-        let mut looks = tokio::time::interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let is_trying = lock(&self.courses).values().any(|course| course.trial.is_some());
-            tokio::select! {
-                found = found.recv() => match found {
-                    Some(found) => {
-                        if let Some(course) = lock(&self.courses).get_mut(&found.plugin) {
-                            course.found(found, &alerts);
-                        }
-                    }
-                    None => return,
-                },
-                _ = looks.tick(), if is_trying => {
-                    lock(&self.courses).values_mut().for_each(|course| course.look(&alerts, Instant::now()));
-                }
-            }
-        }
-    }
-}
-
-fn watched((name, course): (&PluginName, &Course)) -> (PluginName, (config::Plugin, [u8; 32])) {
-    (name.clone(), (course.settings.clone(), course.line.borrow().live.sha256))
-}
-
 fn lock(courses: &Courses) -> MutexGuard<'_, BTreeMap<PluginName, Course>> {
     courses.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Course {
+    /// What is live runs in another room from now on.
+    fn moved(&mut self, plugin: Arc<Plugin>, settings: config::Plugin) {
+        self.settings = settings;
+        self.trial = None;
+        self.serve(Served::only(plugin));
+    }
+
+    fn new(settings: config::Plugin, line: Line, metrics: VersionMetrics) -> Self {
+        metrics.show(&short(&line.borrow().live), None);
+        Self {
+            settings,
+            line,
+            trial: None,
+            refused: None,
+            rolled_back: None,
+            metrics,
+            shown: ShadowCounts::default(),
+        }
+    }
+
     /// Its file, or its settings, have changed.
     fn found(&mut self, found: Found, alerts: &AlertSender) {
         let live = self.line.borrow().live.clone();
@@ -225,12 +266,12 @@ impl Course {
         if self.trial.take().is_some() {
             self.metrics.swaps[SwapResult::Replaced].inc();
         }
-        if plugin.sha256 == live.sha256 && !found.is_ordered {
-            tracing::info!(plugin = %live.name, sha256 = short(&live), "the file of a plugin holds the live version again");
+        self.settings = found.settings;
+        if plugin.is_same_as(&live) || (plugin.sha256 == live.sha256 && !found.is_ordered) {
+            tracing::info!(plugin = %live.name, sha256 = short(&live), "a plugin is as its live version again");
             self.serve(Served::only(live.clone()));
             return self.over(&live, alerts);
         }
-        self.settings = found.settings;
         let rollout = Rollout::new(self.settings.rollout, Instant::now());
         let (part, tally) = (part(rollout.phase(), &self.settings.rollout), Arc::new(Tally::default()));
         let shadow = match rollout.phase() {

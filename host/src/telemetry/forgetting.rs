@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 
 use super::Telemetry;
 use super::label::{Labels, Names};
-use crate::config::{ConnectorName, SubscriptionName};
+use crate::config::{ConnectorName, PluginName, SubscriptionName};
 
 /// A family whose series can go.
 pub(super) trait Forgetting: Send + Sync {
@@ -38,6 +38,11 @@ impl Telemetry {
     pub fn forget_connector(&self, connector: &ConnectorName) {
         let connector = Some(connector.as_str());
         self.forget(|names| names.get("subscription").is_none() && names.get("connector") == connector);
+    }
+
+    /// The plugin is no more: its series are not shown any longer.
+    pub fn forget_plugin(&self, plugin: &PluginName) {
+        self.forget(|names| names.get("plugin") == Some(plugin.as_str()));
     }
 
     fn forget(&self, is_gone: impl Fn(&Names) -> bool) {

@@ -101,7 +101,7 @@ fn one_that_changes_restarts_while_two_others_deliver_without_a_gap() -> anyhow:
         let changed = Sub { settings: "sla = { max-attempts = 3 }", ..all[0] };
         host.configure(&ground.text(&[changed, all[1], all[2]], "")?)?;
         let (status, answer) = reload(&host)?;
-        let expected = json!({ "added": [], "removed": [], "restarted": ["calendar"], "unchanged": ["documents", "roster"] });
+        let expected = json!({ "added": [], "removed": [], "restarted": ["calendar"], "unchanged": ["documents", "roster"], "plugins": [] });
         assert_eq!((status, answer), (200, expected));
         let sent = produced.join().expect("it does not panic")?;
         let to = *sent.last().context("there are some")?;
@@ -159,7 +159,8 @@ fn a_wrong_configuration_changes_nothing_and_is_told_with_its_line_and_mend() ->
     // Mended, it is taken: nothing of what was refused is left.
     host.configure(&ground.text(&[calendar], "")?)?;
     let (status, answer) = reload(&host)?;
-    let expected = json!({ "added": [], "removed": [], "restarted": [], "unchanged": ["calendar"] });
+    let expected =
+        json!({ "added": [], "removed": [], "restarted": [], "unchanged": ["calendar"], "plugins": [] });
     assert_eq!((status, answer), (200, expected));
     Ok(())
 }
@@ -175,8 +176,7 @@ fn of_two_signals_at_once_the_newest_configuration_holds() -> anyhow::Result<()>
     host.hang_up()?;
     ground.wait_for_partitions(&host, "roster")?;
     let (status, answer) = reload(&host)?;
-    let expected =
-        json!({ "added": [], "removed": [], "restarted": [], "unchanged": ["calendar", "roster"] });
+    let expected = json!({ "added": [], "removed": [], "restarted": [], "unchanged": ["calendar", "roster"], "plugins": [] });
     assert_eq!((status, answer), (200, expected));
     Ok(())
 }
@@ -192,8 +192,7 @@ fn a_subscription_with_another_name_goes_on_where_its_group_was() -> anyhow::Res
     ground.system("documents").wait_for_accepted(30, LIMIT)?;
     host.configure(&ground.text(&[Sub::new("calendar"), is], "")?)?;
     let (status, answer) = reload(&host)?;
-    let expected =
-        json!({ "added": ["roster"], "removed": ["documents"], "restarted": [], "unchanged": ["calendar"] });
+    let expected = json!({ "added": ["roster"], "removed": ["documents"], "restarted": [], "unchanged": ["calendar"], "plugins": [] });
     assert_eq!((status, answer), (200, expected));
     produce(ground.broker.bootstrap(), records(SHARED, &events[30..]))?;
     ground.system("roster").wait_for_accepted(30, LIMIT)?;

@@ -24,8 +24,7 @@ fn who_shows_the_token_may_reload_and_is_told_what_came_of_it() -> anyhow::Resul
     }
     assert_eq!(metric(&host, "liaison_config_reloads_total", &[("result", "applied")]), Some(0.0));
     let (status, answer) = reload(&host)?;
-    let expected =
-        json!({ "added": ["documents"], "removed": [], "restarted": [], "unchanged": ["calendar"] });
+    let expected = json!({ "added": ["documents"], "removed": [], "restarted": [], "unchanged": ["calendar"], "plugins": [] });
     assert_eq!((status, answer), (200, expected));
     ground.wait_for_partitions(&host, "documents")?;
     assert!(!host.log().iter().any(|line| line.contains(TOKEN)), "the token is in the log");

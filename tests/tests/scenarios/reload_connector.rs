@@ -151,7 +151,7 @@ fn more_subscriptions_than_there_was_room_for_are_taken_in() -> anyhow::Result<(
     ground.wait_for_partitions(&host, NAMES[0])?;
     host.configure(&ground.text(&NAMES.map(Sub::new), small)?)?;
     let (status, answer) = reload(&host)?;
-    let expected = json!({ "added": NAMES[1..], "removed": [], "restarted": [], "unchanged": NAMES[..1] });
+    let expected = json!({ "added": NAMES[1..], "removed": [], "restarted": [], "unchanged": NAMES[..1], "plugins": [] });
     assert_eq!((status, answer), (200, expected));
     let events = events("e", 100);
     for name in NAMES {
@@ -165,39 +165,40 @@ fn more_subscriptions_than_there_was_room_for_are_taken_in() -> anyhow::Result<(
 }
 
 #[test]
-fn a_plugin_that_holds_something_else_restarts_those_that_use_it() -> anyhow::Result<()> {
+fn another_file_for_a_plugin_is_tried_under_those_that_use_it_and_nobody_restarts() -> anyhow::Result<()> {
     let ground = Ground::new()?;
     let folder = Folder::new("content")?;
     let mut content = std::fs::read(plugin("rest")?)?;
-    let component = folder.path().join("own.wasm");
-    std::fs::write(&component, &content)?;
-    let [calendar, documents, _] = NAMES.map(Sub::new);
-    // One has a plugin of its own, in a file that changes.
-    let own = format!("[plugins.own]\npath = \"{}\"\n", component.display());
-    let text = ground.text(&[calendar, documents], &own)?;
-    let text = text.replacen(
-        "[connectors.documents]\nplugin = \"rest\"",
-        "[connectors.documents]\nplugin = \"own\"",
-        1,
-    );
-    let mut host = ground.launch(&text)?;
-    host.wait_ready(LIMIT)?;
-    ground.wait_for_partitions(&host, "documents")?;
-    assert_eq!(reload(&host)?.1["unchanged"], json!(["calendar", "documents"]));
+    let [before, after] = ["before.wasm", "after.wasm"].map(|name| folder.path().join(name));
+    std::fs::write(&before, &content)?;
     // A custom section: the same plugin, and another digest.
     content.extend([0, 2, 1, b'v']);
-    std::fs::write(&component, &content)?;
+    std::fs::write(&after, &content)?;
+    let [calendar, documents, _] = NAMES.map(Sub::new);
+    // One has a plugin of its own, whose file is another.
+    let text = |component: &Path| -> anyhow::Result<String> {
+        let own = format!("[plugins.own]\npath = \"{}\"\n", component.display());
+        let text = ground.text(&[calendar, documents], &own)?;
+        let of_documents = |plugin: &str| format!("[connectors.documents]\nplugin = \"{plugin}\"");
+        Ok(text.replacen(&of_documents("rest"), &of_documents("own"), 1))
+    };
+    let mut host = ground.launch(&text(&before)?)?;
+    host.wait_ready(LIMIT)?;
+    ground.wait_for_partitions(&host, "documents")?;
+    host.configure(&text(&after)?)?;
     let (status, answer) = reload(&host)?;
-    let expected =
-        json!({ "added": [], "removed": [], "restarted": ["documents"], "unchanged": ["calendar"] });
+    let expected = json!({
+        "added": [], "removed": [], "restarted": [], "unchanged": ["calendar", "documents"], "plugins": ["own"],
+    });
     assert_eq!((status, answer), (200, expected));
-    host.wait_for_log(
-        "the subscription restarts subscription=documents changed=\"the content of plugin own\"",
-        LIMIT,
-    )?;
+    host.wait_for_log("a plugin has a new version, which is tried", LIMIT)?;
     let events = events("e", 20);
     produce(ground.broker.bootstrap(), records("documents", &events))?;
     wait::until(LIMIT, "all events", || ground.system("documents").accepted() == events.len())?;
     ground.prove("documents", &events);
+    // Where there is no plugin, nothing changes.
+    host.configure(&text(&folder.path().join("none.wasm"))?)?;
+    let (status, answer) = reload(&host)?;
+    assert_eq!(status, 422, "{answer}");
     Ok(())
 }

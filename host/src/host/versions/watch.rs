@@ -28,11 +28,21 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A file that does not load is not half written when it has not changed for that long.
 const STILL: Duration = Duration::from_secs(1);
 
-/// Another file, or other settings, for a plugin.
+/// What the thread is told.
 #[derive(Debug)]
-pub(super) struct Change {
-    pub(super) plugin: PluginName,
+pub(super) enum Order {
+    /// Another file, or other settings, for a plugin.
+    Change(PluginName, Box<config::Plugin>),
+    /// These plugins are watched, and no others, and this loads them.
+    Follow(Loader, BTreeMap<PluginName, Watch>),
+}
+
+/// A plugin that is to be watched.
+#[derive(Debug)]
+pub(super) struct Watch {
     pub(super) settings: config::Plugin,
+    /// What it was loaded with just now; `None` where it is watched already.
+    pub(super) loaded: Option<[u8; 32]>,
 }
 
 /// What came of a file that has changed.
@@ -46,40 +56,72 @@ pub(super) struct Found {
     pub(super) is_ordered: bool,
 }
 
-/// Starts the thread. It ends when nobody takes what is found any more.
-pub(super) fn start(
-    loader: Loader,
-    plugins: BTreeMap<PluginName, (config::Plugin, [u8; 32])>,
-    changes: Receiver<Change>,
-    found: mpsc::Sender<Found>,
-) -> io::Result<()> {
-    let watched =
-        plugins.into_iter().map(|(name, (settings, sha256))| (name, Watched::new(settings, sha256)));
-    let mut watched: BTreeMap<_, _> = watched.collect();
+/// Starts the thread. It ends when nobody takes what is found any more, or nobody is left to tell it anything.
+pub(super) fn start(orders: Receiver<Order>, found: mpsc::Sender<Found>) -> io::Result<()> {
     let watch = move || {
+        // Where no plugin is a component there is nothing to compile.
+        let Ok(first) = orders.recv() else { return };
         let Some(compiler) = compiler() else { return };
-        while !found.is_closed() {
-            for (name, file) in &mut watched {
-                let looked = compiler.install(|| file.look(name, &loader, Instant::now()));
-                let Some(loaded) = looked else { continue };
-                let (plugin, settings) = (name.clone(), file.settings.clone());
-                let is_ordered = loaded.is_ok() && std::mem::take(&mut file.is_ordered);
-                if found.blocking_send(Found { plugin, settings, loaded, is_ordered }).is_err() {
-                    return;
-                }
-            }
-            match changes.recv_timeout(LOOK) {
-                Ok(Change { plugin, settings }) => {
-                    if let Some(file) = watched.get_mut(&plugin) {
-                        file.change(settings);
-                    }
-                }
+        let mut desk = Desk::default();
+        desk.obey(first);
+        while !found.is_closed() && compiler.install(|| desk.look(&found)) {
+            match orders.recv_timeout(LOOK) {
+                Ok(order) => desk.obey(order),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     };
     thread::Builder::new().name("liaison-versions".into()).spawn(watch).map(drop)
+}
+
+/// What the thread watches.
+#[derive(Default)]
+struct Desk {
+    loader: Option<Loader>,
+    files: BTreeMap<PluginName, Watched>,
+}
+
+impl Desk {
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Change(plugin, settings) => {
+                if let Some(file) = self.files.get_mut(&plugin) {
+                    file.change(*settings);
+                }
+            }
+            Order::Follow(loader, plugins) => {
+                self.loader = Some(loader);
+                let mut before = std::mem::take(&mut self.files);
+                let files = plugins.into_iter().map(|(name, Watch { settings, loaded })| {
+                    let file = match (before.remove(&name), loaded) {
+                        (Some(mut file), None) => {
+                            file.follow(settings);
+                            file
+                        }
+                        (_, Some(sha256)) => Watched::new(settings, sha256),
+                        (None, None) => Watched::ordered(settings),
+                    };
+                    (name, file)
+                });
+                self.files = files.collect();
+            }
+        }
+    }
+
+    /// Tells what is new; `false` when nobody takes it any more.
+    fn look(&mut self, found: &mpsc::Sender<Found>) -> bool {
+        let Some(loader) = &self.loader else { return true };
+        for (name, file) in &mut self.files {
+            let Some(loaded) = file.look(name, loader, Instant::now()) else { continue };
+            let (plugin, settings) = (name.clone(), file.settings.clone());
+            let is_ordered = loaded.is_ok() && std::mem::take(&mut file.is_ordered);
+            if found.blocking_send(Found { plugin, settings, loaded, is_ordered }).is_err() {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// One thread that compiles, however many cores there are: those who deliver need the others, and go first on this one.
@@ -110,8 +152,19 @@ impl Watched {
     }
 
     /// What is in the file is to be loaded with these settings, whatever it is.
+    fn ordered(settings: config::Plugin) -> Self {
+        Self { settings, sha256: None, sight: Sight::default(), is_ordered: true }
+    }
+
     fn change(&mut self, settings: config::Plugin) {
-        *self = Self { settings, sha256: None, sight: Sight::default(), is_ordered: true };
+        *self = Self::ordered(settings);
+    }
+
+    /// These settings hold now: nothing is new where they are the same.
+    fn follow(&mut self, settings: config::Plugin) {
+        if settings != self.settings {
+            self.change(settings);
+        }
     }
 
     /// Loads what is in the file where that is new; `None` where there is nothing to tell.
