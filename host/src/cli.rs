@@ -13,6 +13,7 @@ mod input;
 mod logging;
 mod output;
 mod plugin;
+mod provenance;
 mod run;
 mod schema;
 mod sync;

@@ -12,6 +12,7 @@ mod event_types;
 mod explain;
 pub mod mask;
 mod places;
+pub(crate) mod provenance;
 mod read;
 mod schema;
 pub mod secret;
@@ -35,6 +36,9 @@ pub use document::Position;
 pub use errors::{ConfigErrors, Mistake};
 pub use event_types::EventTypes;
 pub use places::Places;
+pub use provenance::{
+    Digest, ImageError, Registry, RegistryCredential, RegistryImage, Signers, SigningKey, Source,
+};
 pub use read::Checked;
 pub use schema::schema;
 pub use security::{KafkaSecurity, KafkaTls, Sasl, SaslMechanism, TlsIdentity};
@@ -97,9 +101,10 @@ pub enum Brokers {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plugin {
-    pub path: PathBuf,
-    /// The only content that will be loaded, if given.
+    pub source: Source,
+    /// Of the only component that will be loaded, if given.
     pub sha256: Option<[u8; 32]>,
+    pub signers: Signers,
     /// What `liaison plugin certify` wrote of it; a plugin whose certificate does not stand for it is not loaded.
     pub certificate: Option<PathBuf>,
     pub instances: Instances,
@@ -403,6 +408,8 @@ macro_rules! names {
 names! {
     /// The key of a `[plugins.…]` table.
     PluginName;
+    /// The key of an entry of `[trust.keys]`.
+    KeyName;
     /// The key of a `[transformers.…]` table.
     TransformerName;
     /// The key of a `[connectors.…]` table.

@@ -21,7 +21,7 @@ const SEED: &str = "LIAISON_FUZZ_SEED";
 
 /// Tries one decoder for its time. What reads one value alone is given the record's.
 #[expect(clippy::print_stderr, reason = "a test that fails says on what")]
-fn fuzz(name: &str, seeds: &[Record], decode: impl Fn(&Record)) {
+pub(crate) fn fuzz(name: &str, seeds: &[Record], decode: impl Fn(&Record)) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let time = number(SECONDS).map_or(MOMENT, Duration::from_secs);
     let first = number(SEED).unwrap_or_else(|| fastrand::u64(..));

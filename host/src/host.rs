@@ -91,6 +91,7 @@ pub use self::reload::{ReloadError, Reloaded, Reloader};
 pub use self::replay::{ReplayError, replay};
 pub use self::versions::{ChangeError, PluginVersions};
 pub use crate::plugin::{Compiled, Import, Inspection, Needs, PluginError, Producer};
+pub use crate::provenance::{Provenance, ProvenanceError, Signature};
 pub use crate::subscription::SubscriptionError;
 pub use crate::subscription::redrive::{RedriveError, Report as RedriveReport, Request as RedriveRequest};
 pub use crate::subscription::stages::{StagesError, SyncEnd};
@@ -141,8 +142,8 @@ impl HostError {
     /// Is it the configuration that is to be mended, rather than something outside?
     pub fn is_configuration(&self) -> bool {
         match self {
-            HostError::Plugin(_)
-            | HostError::Certificate(_)
+            HostError::Plugin(error) => error.is_configuration(),
+            HostError::Certificate(_)
             | HostError::Stages(_)
             | HostError::Alerts(_)
             | HostError::Token(_)
@@ -206,10 +207,10 @@ impl Host {
         &self.setup.config
     }
 
-    /// Its plugins, each with the sha256 of the component that was loaded; `None` for those of this process.
-    pub fn plugins(&self) -> impl Iterator<Item = (&PluginName, Option<[u8; 32]>)> {
+    /// Its plugins, each with what is known of the component that is live; `None` for those of this process.
+    pub fn plugins(&self) -> impl Iterator<Item = (&PluginName, Option<Provenance>)> {
         self.setup.plugins.iter().map(|(name, loaded)| match loaded {
-            Loaded::Component(line) => (name, Some(line.borrow().live.sha256)),
+            Loaded::Component(line) => (name, Some(line.borrow().live.provenance.clone())),
             Loaded::Native(_) => (name, None),
         })
     }

@@ -24,6 +24,7 @@
 //! | [`subscription`] | the task that joins the stages; lanes, offsets and partitions in `subscription/` are pure |
 //! | [`contract`] | the words of `wit/` as the stages share them |
 //! | [`plugin`] | all that touches wasmtime: engine, cache, sandbox, instances, calls in batches |
+//! | `provenance` | where a plugin comes from: file, registry or layout; its digest and its signature, before anything looks into it |
 //! | [`native`] | connectors without a sandbox, for those who embed the host |
 //! | [`egress`] | all that touches the network for a plugin: grants, addresses, credentials, HTTP and gRPC |
 //! | `journal` | what a delivery was answered, kept so that nothing is done twice |
@@ -53,6 +54,7 @@ mod journal;
 pub mod kafka;
 pub mod native;
 pub mod plugin;
+mod provenance;
 pub mod rehearsal;
 pub mod subscription;
 pub mod telemetry;

@@ -4,15 +4,15 @@
 //! A plugin can compute and answer; it can neither wait nor reach anything. What goes wrong in one is a
 //! [`Fault`](crate::contract::Fault) of the one event that caused it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::config::{self, PluginName};
+use crate::provenance::{self, Provenance, ProvenanceError};
 use crate::telemetry::PluginMetrics;
 
 mod bindings;
@@ -39,9 +39,6 @@ pub use observer::{LogLine, Observed};
 pub use producers::Producer;
 pub(crate) use worlds::{CheckInput, Checks, Connectors, Transformers};
 
-/// A larger component file is not compiled.
-const MAX_COMPONENT_BYTES: u64 = 128 * 1024 * 1024;
-
 /// What a component of either world exports.
 const CONNECTOR: &str = "liaison:plugin/connector@0.1.0";
 const TRANSFORMER: &str = "liaison:plugin/transformer@0.1.0";
@@ -60,18 +57,10 @@ pub(crate) struct Label {
 pub enum PluginError {
     #[error("cannot start the plugin runtime: {0}")]
     Engine(String),
-    #[error("plugin {plugin}: cannot read {path}: {source}", path = path.display())]
-    Read { plugin: PluginName, path: PathBuf, source: std::io::Error },
-    #[error("plugin {plugin}: {path} has {bytes} bytes, more than a component may have", path = path.display())]
-    TooLarge { plugin: PluginName, path: PathBuf, bytes: u64 },
-    #[error(
-        "plugin {plugin}: {path} has sha256 {found}, not the one it is pinned to; if the new file is right, put that \
-         into plugins.{plugin}.sha256",
-        path = path.display()
-    )]
-    Digest { plugin: PluginName, path: PathBuf, found: String },
-    #[error("plugin {plugin}: {path} is no component: {reason}; build it for the target wasm32-wasip2", path = path.display())]
-    NoComponent { plugin: PluginName, path: PathBuf, reason: String },
+    #[error("plugin {plugin}: {error}")]
+    Provenance { plugin: PluginName, error: Box<ProvenanceError> },
+    #[error("plugin {plugin}: {from} is no component: {reason}; build it for the target wasm32-wasip2")]
+    NoComponent { plugin: PluginName, from: String, reason: String },
     #[error("plugin {plugin} imports {import}, which no plugin may: plugins do no I/O")]
     Import { plugin: PluginName, import: String },
     #[error(
@@ -88,19 +77,38 @@ pub enum PluginError {
     Kind { plugin: PluginName, user: String, found: &'static str, wanted: &'static str },
 }
 
+impl PluginError {
+    /// Is it something to be mended first, rather than something that may succeed another time?
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Provenance { error, .. } => error.is_configuration(),
+            Self::Engine(_)
+            | Self::NoComponent { .. }
+            | Self::Import { .. }
+            | Self::World { .. }
+            | Self::Contract { .. }
+            | Self::Start { .. }
+            | Self::Kind { .. } => true,
+        }
+    }
+}
+
 /// Loads plugins. One a process: it owns the memory of all instances.
 pub(crate) struct Runtime {
     engine: Engine,
     linker: Linker<sandbox::Guest>,
     cache: cache::Cache,
+    /// Where images are kept that were fetched.
+    images: PathBuf,
     call_twice: bool,
 }
 
 /// A component that was checked against the contract and can be instantiated.
 pub(crate) struct Plugin {
     pub(crate) name: PluginName,
-    /// Of the component file.
+    /// Of the component.
     pub(crate) sha256: [u8; 32],
+    pub(crate) provenance: Provenance,
     settings: config::Plugin,
     kind: Kind,
     call_twice: bool,
@@ -118,27 +126,41 @@ impl Runtime {
         let engine = engine::engine(size).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
         let linker = sandbox::linker(&engine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
         let cache = cache::Cache::new(&settings.cache);
-        Ok(Self { engine, linker, cache, call_twice: settings.call_twice })
+        let images = settings.images_folder();
+        Ok(Self { engine, linker, cache, images, call_twice: settings.call_twice })
     }
 
-    /// Reads, checks and, the first time, compiles a component. Blocks for seconds with a large one.
+    /// Takes a component from its source, checks it and, the first time, compiles it. Blocks for seconds with a large one,
+    /// and for as long as a registry's `timeout` where it has to be fetched.
     pub(crate) fn load(&self, name: &PluginName, settings: &config::Plugin) -> Result<Plugin, PluginError> {
-        let path = &settings.path;
-        let bytes = read(name, path)?;
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        if settings.sha256.is_some_and(|pinned| pinned != digest) {
-            return Err(PluginError::Digest {
-                plugin: name.clone(),
-                path: path.clone(),
-                found: hex(&digest),
-            });
-        }
-        let component = self.cache.component(&self.engine, &bytes, &hex(&digest));
-        let component = component.map_err(|error| no_component(name, path, &error))?;
+        self.compile(name, settings, self.fetch(name, settings)?)
+    }
+
+    /// The first half of [`load`](Self::load): its digest and its signature are right, and nothing has looked into it.
+    pub(crate) fn fetch(
+        &self,
+        name: &PluginName,
+        settings: &config::Plugin,
+    ) -> Result<provenance::Component, PluginError> {
+        provenance::fetch(settings, &self.images)
+            .map_err(|error| PluginError::Provenance { plugin: name.clone(), error: Box::new(error) })
+    }
+
+    /// The second half of [`load`](Self::load).
+    pub(crate) fn compile(
+        &self,
+        name: &PluginName,
+        settings: &config::Plugin,
+        component: provenance::Component,
+    ) -> Result<Plugin, PluginError> {
+        let provenance::Component { bytes, provenance } = component;
+        let component = self.cache.component(&self.engine, &bytes, &hex(&provenance.sha256));
+        let component = component.map_err(|error| no_component(name, settings, &error))?;
         let kind = self.admit(name, &component)?;
         let plugin = Plugin {
             name: name.clone(),
-            sha256: digest,
+            sha256: provenance.sha256,
+            provenance,
             settings: settings.clone(),
             kind,
             call_twice: self.call_twice,
@@ -175,15 +197,6 @@ impl Runtime {
     }
 }
 
-fn read(name: &PluginName, path: &Path) -> Result<Vec<u8>, PluginError> {
-    let failed = |source| PluginError::Read { plugin: name.clone(), path: path.to_owned(), source };
-    let bytes = std::fs::metadata(path).map_err(failed)?.len();
-    if bytes > MAX_COMPONENT_BYTES {
-        return Err(PluginError::TooLarge { plugin: name.clone(), path: path.to_owned(), bytes });
-    }
-    std::fs::read(path).map_err(failed)
-}
-
 fn check_imports(name: &PluginName, engine: &Engine, component: &Component) -> Result<(), PluginError> {
     match component.component_type().imports(engine).find(|(import, _)| sandbox::link(import).is_none()) {
         None => Ok(()),
@@ -191,9 +204,9 @@ fn check_imports(name: &PluginName, engine: &Engine, component: &Component) -> R
     }
 }
 
-fn no_component(name: &PluginName, path: &Path, error: &wasmtime::Error) -> PluginError {
+fn no_component(name: &PluginName, settings: &config::Plugin, error: &wasmtime::Error) -> PluginError {
     let reason = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
-    PluginError::NoComponent { plugin: name.clone(), path: path.to_owned(), reason }
+    PluginError::NoComponent { plugin: name.clone(), from: settings.source.to_string(), reason }
 }
 
 impl Plugin {
@@ -213,6 +226,7 @@ impl Plugin {
         Self {
             name: self.name.clone(),
             sha256: self.sha256,
+            provenance: self.provenance.clone(),
             settings,
             kind,
             call_twice: self.call_twice,

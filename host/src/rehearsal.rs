@@ -79,10 +79,10 @@ pub struct Surroundings {
 impl Subject {
     /// Loads and checks a component as a host would, within these limits. Every call is made twice and compared.
     pub fn load(settings: &config::Plugin) -> Result<Self, RehearsalError> {
-        let stem = settings.path.file_stem().unwrap_or_default().to_string_lossy();
         let size = PoolSize { instances: INSTANCES, memory_bytes: settings.limits.memory_bytes };
         let runtime = config::Runtime { call_twice: true, ..config::Runtime::default() };
-        let plugin = Runtime::new(&runtime, size)?.load(&PluginName::new(&stem), settings)?;
+        let plugin =
+            Runtime::new(&runtime, size)?.load(&PluginName::new(&settings.source.stem()), settings)?;
         let observer = Observer::default();
         let plugin = Arc::new(plugin.observed(observer.clone()));
         Ok(Self { plugin, observer, spool_folder: runtime.spool_folder() })

@@ -15,6 +15,7 @@ use super::Common;
 use super::configuration::Configuration;
 use super::failure::{Exit, Failure};
 use super::output::{self, count};
+use super::provenance::{signature_json, signature_text};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
@@ -55,7 +56,7 @@ pub(super) fn check(common: &Common, options: &Check) -> Result<(), Failure> {
         other => other?,
     };
     if !options.json {
-        output::text(&right_text(&configuration))?;
+        output::text(&right_text(&configuration, &host))?;
     }
     let live = if options.live { Some(super::block_on(ask(&host))??) } else { None };
     if options.json {
@@ -93,25 +94,39 @@ impl Live {
     }
 }
 
-fn right_text(configuration: &Configuration) -> String {
+fn right_text(configuration: &Configuration, host: &Host) -> String {
     let mut text = String::new();
     for line in configuration.warning_lines() {
         let _ = writeln!(text, "warning: {line}");
     }
     let counts = counts(&configuration.config).join(", ");
     let _ = writeln!(text, "{} is right: {counts}", configuration.path.display());
+    for (name, provenance) in host.plugins() {
+        if let Some(signature) = provenance.and_then(|known| signature_text(&known.signature)) {
+            let _ = writeln!(text, "plugin {name}: signature {}", printable(&signature));
+        }
+    }
     text
 }
 
 fn right_json(configuration: &Configuration, host: &Host, live: Option<&Live>) -> Value {
     let plugins: BTreeMap<_, _> = host
         .plugins()
-        .map(|(name, digest)| (name.to_string(), digest.map(|digest| hex_text(&digest))))
+        .map(|(name, known)| (name.to_string(), known.map(|known| hex_text(&known.sha256))))
+        .collect();
+    let provenance: BTreeMap<_, _> = host
+        .plugins()
+        .filter_map(|(name, known)| Some((name.to_string(), known?)))
+        .map(|(name, known)| {
+            let signature = signature_json(&known.signature);
+            (name, json!({"source": known.source.to_string(), "signature": signature}))
+        })
         .collect();
     let mut json = json!({
         "right": true,
         "warnings": configuration.warnings.iter().map(mistake).collect::<Vec<_>>(),
         "plugins": plugins,
+        "provenance": provenance,
     });
     if let Some(live) = live {
         let connectors: Map<_, _> =

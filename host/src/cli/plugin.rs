@@ -22,7 +22,7 @@ pub(super) enum Plugin {
     New(new::New),
     /// Build the plugin in a folder, with the tools of its language
     Build(build::Build),
-    /// Show what a component imports, exports and needs, and whether the host would load it
+    /// Show who signed a component, what it is and needs, and whether the host would load it
     Inspect(inspect::Inspect),
     /// Give a plugin one event and show every step, request, reply and log line
     Run(run::Run),
@@ -36,7 +36,7 @@ pub(super) fn plugin(common: &Common, command: &Plugin) -> Result<(), Failure> {
     match command {
         Plugin::New(options) => new::new(options),
         Plugin::Build(options) => build::build(options),
-        Plugin::Inspect(options) => inspect::inspect(options),
+        Plugin::Inspect(options) => inspect::inspect(common, options),
         Plugin::Run(options) => run::run(common, options),
         Plugin::Test(options) => test::test(options),
         Plugin::Certify(options) => certify::certify(options),

@@ -7,7 +7,7 @@ use std::process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use liaison::config::{Checked, Config, ConfigErrors, Mistake};
+use liaison::config::{Checked, Config, ConfigErrors, KeyName, Mistake};
 use liaison::dead_letter::header::hex_text;
 use liaison::host::{Host, Reloader};
 
@@ -68,10 +68,11 @@ async fn reload_at(mut hangup: Signal, reloader: Reloader) {
 fn log_start(host: &Host, path: &Path) {
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, config = %path.display(), "liaison starts");
-    for (plugin, digest) in host.plugins() {
-        let digest = digest.as_ref().map(|digest| hex_text(digest));
+    for (plugin, known) in host.plugins() {
+        let digest = known.as_ref().map(|known| hex_text(&known.sha256));
         let sha256 = digest.as_deref().and_then(|digest| digest.get(..SHORT_DIGEST)).unwrap_or("built in");
-        tracing::info!(%plugin, sha256, "plugin");
+        let signed_by = known.as_ref().and_then(|known| known.signature.key()).map(KeyName::as_str);
+        tracing::info!(%plugin, sha256, signed_by, "plugin");
     }
     for (name, subscription) in &host.config().subscriptions {
         let (topics, connector) = (subscription.topics.join(","), &subscription.connector);

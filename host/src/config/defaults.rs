@@ -13,7 +13,8 @@ use url::Url;
 use super::{
     Admin, Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName, Egress,
     EventTypes, FloodGuard, Grant, Instances, Kafka, KafkaSecurity, Limits, Objective, Ordering, Parking,
-    Plugin, PluginName, Rollout, Runtime, Sla, SlaTable, Subscription, SubscriptionName, Transformer,
+    Plugin, PluginName, Registry, Rollout, Runtime, Signers, Sla, SlaTable, Source, Subscription,
+    SubscriptionName, Transformer,
 };
 
 /// The prefix of consumer groups.
@@ -60,11 +61,17 @@ impl Kafka {
 }
 
 impl Plugin {
-    /// The component in this file, whatever its content.
+    /// The component in this file, whatever its content and whoever signed it.
     pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self::from_source(Source::File(path.into()))
+    }
+
+    /// The component of this source, whatever its content and whoever signed it.
+    pub fn from_source(source: Source) -> Self {
         Self {
-            path: path.into(),
+            source,
             sha256: None,
+            signers: Signers::default(),
             certificate: None,
             instances: Instances::Fresh,
             batch: 64,
@@ -83,6 +90,20 @@ impl Default for Rollout {
             canary: None,
             canary_for: Duration::from_secs(5 * 60),
             shadow: Duration::ZERO,
+        }
+    }
+}
+
+impl Registry {
+    /// This one by HTTPS, as nobody.
+    pub fn new(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            credential: None,
+            ca_file: None,
+            is_plain_http: false,
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(120),
         }
     }
 }
@@ -254,6 +275,11 @@ impl Default for Alerts {
 }
 
 impl Runtime {
+    /// Where images of registries are kept that were fetched.
+    pub fn images_folder(&self) -> PathBuf {
+        self.cache.join("images")
+    }
+
     /// Where large bodies that are kept for a later request go, in files without a name.
     pub fn spool_folder(&self) -> PathBuf {
         self.cache.join("bodies")

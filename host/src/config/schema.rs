@@ -41,6 +41,8 @@ mod tests {
                 ("plugins/rest.wasm", ""),
                 ("plugins/reshape.wasm", ""),
                 ("secrets/admin", "a-token-that-nobody-guesses"),
+                ("plugins/bookings/oci-layout", "{}"),
+                ("keys/agency.pub", "-----BEGIN PUBLIC KEY-----"),
                 ("secrets/documents", "secret"),
                 ("secrets/roster", "secret"),
                 ("portal.crt", "-----BEGIN CERTIFICATE-----"),
@@ -85,7 +87,7 @@ mod tests {
         expected.kafka.properties = shown.kafka.properties.clone();
         same(&shown.kafka, &expected.kafka);
         let plugin = &shown.plugins[&PluginName::new("rest")];
-        same(plugin, &Plugin::new(&plugin.path));
+        same(plugin, &Plugin::from_source(plugin.source.clone()));
         let connector = &shown.connectors[&ConnectorName::new("training-calendar")];
         let mut made = Connector::new(connector.plugin.clone(), connector.egress.endpoint.clone());
         made.settings = connector.settings.clone();

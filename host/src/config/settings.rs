@@ -6,6 +6,7 @@
 
 mod alerts;
 mod connectors;
+mod provenance;
 mod security;
 mod subscriptions;
 mod values;
@@ -22,6 +23,7 @@ pub(super) use connectors::{
     BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
     CredentialSettings, FolderSecret, GrantSettings, OAuth2Credential, RateLimitSettings, SecretSettings,
 };
+pub(super) use provenance::{KeySettings, RegistryCredentialSettings, RegistrySettings, TrustSettings};
 pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};
 pub(super) use subscriptions::{
     BoundsSettings, BurnSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, ParkingSettings,
@@ -40,6 +42,12 @@ pub(super) struct Settings {
     /// The plugins, each under a name of its own.
     #[serde(default)]
     pub(super) plugins: BTreeMap<String, PluginSettings>,
+    /// Whose plugins may run.
+    #[serde(default)]
+    pub(super) trust: TrustSettings,
+    /// The registries that plugins come from, each under its host, where more is to be said of it.
+    #[serde(default)]
+    pub(super) registries: BTreeMap<String, RegistrySettings>,
     /// Transformer plugins with their settings, each under a name of its own.
     #[serde(default)]
     pub(super) transformers: BTreeMap<String, TransformerSettings>,
@@ -91,13 +99,17 @@ pub(super) struct KafkaSettings {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub(super) struct PluginSettings {
-    /// The component's file; a relative one is looked for beside this file.
-    #[schemars(required)]
+    /// The component's file; a relative one is looked for beside this file. It, or `image`.
     pub(super) path: Option<String>,
-    /// The only content that will be loaded: 64 hexadecimal digits.
+    /// An image that holds the component: `oci://HOST/REPOSITORY@sha256:…` in a registry, or `oci-layout:FOLDER@sha256:…`
+    /// in a folder.
+    pub(super) image: Option<String>,
+    /// The only component that will be loaded: 64 hexadecimal digits.
     pub(super) sha256: Option<String>,
     /// What `liaison plugin certify` wrote of it; a relative path is looked for beside this file.
     pub(super) certificate: Option<String>,
+    /// Names of [trust.keys], one of which must have signed it. Default: any of them may, and need not.
+    pub(super) signers: Option<Vec<String>>,
     /// How long an instance lives.
     pub(super) instances: Option<InstancesSetting>,
     /// The most events in one call.

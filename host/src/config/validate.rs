@@ -9,6 +9,7 @@ mod connectors;
 mod grants;
 mod kafka;
 mod plugins;
+mod provenance;
 mod secrets;
 mod security;
 mod sla;
@@ -43,7 +44,8 @@ pub(super) fn config(settings: Settings, checker: &mut Checker<'_>) -> Config {
     let group_prefix = settings.kafka.as_ref().and_then(|kafka| kafka.group_prefix.clone());
     let mut config = Config::new(Brokers::Embedded);
     config.kafka = kafka::kafka(settings.kafka.unwrap_or_default(), checker);
-    config.plugins = plugins::plugins(settings.plugins, checker);
+    let mut origins = provenance::Origins::new(settings.trust, settings.registries, checker);
+    config.plugins = plugins::plugins(settings.plugins, &mut origins, checker);
     config.transformers = plugins::transformers(settings.transformers, checker);
     config.connectors = connectors::connectors(settings.connectors, checker);
     let tables = sla::Tables::new(settings.sla, checker);
@@ -55,6 +57,7 @@ pub(super) fn config(settings: Settings, checker: &mut Checker<'_>) -> Config {
     config.runtime = runtime(settings.runtime, &config.subscriptions, checker);
     want_certificates(&config, checker);
     warn_of_unused(&config, checker);
+    origins.warn_of_unused(checker);
     config
 }
 

@@ -1,6 +1,4 @@
-//! Looks at a component file without a configuration: what `liaison plugin inspect` shows.
-
-use std::path::Path;
+//! Looks at a component without loading it: what `liaison plugin inspect` shows.
 
 use crate::config::{self, PluginName};
 use crate::plugin::{Inspection, PluginError, PoolSize, Runtime};
@@ -8,14 +6,16 @@ use crate::plugin::{Inspection, PluginError, PoolSize, Runtime};
 /// Instances of the one plugin that is started.
 const INSTANCES: u32 = 1;
 
-/// What a component imports, exports and needs, and whether a host would load it within the default limits.
+/// Who signed a component, what it imports, exports and needs, and whether a host would load it within these limits.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, or is larger than any component may be.
-pub fn inspect(path: &Path) -> Result<Inspection, PluginError> {
-    let name = PluginName::new(&path.file_stem().unwrap_or_default().to_string_lossy());
-    let settings = config::Plugin::new(path);
+/// When it cannot be read, or is not the one that is asked for.
+pub fn inspect(
+    name: &PluginName,
+    settings: &config::Plugin,
+    runtime: &config::Runtime,
+) -> Result<Inspection, PluginError> {
     let size = PoolSize { instances: INSTANCES, memory_bytes: settings.limits.memory_bytes };
-    Runtime::new(&config::Runtime::default(), size)?.inspect(&name, &settings)
+    Runtime::new(runtime, size)?.inspect(name, settings)
 }

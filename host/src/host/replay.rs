@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::workers;
-use crate::config::{self, Config, PluginName, TransformerName};
+use crate::config::{self, Config, PluginName, Signers, Source, TransformerName};
 use crate::dead_letter::Stage;
 use crate::dead_letter::recording::{Recorded, Recording, TransformRecording};
 use crate::dead_letter::replayed::{Replayed, Rerun};
@@ -113,7 +113,9 @@ async fn transform(
 fn load(config: &Config, name: &PluginName, file: Option<PathBuf>) -> Result<Plugin, ReplayError> {
     let mut settings = config.plugins.get(name).ok_or_else(|| missing("plugin", name.as_str()))?.clone();
     if let Some(path) = file {
-        (settings.path, settings.sha256) = (path, None);
+        // A person named the file, and nothing is sent: neither the pin nor a signature is asked for.
+        (settings.source, settings.sha256) = (Source::File(path), None);
+        settings.signers = Signers::default();
     }
     let size = PoolSize { instances: INSTANCES, memory_bytes: settings.limits.memory_bytes };
     Ok(Runtime::new(&config.runtime, size)?.load(name, &settings)?)

@@ -62,9 +62,9 @@ pub(super) enum LoadError {
 impl Loader {
     /// Blocks while it compiles what it has not seen before: seconds for a large plugin.
     pub(super) fn load(&self, name: &PluginName, settings: &config::Plugin) -> Result<Plugin, LoadError> {
-        let plugin = self.runtime.load(name, settings)?;
-        certificate::required(name, settings, &self.settings, &plugin.sha256)?;
-        Ok(plugin)
+        let component = self.runtime.fetch(name, settings)?;
+        certificate::required(name, settings, &self.settings, &component.provenance.sha256)?;
+        Ok(self.runtime.compile(name, settings, component)?)
     }
 }
 
@@ -324,7 +324,7 @@ impl Course {
             live.name,
             short(&trial.plugin),
             short(&live),
-            self.settings.path.display(),
+            self.settings.source,
         );
         self.trial = None;
         self.metrics.swaps[SwapResult::RolledBack].inc();

@@ -1,15 +1,14 @@
 //! What there is to say of a component before it is trusted: what it imports and exports, what it needs, and whether
 //! the host would load it. That last judgement is the one that loading makes.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
 use super::producers::{Producer, Sections};
-use super::{Kind, Plugin, PluginError, Runtime, no_component, read, sandbox};
+use super::{Kind, Plugin, PluginError, Runtime, no_component, sandbox};
 use crate::config::{self, PluginName};
+use crate::provenance::{self, Provenance};
 
 /// Bytes of a page of WebAssembly memory.
 const PAGE_BYTES: u64 = 64 << 10;
@@ -19,7 +18,7 @@ const PAGE_BYTES: u64 = 64 << 10;
 pub struct Inspection {
     /// Of the file.
     pub bytes: u64,
-    pub sha256: [u8; 32],
+    pub provenance: Provenance,
     /// The world of `wit/` that it is of, if it fits one.
     pub world: Option<&'static str>,
     pub imports: Vec<Import>,
@@ -63,23 +62,21 @@ pub struct Needs {
 }
 
 impl Runtime {
-    /// Looks at a component file. Compiles it anew, which may take seconds.
+    /// Looks at a component. Compiles it anew, which may take seconds.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or is larger than any component may be.
+    /// When it cannot be read, or is not the one that is asked for.
     pub(crate) fn inspect(
         &self,
         name: &PluginName,
         settings: &config::Plugin,
     ) -> Result<Inspection, PluginError> {
-        let path: &Path = &settings.path;
-        let bytes = read(name, path)?;
+        let provenance::Component { bytes, provenance } = self.fetch(name, settings)?;
         let sections = Sections::of(&bytes);
-        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
         let mut inspection = Inspection {
             bytes: bytes.len() as u64,
-            sha256,
+            provenance,
             world: None,
             imports: Vec::new(),
             exports: Vec::new(),
@@ -93,19 +90,21 @@ impl Runtime {
         let component = match Component::new(&self.engine, &bytes) {
             Ok(component) => component,
             Err(error) => {
-                inspection.refusal = Some(no_component(name, path, &error).to_string());
+                inspection.refusal = Some(no_component(name, settings, &error).to_string());
                 return Ok(inspection);
             }
         };
         let time = begun.elapsed();
-        let code = component.serialize().map_err(|error| no_component(name, path, &error))?;
+        let code = component.serialize().map_err(|error| no_component(name, settings, &error))?;
         inspection.compiled = Some(Compiled { time, bytes: code.len() });
         self.describe(&component, sections.instances, &mut inspection);
         let started = match self.admit(name, &component) {
             Ok(kind) => {
                 inspection.world = Some(kind.world());
                 let (name, settings, call_twice) = (name.clone(), settings.clone(), self.call_twice);
-                Plugin { name, sha256, settings, kind, call_twice, observer: None }.start()
+                let provenance = inspection.provenance.clone();
+                let sha256 = provenance.sha256;
+                Plugin { name, sha256, provenance, settings, kind, call_twice, observer: None }.start()
             }
             Err(error) => Err(error),
         };

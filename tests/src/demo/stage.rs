@@ -96,9 +96,9 @@ impl Stage {
         write(&places.folder.join(configuration::TOKEN_FILE), CALENDAR_TOKEN)?;
         write(&places.config, &text)?;
         let config = Config::from_file(&places.config)?.config;
-        for plugin in config.plugins.values() {
-            let path = plugin.path.display();
-            ensure!(plugin.path.exists(), "{path} is missing: run `cargo demo`, which builds the plugins");
+        for file in config.plugins.values().filter_map(|plugin| plugin.source.file()) {
+            let path = file.display();
+            ensure!(file.exists(), "{path} is missing: run `cargo demo`, which builds the plugins");
         }
         // It compiles plugins that it has not seen before, which blocks.
         let host = tokio::task::spawn_blocking({

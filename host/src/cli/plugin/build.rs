@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use liaison::config::{self, PluginName, Runtime};
 use liaison::dead_letter::header::hex_text;
 use liaison::host;
 
@@ -37,8 +38,10 @@ pub(super) fn build(options: &Build) -> Result<(), Failure> {
     let own = || options.folder.join(made.file_name().unwrap_or_default());
     let out = options.out.clone().unwrap_or_else(own);
     copy(&made, &out)?;
-    let inspection = host::inspect(&out).map_err(|error| Failure::Failed(error.to_string()))?;
-    let sha256 = hex_text(&inspection.sha256);
+    let settings = config::Plugin::new(&out);
+    let inspection = host::inspect(&PluginName::new(&settings.source.stem()), &settings, &Runtime::default());
+    let inspection = inspection.map_err(|error| Failure::Failed(error.to_string()))?;
+    let sha256 = hex_text(&inspection.provenance.sha256);
     if options.json {
         output::json(&json!({
             "file": out.display().to_string(),

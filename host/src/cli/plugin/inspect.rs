@@ -6,31 +6,45 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use liaison::config::{self, Config, KeyName, PluginName, Runtime, Signers, SigningKey, Source};
 use liaison::dead_letter::header::hex_text;
 use liaison::dead_letter::report::printable;
-use liaison::host::{self, Inspection, Needs};
+use liaison::host::{self, HostError, Inspection, Needs};
 
+use crate::cli::Common;
+use crate::cli::configuration::Configuration;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{self, bytes_text, count};
+use crate::cli::provenance::{signature_json, signature_text};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Whether the host would load it is judged as at its start, within the default limits. What the file
-says of its makers is shown as it stands there. Exit code 1 if the host would refuse it.")]
+Whether the host would load it is judged as at its start, within the default limits or, with
+--plugin, within those of the configuration. What the component says of its makers is shown as it
+stands there. Exit code 1 if the host would refuse it, 64 if it is not there, or signed by none of
+the keys.")]
 pub(in crate::cli) struct Inspect {
-    /// The component
-    file: PathBuf,
+    /// The component: a file, oci://HOST/REPOSITORY@sha256:… or oci-layout:FOLDER@sha256:…
+    #[arg(required_unless_present = "plugin")]
+    source: Option<String>,
+    /// A public key that must have signed it; one of them, if several are given
+    #[arg(long, value_name = "FILE", conflicts_with = "plugin")]
+    key: Vec<PathBuf>,
+    /// A plugin of the configuration, with its source, its pin and its signers
+    #[arg(long, value_name = "NAME", conflicts_with = "source")]
+    plugin: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn inspect(options: &Inspect) -> Result<(), Failure> {
-    let inspection = host::inspect(&options.file).map_err(|error| Failure::Usage(error.to_string()))?;
+pub(super) fn inspect(common: &Common, options: &Inspect) -> Result<(), Failure> {
+    let (name, settings, runtime) = subject(common, options)?;
+    let inspection = host::inspect(&name, &settings, &runtime).map_err(HostError::from)?;
     if options.json {
         output::json(&json(&inspection))?;
     } else {
-        output::text(&format!("{}\n{}", options.file.display(), text(&inspection)))?;
+        output::text(&format!("{}\n{}", inspection.provenance.source, text(&inspection)))?;
     }
     match inspection.refusal {
         Some(_) => Err(Failure::Printed(Exit::Failed)),
@@ -38,12 +52,37 @@ pub(super) fn inspect(options: &Inspect) -> Result<(), Failure> {
     }
 }
 
+/// What is looked at, as the host would be told of it.
+fn subject(common: &Common, options: &Inspect) -> Result<(PluginName, config::Plugin, Runtime), Failure> {
+    if let Some(name) = &options.plugin {
+        let Config { mut plugins, runtime, .. } = Configuration::read_without_secrets(common)?.config;
+        let name = PluginName::new(name);
+        let settings = plugins.remove(&name);
+        let settings =
+            settings.ok_or_else(|| Failure::Usage(format!("the configuration has no plugin `{name}`")))?;
+        return Ok((name, settings, runtime));
+    }
+    let source = Source::parse(options.source.as_deref().unwrap_or_default());
+    let source = source.map_err(|error| Failure::Usage(error.to_string()))?;
+    let key = |file: &PathBuf| {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        SigningKey { name: KeyName::new(&name), file: file.clone() }
+    };
+    let keys: Vec<_> = options.key.iter().map(key).collect();
+    let signers = Signers { is_required: !keys.is_empty(), keys };
+    let name = PluginName::new(&source.stem());
+    Ok((name, config::Plugin { signers, ..config::Plugin::from_source(source) }, Runtime::default()))
+}
+
 fn text(inspection: &Inspection) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<9} {}", printable(&value));
     };
-    line("sha256", hex_text(&inspection.sha256));
+    line("sha256", hex_text(&inspection.provenance.sha256));
+    if let Some(signature) = signature_text(&inspection.provenance.signature) {
+        line("signature", signature);
+    }
     line("size", bytes_text(inspection.bytes));
     if let Some(compiled) = &inspection.compiled {
         let size = bytes_text(compiled.bytes as u64);
@@ -106,7 +145,9 @@ fn json(inspection: &Inspection) -> Value {
         })
     });
     json!({
-        "sha256": hex_text(&inspection.sha256),
+        "source": inspection.provenance.source.to_string(),
+        "sha256": hex_text(&inspection.provenance.sha256),
+        "signature": signature_json(&inspection.provenance.signature),
         "bytes": inspection.bytes,
         "contract": "liaison:plugin@0.1.0",
         "world": inspection.world,

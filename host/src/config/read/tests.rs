@@ -9,7 +9,8 @@ use sha2::Digest as _;
 
 use super::{Checked, Config, ConfigErrors, read, read_with};
 use crate::config::{
-    Brokers, ConflictPolicy, ConnectorName, Credential, Instances, Ordering, SecretRef, SubscriptionName,
+    Brokers, ConflictPolicy, ConnectorName, Credential, Instances, Ordering, RegistryCredential, SecretRef,
+    Source, SubscriptionName,
 };
 
 /// This crate's folder: its `Cargo.toml` serves as a plugin, a secret and a certificate that hold something.
@@ -126,6 +127,24 @@ fn each_mistake_in_a_table_of_its_own_is_the_only_one() {
         ("[plugins.-a]\npath = \"Cargo.toml\"", "line 11, column 10: plugins.-a: not a name"),
         ("[plugins.a]\npath = \"Cargo.toml\"\nsha256 = \"abc\"", "line 13, column 1: plugins.a.sha256: not a sha256"),
         ("[plugins.a]\npath = \"Cargo.toml\"\nsha256 = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"", "line 13, column 1: plugins.a.sha256: …Cargo.toml is another file, with sha256 …; write that only if you trust it"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nimage = \"oci://h/a@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"", "line 13, column 1: plugins.a.image: stands beside `path`, and a plugin comes from one place; leave one of them out"),
+        ("[plugins.a]\nimage = \"oci://h/a:1.2\"", "line 12, column 1: plugins.a.image: `oci://h/a:1.2` names no digest, and what has none may be another content tomorrow; write it with @sha256:"),
+        ("[plugins.a]\nimage = \"oci://h/a:1.2@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"", "line 12, column 1: plugins.a.image: the tag `1.2` may be moved"),
+        ("[plugins.a]\nimage = \"h/a@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"", "plugins.a.image: `h/a@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855` is no image; begin with oci://"),
+        ("[plugins.a]\nimage = \"oci-layout:src@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"", "line 12, column 1: plugins.a.image: …src is no OCI layout: it holds no file `oci-layout`; mend the path"),
+        ("[plugins.a]\nimage = 3", "line 12, column 9: plugins.a.image: invalid type: integer `3`, expected a string"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nsigners = []", "line 13, column 1: plugins.a.signers: names nobody"),
+        ("[plugins.a]\npath = \"Cargo.toml\"\nsigners = [\"agency\"]", "line 13, column 12: plugins.a.signers[0]: no key `agency` stands in [trust.keys]"),
+        // [trust] and [registries]
+        ("[trust]\nrequire-signature = true", "line 12, column 1: trust.require-signature: is true, and no key is named whose signature would do; add [trust.keys]"),
+        ("[trust.keys]\nagency = {}", "line 12, column 1: trust.keys.agency.file: missing; write where the public key's file is"),
+        ("[trust.keys]\nagency = { file = \"Cargo.toml\" }", "line 12, column 12: trust.keys.agency.file: …Cargo.toml holds no public key in PEM; `openssl pkey -in KEY -pubout` prints"),
+        ("[trust.keys]\nagency = { file = \"no.pub\" }", "trust.keys.agency.file: cannot read …no.pub"),
+        ("[registries.\"https://h\"]", "line 11, column 13: registries.\"https://h\": is no registry; write its host"),
+        ("[registries.\"r.example\"]\nplain-http = true\ncredential = { basic = { username = \"u\", password = { env = \"TOKEN\" } } }", "line 13, column 1: registries.\"r.example\".credential: would be sent in the clear, over `plain-http`"),
+        ("[registries.\"r.example\"]\ncredential = { basic = { username = \"u:v\", password = { env = \"TOKEN\" } } }", "registries.\"r.example\".credential.basic.username: must hold no colon"),
+        ("[registries.\"r.example\"]\ncredential = { bearer = { env = \"UNSET\" } }", "registries.\"r.example\".credential.bearer.env: the environment variable UNSET is not set"),
+        ("[registries.\"r.example\"]\ntimeout = \"0s\"", "line 12, column 1: registries.\"r.example\".timeout: must be longer than nothing"),
         ("[plugins.a]\npath = \"Cargo.toml\"\nbatch = 0", "line 13, column 9: plugins.a.batch: invalid value: integer `0`, expected a whole number from 1 to 4294967295"),
         ("[plugins.a]\npath = \"Cargo.toml\"\ninstances = \"cold\"", "line 13, column 13: plugins.a.instances: unknown value; known are `fresh`, `warm`"),
         ("[plugins.a]\npath = \"Cargo.toml\"\ninstances = { warm = 0 }", "line 13, column 22: plugins.a.instances.warm: invalid value: integer `0`"),
@@ -416,7 +435,10 @@ fn the_smallest_file_means_the_defaults() {
     let made = crate::config::Subscription::new(own, name.clone(), topics);
     assert_eq!(format!("{subscription:?}"), format!("{made:?}"));
     assert!(subscription.types.set().is_match("policy.updated") && subscription.types.set().is_match("a/b"));
-    assert_eq!(config.plugins.values().next().unwrap().path, base().join("Cargo.toml"));
+    assert_eq!(
+        config.plugins.values().next().unwrap().source.file(),
+        Some(base().join("Cargo.toml").as_path())
+    );
     assert_eq!(config.runtime.workers, 1, "at most one a connector");
     assert_eq!(config.admin.address, Some("127.0.0.1:9464".parse().unwrap()));
 }
@@ -509,10 +531,42 @@ fn the_pinned_content_is_accepted() {
 }
 
 #[test]
+fn a_plugin_knows_its_source_its_registry_and_its_signers() {
+    let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let folder = std::env::temp_dir().join(format!("liaison-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let key = folder.join("a.pub");
+    std::fs::write(&key, "-----BEGIN PUBLIC KEY-----").unwrap();
+    let text = format!(
+        "{GOOD}[plugins.a]\nimage = \"oci://127.0.0.1:5000/a@sha256:{digest}\"\nsigners = [\"b\"]\n\
+         [registries.\"127.0.0.1:5000\"]\nplain-http = true\ntimeout = \"7s\"\n\
+         credential = {{ basic = {{ username = \"u\", password = {{ env = \"TOKEN\" }} }} }}\n\
+         [trust.keys]\na = {{ file = \"{key}\" }}\nb = {{ file = \"{key}\" }}\n",
+        key = key.display()
+    );
+    let config = check(&text).unwrap().config;
+    std::fs::remove_dir_all(folder).unwrap();
+    let [a, rest] = ["a", "rest"].map(|name| &config.plugins[&crate::config::PluginName::new(name)]);
+    let Source::Registry(image) = &a.source else { panic!("{a:?}") };
+    assert_eq!((image.repository.as_str(), image.digest.hex().as_str()), ("a", digest));
+    assert!(image.registry.is_plain_http && image.registry.timeout == Duration::from_secs(7));
+    assert!(
+        matches!(&image.registry.credential, Some(RegistryCredential::Basic { username, .. }) if username == "u")
+    );
+    let names = |plugin: &crate::config::Plugin| -> Vec<String> {
+        plugin.signers.keys.iter().map(|key| key.name.to_string()).collect()
+    };
+    assert_eq!((names(a), a.signers.is_required), (vec!["b".to_owned()], true));
+    assert_eq!((names(rest), rest.signers.is_required), (vec!["a".to_owned(), "b".to_owned()], false));
+    assert!(matches!(&rest.source, Source::File(file) if file.ends_with("Cargo.toml")));
+}
+
+#[test]
 fn what_is_probably_not_meant_is_a_warning() {
     let text = format!(
         "{GOOD}[plugins.spare]\npath = \"Cargo.toml\"\n[transformers.t]\nplugin = \"rest\"\n[connectors.c]\nplugin = \"rest\"\n\
-         endpoint = \"https://c\"\n[admin]\naddress = \"0.0.0.0:9464\"\n[kafka.properties]\n\"sasl.password\" = \"x\"\n"
+         endpoint = \"https://c\"\n[admin]\naddress = \"0.0.0.0:9464\"\n[kafka.properties]\n\"sasl.password\" = \"x\"\n\
+         [registries.\"r.example\"]\nplain-http = true\n"
     );
     let warnings = check(&text).unwrap().warnings;
     let said: Vec<_> =
@@ -525,6 +579,8 @@ fn what_is_probably_not_meant_is_a_warning() {
             "15: connectors.c: no subscription uses it",
             "19: admin.address: 0.0.0.0:9464 can be reached from other machines, and shows health and metrics to whoever asks",
             "21: kafka.properties.\"sasl.password\": holds a secret as plain text; [kafka.security] takes it by reference, else let nobody but the host read this file",
+            "22: registries.\"r.example\": no plugin uses it",
+            "23: registries.\"r.example\".plain-http: anybody on the way sees which plugins are fetched, and can keep them back; use TLS outside a test",
         ]
     );
 }

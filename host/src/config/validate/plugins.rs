@@ -1,28 +1,31 @@
 //! Checks `[plugins]` and `[transformers]`: that each plugin's file is there, and is the one that was pinned.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
+use super::provenance::Origins;
 use super::{Checker, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
     InstancesSetting, LimitsSettings, PluginSettings, RolloutSettings, TransformerSettings,
 };
-use crate::config::{Instances, Limits, Plugin, PluginName, Rollout, Transformer, TransformerName};
+use crate::config::{
+    Digest, Instances, Limits, Plugin, PluginName, Rollout, Source, Transformer, TransformerName,
+};
 
 pub(super) fn plugins(
     settings: BTreeMap<String, PluginSettings>,
+    origins: &mut Origins,
     checker: &mut Checker<'_>,
 ) -> BTreeMap<PluginName, Plugin> {
     let checked = settings.into_iter().map(|(name, settings)| {
         let path = KeyPath::of(&["plugins", &name]);
         checker.name(&path, &name);
-        (PluginName::new(&name), plugin(&path, settings, checker))
+        (PluginName::new(&name), plugin(&path, settings, origins, checker))
     });
     checked.collect()
 }
@@ -84,14 +87,21 @@ fn json(path: &KeyPath, value: toml::Value, checker: &mut Checker<'_>) -> serde_
     }
 }
 
-fn plugin(path: &KeyPath, settings: PluginSettings, checker: &mut Checker<'_>) -> Plugin {
-    let file = checker.required(&path.key("path"), settings.path, "write where the component's file is");
-    let mut plugin = Plugin::new(checker.path(file.as_deref().unwrap_or_default()));
-    plugin.sha256 = settings.sha256.and_then(|digits| pin(&path.key("sha256"), &digits, checker));
-    plugin.certificate = settings.certificate.map(|certificate| checker.path(&certificate));
-    if file.is_some() {
-        content(path, &plugin, checker);
+fn plugin(
+    path: &KeyPath,
+    settings: PluginSettings,
+    origins: &mut Origins,
+    checker: &mut Checker<'_>,
+) -> Plugin {
+    let source = origins.source(path, &settings, checker);
+    let sha256 = settings.sha256.and_then(|digits| pin(&path.key("sha256"), &digits, checker));
+    if let Some(Source::File(file)) = &source {
+        content(path, file, sha256, checker);
     }
+    let mut plugin = Plugin::from_source(source.unwrap_or(Source::File(PathBuf::new())));
+    plugin.sha256 = sha256;
+    plugin.signers = origins.signers(path, settings.signers.as_deref(), checker);
+    plugin.certificate = settings.certificate.map(|certificate| checker.path(&certificate));
     set(&mut plugin.instances, settings.instances);
     set(&mut plugin.batch, settings.batch);
     limits(&path.key("limits"), settings.limits, &mut plugin.limits, checker);
@@ -145,26 +155,20 @@ fn rollout(path: &KeyPath, settings: RolloutSettings, rollout: &mut Rollout, che
 
 /// The digest of 64 hexadecimal digits.
 fn pin(path: &KeyPath, digits: &str, checker: &mut Checker<'_>) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    let is_hex = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_hex {
+    let digest = Digest::from_hex(digits);
+    if digest.is_none() {
         checker.mistake(path, "not a sha256; write the 64 hexadecimal digits that `sha256sum` prints");
-        return None;
     }
-    for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(digest)
+    digest.map(|digest| digest.0)
 }
 
 /// Reports a file that cannot be read, or that is not the pinned one.
-fn content(path: &KeyPath, plugin: &Plugin, checker: &mut Checker<'_>) {
-    let file = plugin.path.display();
-    let found = match plugin.sha256 {
-        None => open(&plugin.path).map(|_| None),
-        Some(_) => sha256(&plugin.path).map(Some),
+fn content(path: &KeyPath, file: &Path, pinned: Option<[u8; 32]>, checker: &mut Checker<'_>) {
+    let found = match pinned {
+        None => open(file).map(|_| None),
+        Some(_) => sha256(file).map(Some),
     };
+    let file = file.display();
     match found {
         Err(error) => {
             checker.mistake(
@@ -172,8 +176,8 @@ fn content(path: &KeyPath, plugin: &Plugin, checker: &mut Checker<'_>) {
                 format!("cannot read {file} ({error}); build it, or mend the path"),
             );
         }
-        Ok(Some(digest)) if plugin.sha256 != Some(digest) => {
-            let digest = hex(&digest);
+        Ok(Some(digest)) if pinned != Some(digest) => {
+            let digest = Digest(digest).hex();
             let text =
                 format!("{file} is another file, with sha256 {digest}; write that only if you trust it");
             checker.mistake(&path.key("sha256"), text);
@@ -194,11 +198,4 @@ fn sha256(path: &Path) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     io::copy(&mut open(path)?, &mut hash)?;
     Ok(hash.finalize().into())
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("text grows");
-        text
-    })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Brokers, Connector, Instances, Plugin, Subscription, Transformer};
+use crate::config::{Brokers, Connector, Instances, Plugin, Source, Subscription, Transformer};
 
 /// `a` and `b` share connector `x`; `c` has `y`, and the transformer `t` before it.
 fn config() -> Config {
@@ -109,7 +109,7 @@ fn what_is_another_restarts_those_that_are_made_of_it_and_no_other() {
         // Under those that run, its versions follow each other.
         (|config| plugin(config, "r").instances = Instances::Warm { calls: 9 }, "=a =b =c ~r"),
         (|config| plugin(config, "p").limits.steps = 1, "=a =b =c ~p"),
-        (|config| plugin(config, "p").path = "elsewhere.wasm".into(), "=a =b =c ~p"),
+        (|config| plugin(config, "p").source = Source::File("elsewhere.wasm".into()), "=a =b =c ~p"),
         (|config| plugin(config, "p").sha256 = Some([0; 32]), "=a =b =c ~p"),
         (
             |config| config.kafka.commit_interval = Duration::from_secs(1),
@@ -147,7 +147,7 @@ fn a_plugin_in_another_line_restarts_its_users() {
     let (old, mut new) = (config(), config());
     let (before, mut after) = (lines(), lines());
     after.insert(PluginName::new("p"), LineNumber(1));
-    plugin(&mut new, "p").path = "p-2.wasm".into();
+    plugin(&mut new, "p").source = Source::File("p-2.wasm".into());
     let old = Version { config: &old, lines: &before };
     let between = |new: &Config| Changes::between(old, Version { config: new, lines: &after });
     assert_eq!(told(&between(&new)), "!a (plugin p) !b (plugin p) =c");

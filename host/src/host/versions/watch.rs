@@ -174,12 +174,17 @@ impl Watched {
         loader: &Loader,
         now: Instant,
     ) -> Option<Result<Arc<Plugin>, LoadError>> {
-        let stamp = Stamp::of(&self.settings.path);
+        let file = self.settings.source.file();
+        let stamp = file.and_then(Stamp::of);
         let news = self.sight.news(stamp, now);
         if news == News::No {
             return None;
         }
-        let sha256 = sha256_of(&self.settings.path).ok();
+        let sha256 = match file {
+            Some(path) => sha256_of(path).ok(),
+            // An image is named by its digest: it never changes.
+            None => self.sha256,
+        };
         if sha256.is_some() && sha256 == self.sha256 {
             self.sight.judged(stamp);
             return None;
