@@ -17,6 +17,7 @@
 //! - [`system`]: the external system, its behaviour and its ledger
 //! - [`grpc`]: a gRPC server by grpcio
 //! - [`mail`]: a mail server that keeps what it takes
+//! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
 //! - [`languages`]: the languages that have an SDK, and the connector that all of them have
@@ -41,6 +42,8 @@ pub mod port;
 pub mod process;
 pub mod produce;
 pub mod proof;
+pub mod registry;
+pub mod signing;
 pub mod system;
 pub mod wait;
 

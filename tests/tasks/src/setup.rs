@@ -98,6 +98,30 @@ pub(crate) fn python_tools() -> Result<(), Failure> {
     }
 }
 
+/// Makes sure that a registry of images and openssl are there, which hold and sign plugins.
+pub(crate) fn registry_tools() -> Result<(), Failure> {
+    let tools = [("docker-registry", "--version"), ("openssl", "version")];
+    let missing = || {
+        let is_missing = |(program, word): &(&str, &str)| output(Command::new(program).arg(word)).is_none();
+        tools.into_iter().filter(is_missing).map(|(program, _)| program).collect::<Vec<_>>()
+    };
+    let wanted = missing();
+    if !wanted.is_empty() && may_install_packages() {
+        say("installing a registry of images and openssl, which hold and sign plugins");
+        update_packages()?;
+        // Each is a package of its own name.
+        wanted.into_iter().try_for_each(install_package)?;
+    }
+    match missing().as_slice() {
+        [] => Ok(()),
+        missing => Err(format!(
+            "plugins from a real registry need {}: install it, or leave that out with `cargo verify --quick`",
+            missing.join(" and ")
+        )
+        .into()),
+    }
+}
+
 fn has_pip() -> bool {
     output(Command::new("python3").args(["-m", "pip", "--version"])).is_some()
 }
