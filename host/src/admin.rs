@@ -74,8 +74,7 @@ impl AdminServer {
         operations: Operations,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), AdminError> {
-        let plugins = self.plugins.map_or_else(Router::new, plugins::router);
-        let router = router(telemetry, health, operations).merge(plugins);
+        let router = router(telemetry, health, operations, self.plugins);
         let server = axum::serve(self.listener, router).into_future();
         tokio::select! {
             served = server => served.map_err(AdminError::Serve),
@@ -84,8 +83,14 @@ impl AdminServer {
     }
 }
 
-fn router(telemetry: Telemetry, health: Health, operations: Operations) -> Router {
-    Router::new()
+fn router(
+    telemetry: Telemetry,
+    health: Health,
+    operations: Operations,
+    plugins: Option<PluginsPage>,
+) -> Router {
+    plugins
+        .map_or_else(Router::new, plugins::router)
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready).with_state(health))
         .route("/metrics", get(metrics).with_state(telemetry))

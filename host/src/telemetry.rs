@@ -7,11 +7,12 @@
 mod family;
 mod forgetting;
 mod label;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -30,6 +31,7 @@ pub use label::{
     SwapResult, VersionState,
 };
 use label::{Labels, Names};
+pub use versions::VersionMetrics;
 
 /// What text [`Telemetry::encode`] gives.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -113,47 +115,6 @@ pub struct PluginMetrics {
     pub call_duration: Timing,
     pub faults: ByLabel<FaultKind, Counter>,
     pub log_lines_dropped: Counter,
-}
-
-/// What the versions of one plugin count on.
-#[derive(Clone)]
-pub struct VersionMetrics {
-    pub swaps: ByLabel<SwapResult, Counter>,
-    pub shadowed: ByLabel<ShadowResult, Counter>,
-    versions: Family<Labels, Gauge>,
-    plugin: PluginName,
-    shown: Arc<Mutex<Vec<Labels>>>,
-}
-
-impl VersionMetrics {
-    /// These are called now, by the first digits of their sha256, and no others.
-    pub fn show(&self, live: &str, trial: Option<&str>) {
-        let labels = |sha256: &str, state: VersionState| {
-            Names::new([("plugin", self.plugin.as_str()), ("sha256", sha256)]).with(state)
-        };
-        self.hide();
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.push(labels(live, VersionState::Live));
-        shown.extend(trial.map(|trial| labels(trial, VersionState::Trial)));
-        for labels in shown.iter() {
-            self.versions.get_or_create(labels).set(1);
-        }
-    }
-}
-
-impl VersionMetrics {
-    /// None is called any more.
-    pub fn hide(&self) {
-        for labels in self.shown.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            self.versions.remove(&labels);
-        }
-    }
-}
-
-impl fmt::Debug for VersionMetrics {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("VersionMetrics").field("plugin", &self.plugin).finish_non_exhaustive()
-    }
 }
 
 /// What one connector counts on.
@@ -294,16 +255,8 @@ impl Telemetry {
     }
 
     pub fn versions(&self, plugin: &PluginName) -> VersionMetrics {
-        let names = Names::new([("plugin", plugin.as_str())]);
-        self.note(&names);
-        let families = &self.shared.families;
-        VersionMetrics {
-            swaps: each(&families.plugin_swaps, &names),
-            shadowed: each(&families.plugin_shadowed, &names),
-            versions: families.plugin_versions.clone(),
-            plugin: plugin.clone(),
-            shown: Arc::default(),
-        }
+        self.note(&Names::new([("plugin", plugin.as_str())]));
+        VersionMetrics::new(&self.shared.families, plugin)
     }
 
     pub fn connector(&self, connector: &ConnectorName) -> ConnectorMetrics {
@@ -424,24 +377,6 @@ mod tests {
         first.received.inc();
         second.received.inc();
         assert_eq!(first.received.get(), 2);
-    }
-
-    #[test]
-    fn a_version_that_is_called_no_more_is_shown_no_more() {
-        let telemetry = Telemetry::new();
-        let versions = telemetry.versions(&PluginName::new("rest"));
-        let shown = || -> Vec<String> {
-            let encoded = telemetry.encode();
-            encoded
-                .lines()
-                .filter(|line| line.starts_with("liaison_plugin_version{"))
-                .map(str::to_owned)
-                .collect()
-        };
-        versions.show("abc", Some("def"));
-        assert_eq!(shown().len(), 2);
-        versions.show("def", None);
-        assert_eq!(shown(), [r#"liaison_plugin_version{plugin="rest",sha256="def",state="live"} 1"#]);
     }
 
     #[test]

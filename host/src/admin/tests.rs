@@ -22,12 +22,20 @@ struct Running {
 }
 
 async fn start(telemetry: &Telemetry, health: &Health) -> Running {
+    start_with(telemetry, health, nothing()).await
+}
+
+/// Nobody may do anything.
+fn nothing() -> Operations {
     let reload: Operation = Box::new(|| unreachable!("the door is closed"));
-    start_with(telemetry, health, Operations { door: Door::default(), reload }).await
+    Operations { door: Door::default(), reload }
 }
 
 async fn start_with(telemetry: &Telemetry, health: &Health, operations: Operations) -> Running {
-    let server = AdminServer::bind(ANY_PORT).await.unwrap();
+    serve(AdminServer::bind(ANY_PORT).await.unwrap(), telemetry, health, operations)
+}
+
+fn serve(server: AdminServer, telemetry: &Telemetry, health: &Health, operations: Operations) -> Running {
     let address = server.address();
     let (stop, stopped) = oneshot::channel();
     let shutdown = async move {
@@ -119,10 +127,33 @@ async fn metrics_are_served_as_openmetrics() {
 }
 
 #[tokio::test]
+async fn plugins_are_shown_as_they_are_when_they_are_asked_for() {
+    let looks = std::sync::atomic::AtomicU32::new(0);
+    let page = PluginsPage::new(
+        move || json!({ "looks": looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) }),
+    );
+    let server = AdminServer::bind(ANY_PORT).await.unwrap().with_plugins(page);
+    let running = serve(server, &Telemetry::new(), &Health::new(), nothing());
+    for looks in 0..2 {
+        let answer = running.ask("GET", "/plugins").await;
+        assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
+        assert_eq!(body(&answer), format!("{{\"looks\":{looks}}}"));
+    }
+    let answer = running.ask("POST", "/plugins").await;
+    assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("only GET and HEAD"), "{answer}");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_a_problem_with_details() {
     let server = start(&Telemetry::new(), &Health::new()).await;
     for (method, path, status, detail) in [
-        ("GET", "/nowhere", 404, "there is no `/nowhere`: try /healthz, /readyz, /metrics or /reload"),
+        (
+            "GET",
+            "/nowhere",
+            404,
+            "there is no `/nowhere`: try /healthz, /readyz, /metrics, /plugins or /reload",
+        ),
         ("GET", "/reload", 405, "only POST is answered here"),
         ("POST", "/metrics", 405, "only GET and HEAD are answered here"),
     ] {

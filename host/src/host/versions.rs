@@ -12,6 +12,7 @@
 //! again until its file changes. When the host starts, what is in the file is live: there is nothing to go back to.
 
 mod behind;
+mod course;
 mod rollout;
 mod shadow;
 mod status;
@@ -26,17 +27,14 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use self::rollout::{Phase, Rollout, Verdict};
-use self::status::{Happened, short};
-use self::watch::{Found, Order, Watch};
-use crate::alert::{Alert, AlertKind, AlertSender};
+use self::course::Course;
+use self::watch::{Order, Watch};
+use crate::alert::AlertSender;
 use crate::config::{self, PluginName};
 use crate::plugin::{Plugin, PluginError, Runtime};
 use crate::rehearsal::certificate::{self, CertificateError};
-use crate::subscription::stages::served::{Counts, Line, Part, Served, Tally, Trial};
-use crate::subscription::stages::shadow::Shadow;
-use crate::subscription::unix_ms;
-use crate::telemetry::{Label as _, ShadowResult, SwapResult, Telemetry, VersionMetrics};
+use crate::subscription::stages::served::Line;
+use crate::telemetry::Telemetry;
 
 /// How often what is on trial is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -109,7 +107,7 @@ impl PluginVersions {
         }
         drop(courses);
         for (name, course) in before {
-            course.metrics.hide();
+            course.gone();
             self.telemetry.forget_plugin(&name);
         }
         if self.orders.try_send(Order::Follow(loader, watched)).is_err() {
@@ -126,7 +124,7 @@ impl PluginVersions {
         let mut course = match known {
             Some(known) if known.line.same_channel(line) => known,
             other => {
-                other.inspect(|other| other.metrics.hide());
+                other.inspect(Course::gone);
                 let loaded = Some(line.borrow().live.sha256);
                 let course = Course::new(settings.clone(), line.clone(), self.telemetry.versions(name));
                 return (course, Watch { settings, loaded });
@@ -178,7 +176,9 @@ impl PluginVersions {
                             course.found(found, &alerts);
                         }
                     }
-                    None => return,
+                    None => {
+                        return tracing::error!("changes of plugins are noticed no more: their thread has ended");
+                    }
                 },
                 _ = looks.tick(), if is_trying => {
                     lock(&self.courses).values_mut().for_each(|course| course.look(&alerts, Instant::now()));
@@ -203,189 +203,6 @@ pub(super) struct Followed {
 /// Of each plugin what it has come to. Locked for moments only, and never for an event.
 type Courses = Arc<Mutex<BTreeMap<PluginName, Course>>>;
 
-/// What one plugin has come to.
-#[derive(Debug)]
-struct Course {
-    settings: config::Plugin,
-    line: Line,
-    trial: Option<Rollout>,
-    refused: Option<Happened>,
-    rolled_back: Option<Happened>,
-    metrics: VersionMetrics,
-    shown: ShadowCounts,
-}
-
-/// What the metrics know of the shadow of the version on trial.
-#[derive(Debug, Default)]
-struct ShadowCounts([u64; ShadowResult::ALL.len()]);
-
-impl ShadowCounts {
-    fn show(&mut self, tally: &Tally, metrics: &VersionMetrics) {
-        for (result, shown) in ShadowResult::ALL.iter().zip(&mut self.0) {
-            let now = tally.shadow_count(*result);
-            metrics.shadowed[*result].inc_by(now - *shown);
-            *shown = now;
-        }
-    }
-}
-
 fn lock(courses: &Courses) -> MutexGuard<'_, BTreeMap<PluginName, Course>> {
     courses.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Course {
-    /// What is live runs in another room from now on.
-    fn moved(&mut self, plugin: Arc<Plugin>, settings: config::Plugin) {
-        self.settings = settings;
-        self.trial = None;
-        self.serve(Served::only(plugin));
-    }
-
-    fn new(settings: config::Plugin, line: Line, metrics: VersionMetrics) -> Self {
-        metrics.show(&short(&line.borrow().live), None);
-        Self {
-            settings,
-            line,
-            trial: None,
-            refused: None,
-            rolled_back: None,
-            metrics,
-            shown: ShadowCounts::default(),
-        }
-    }
-
-    /// Its file, or its settings, have changed.
-    fn found(&mut self, found: Found, alerts: &AlertSender) {
-        let live = self.line.borrow().live.clone();
-        let plugin =
-            match found.loaded.map_err(|error| error.to_string()).and_then(|plugin| same_kind(&live, plugin))
-            {
-                Ok(plugin) => plugin,
-                Err(why) => return self.refuse(&live, why, alerts),
-            };
-        if self.trial.take().is_some() {
-            self.metrics.swaps[SwapResult::Replaced].inc();
-        }
-        self.settings = found.settings;
-        if plugin.is_same_as(&live) || (plugin.sha256 == live.sha256 && !found.is_ordered) {
-            tracing::info!(plugin = %live.name, sha256 = short(&live), "a plugin is as its live version again");
-            self.serve(Served::only(live.clone()));
-            return self.over(&live, alerts);
-        }
-        let rollout = Rollout::new(self.settings.rollout, Instant::now());
-        let (part, tally) = (part(rollout.phase(), &self.settings.rollout), Arc::new(Tally::default()));
-        let shadow = match rollout.phase() {
-            Phase::Shadow => shadow(&plugin, &tally),
-            Phase::Canary | Phase::Watched => None,
-        };
-        tracing::info!(
-            plugin = %live.name, sha256 = short(&plugin), before = short(&live), phase = rollout.phase().name(),
-            "a plugin has a new version, which is tried"
-        );
-        self.trial = Some(rollout);
-        self.shown = ShadowCounts::default();
-        self.serve(Served { live, trial: Some(Trial { plugin, part, shadow, tally }) });
-    }
-
-    /// Decides on what is on trial.
-    fn look(&mut self, alerts: &AlertSender, now: Instant) {
-        let served = self.line.borrow().clone();
-        let (Some(rollout), Some(mut trial)) = (&mut self.trial, served.trial) else { return };
-        let (name, sha256) = (trial.plugin.name.clone(), short(&trial.plugin));
-        self.shown.show(&trial.tally, &self.metrics);
-        match rollout.look(trial.tally.counts(), now) {
-            Verdict::Stay => {}
-            Verdict::Enter(phase) => {
-                tracing::info!(plugin = %name, sha256, phase = phase.name(), "a new version goes on");
-                trial.part = part(phase, &self.settings.rollout);
-                trial.shadow = None;
-                self.serve(Served { live: served.live, trial: Some(trial) });
-            }
-            Verdict::Accept => {
-                tracing::info!(plugin = %name, sha256, before = short(&served.live), "a new version is live");
-                self.trial = None;
-                self.metrics.swaps[SwapResult::Accepted].inc();
-                self.over(&trial.plugin, alerts);
-                self.serve(Served::only(trial.plugin));
-            }
-            Verdict::RollBack(counts) => self.roll_back(served.live, &trial, counts, alerts),
-        }
-    }
-
-    fn roll_back(&mut self, live: Arc<Plugin>, trial: &Trial, counts: Counts, alerts: &AlertSender) {
-        let Counts { judged, failed } = counts;
-        let first = trial.tally.first_failure().unwrap_or_default();
-        let why = format!(
-            "{failed} of {judged} events failed that the version before delivers; the first: {first}"
-        );
-        let message = format!(
-            "plugin {}: version {} is rolled back to {}: {why}; mend it and replace {}, which is not tried again until \
-             it changes",
-            live.name,
-            short(&trial.plugin),
-            short(&live),
-            self.settings.source,
-        );
-        self.trial = None;
-        self.metrics.swaps[SwapResult::RolledBack].inc();
-        self.rolled_back = Some(Happened { sha256: Some(trial.plugin.sha256), at_ms: unix_ms(), why });
-        alerts.raise(alert(&live, message));
-        self.serve(Served::only(live));
-    }
-
-    fn refuse(&mut self, live: &Plugin, why: String, alerts: &AlertSender) {
-        let message = format!("{why}; version {} goes on", short(live));
-        self.metrics.swaps[SwapResult::Refused].inc();
-        self.refused = Some(Happened { sha256: None, at_ms: unix_ms(), why });
-        alerts.raise(alert(live, message));
-    }
-
-    fn over(&self, live: &Plugin, alerts: &AlertSender) {
-        alerts.over(alert(live, format!("plugin {}: version {} is live", live.name, short(live))));
-    }
-
-    fn serve(&self, served: Served) {
-        self.metrics
-            .show(&short(&served.live), served.trial.as_ref().map(|trial| short(&trial.plugin)).as_deref());
-        self.line.send_replace(served);
-    }
-}
-
-/// What a version of this phase is given.
-fn part(phase: Phase, settings: &config::Rollout) -> Part {
-    match (phase, settings.canary) {
-        (Phase::Canary, Some(share)) => Part::share(share),
-        (Phase::Canary, None) | (Phase::Watched, _) => Part::All,
-        (Phase::Shadow, _) => Part::Keys(0),
-    }
-}
-
-/// Without a thread it shadows nothing, and goes on when its time is over.
-fn shadow(plugin: &Arc<Plugin>, tally: &Arc<Tally>) -> Option<Shadow> {
-    let shadow = shadow::start(plugin.clone(), tally.clone());
-    shadow.inspect_err(|error| tracing::error!(%error, "a version shadows nothing: no thread for it")).ok()
-}
-
-/// Those who use the live version can use this one.
-fn same_kind(live: &Plugin, plugin: Arc<Plugin>) -> Result<Arc<Plugin>, String> {
-    let kind = |plugin: &Plugin| if plugin.is_connector() { "connector" } else { "transformer" };
-    if live.is_connector() == plugin.is_connector() {
-        return Ok(plugin);
-    }
-    let (name, is, was) = (&live.name, kind(&plugin), kind(live));
-    Err(format!(
-        "plugin {name}: the new version is a {is}, and the one before is a {was}; give it a name of its own"
-    ))
-}
-
-fn alert(plugin: &Plugin, message: String) -> Alert {
-    Alert {
-        kind: AlertKind::PluginVersion,
-        subscription: None,
-        connector: None,
-        about: Some(plugin.name.as_str().to_owned()),
-        message,
-        event_id: None,
-        at_ms: unix_ms(),
-    }
 }

@@ -114,7 +114,7 @@ impl<W: World> Calls<W> {
     pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut running = self.running.borrow_mut();
         loop {
-            while running.len() < MAX_RUNNING && !self.waiting.borrow().is_empty() {
+            while running.len() < self.most_running() && !self.waiting.borrow().is_empty() {
                 running.push(self.start());
             }
             match Pin::new(&mut *running).poll_next_unpin(context) {
@@ -124,6 +124,11 @@ impl<W: World> Calls<W> {
         }
         *self.owner.borrow_mut() = Some(context.waker().clone());
         if self.has_answered.take() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// A version on trial that loops is found out after one call's time, and not when several have shared theirs.
+    fn most_running(&self) -> usize {
+        if self.pool.is_on_trial.get() { 1 } else { MAX_RUNNING }
     }
 
     /// Lets go of instances that nobody has used since this was said last.

@@ -37,6 +37,7 @@ mod mail;
 mod order;
 mod outcomes;
 mod plugin_canary;
+mod plugin_journal;
 mod plugin_rollback;
 mod plugin_shadow;
 mod plugin_swap;

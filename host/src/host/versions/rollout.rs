@@ -163,7 +163,7 @@ mod tests {
         let begin = Instant::now();
         let mut rollout = Rollout::new(settings(), begin);
         let later = begin + WINDOW * 100;
-        assert_eq!(rollout.look(counts(9, 9), begin), Verdict::Stay);
+        assert_eq!(rollout.look(counts(9, 9), begin + WINDOW / 2), Verdict::Stay);
         assert_eq!(rollout.look(counts(9, 9), later), Verdict::Stay);
         assert_eq!(rollout.look(counts(10, 9), later), Verdict::Accept, "the failures are long ago");
     }

@@ -184,3 +184,98 @@ fn kind(end: &TransformEnd) -> String {
         TransformEnd::Fault(fault) => format!("fails ({fault})"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Body, Failure, HttpRequest, Outcome, Receipt};
+    use crate::dead_letter::recording::Answer;
+
+    fn put(url: &str, headers: &[(&str, &str)]) -> Effect {
+        Effect::Http(HttpRequest {
+            method: "PUT".into(),
+            url: url.into(),
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            body: Body::None,
+            timeout: None,
+            keep_body: false,
+        })
+    }
+
+    fn round(url: &str) -> Round {
+        Round { asked: vec![put(url, &[])], answered: vec![Answer::Failed(Failure::TimedOut)] }
+    }
+
+    fn ended(outcome: Outcome) -> ReplayEnd {
+        ReplayEnd::Ended(End::Outcome(outcome))
+    }
+
+    fn fault() -> End {
+        End::Fault("trapped".into())
+    }
+
+    /// One round, and this end.
+    fn recording(end: End) -> Recording {
+        Recording {
+            attempt: 1,
+            now_ms: 0,
+            seed: 0,
+            deadline_ms: None,
+            idempotency_key: "key".into(),
+            resolution: None,
+            reshaped: None,
+            rounds: vec![round("/a")],
+            end,
+            is_struck: false,
+        }
+    }
+
+    #[test]
+    fn the_first_thing_that_differs_is_told() {
+        let delivered = || Outcome::Delivered(Receipt::default());
+        let before = recording(End::Outcome(delivered()));
+        let different = |text: &str| Compared::Different(format!("event e-1: {text}"));
+        for (rounds, end, expected) in [
+            (vec![round("/a")], ended(delivered()), Compared::Same),
+            (
+                vec![],
+                ReplayEnd::NotRecorded(vec![put("/b", &[])]),
+                different("step 1 asks PUT /b with no body, and not PUT /a with no body"),
+            ),
+            (
+                vec![],
+                ReplayEnd::NotRecorded(vec![put("/a", &[("x", "1")])]),
+                different("step 1 asks PUT /a with no body, with other headers or another body"),
+            ),
+            (
+                vec![round("/a")],
+                ReplayEnd::NotRecorded(vec![put("/b", &[])]),
+                different("step 2 asks PUT /b with no body, and not nothing"),
+            ),
+            (
+                vec![round("/a")],
+                ended(Outcome::Rejected("no".into())),
+                different("step 2 ends: rejected: no, and not step 2 ends: delivered"),
+            ),
+            (vec![], ended(delivered()), different("step 1 ends: delivered, and not step 2 ends: delivered")),
+            (vec![], ReplayEnd::Ended(fault()), Compared::Failed("event e-1: trapped".into())),
+        ] {
+            assert_eq!(attempts("e-1", &before, &rounds, &end), expected, "{end:?}");
+        }
+        let failed_before = recording(fault());
+        assert_eq!(attempts("e-1", &failed_before, &[], &ReplayEnd::Ended(fault())), Compared::Same);
+    }
+
+    #[test]
+    fn what_a_transformer_makes_is_told_by_its_kind() {
+        let (dropped, rejected) = (TransformEnd::Dropped("old".into()), TransformEnd::Rejected("bad".into()));
+        let fault = TransformEnd::Fault("trapped".into());
+        assert_eq!(transformations("e-1", &dropped, &dropped), Compared::Same);
+        assert_eq!(
+            transformations("e-1", &dropped, &rejected),
+            Compared::Different("event e-1: it rejects it (bad), and not: drops it (old)".into())
+        );
+        assert_eq!(transformations("e-1", &dropped, &fault), Compared::Failed("event e-1: trapped".into()));
+        assert_eq!(transformations("e-1", &fault, &fault), Compared::Same);
+    }
+}

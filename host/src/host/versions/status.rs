@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::Course;
+use super::course::Course;
 use super::rollout::Phase;
 use crate::config::PluginName;
 use crate::contract::TimestampMs;

@@ -12,6 +12,11 @@ use crate::event::Event;
 use crate::plugin::Plugin;
 use crate::telemetry::{Label as _, ShadowResult};
 
+/// Characters of a reason that are kept.
+const MAX_REASON: usize = 300;
+/// Differences that are kept.
+const MAX_DIFFERENCES: usize = 5;
+
 /// One plugin with its versions as they change. Those who subscribe see the latest.
 pub(crate) type Line = watch::Sender<Served>;
 
@@ -130,11 +135,6 @@ impl Tally {
         self.differences.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
-
-/// Characters of a reason that are kept.
-const MAX_REASON: usize = 300;
-/// Differences that are kept.
-const MAX_DIFFERENCES: usize = 5;
 
 /// Where a key lies among all keys, the same on every host: FNV-1a, mixed so that the upper bits depend on all of it.
 fn place(key: &[u8]) -> u32 {

@@ -133,13 +133,15 @@ impl Stages {
             shadow.attempt(versions.user(), &job.event, &attempted.attempt);
         }
         let Some((live, tally)) = trial else { return attempted.done(Some(&version)) };
-        let Some(why) = failure(&attempted.attempt.result) else {
+        let Some(mut why) = failure(&attempted.attempt.result) else {
             judge_alone(&tally, &attempted.attempt.result);
             return attempted.done(Some(&version));
         };
-        // The last word has the version before. What the other did is not done again where it asks for the same.
+        // The version before has the last word. What the other did is not done again where it asks for the same.
         job.has_turn &= attempted.attempt.asked.is_empty();
         let again = Box::pin(self.attempted_again(&mut job, event, attempted.journalled, &live)).await;
+        // A reply may have echoed a secret, and this is shown.
+        versions.user().mask.text(&mut why);
         judge_beside(&tally, &why, &again.attempt.result);
         again.done(Some(&live))
     }

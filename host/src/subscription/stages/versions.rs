@@ -51,7 +51,7 @@ pub(super) struct Versions<C> {
     user: Arc<User>,
     make: Make<C>,
     live: RefCell<Rc<Version<C>>>,
-    trial: RefCell<Option<Rc<OnTrial<C>>>>,
+    trial: RefCell<Option<OnTrial<C>>>,
     /// No turn begins with these any more.
     leaving: RefCell<Vec<Rc<Version<C>>>>,
 }
@@ -117,17 +117,17 @@ impl<C: Callers> Versions<C> {
         if !Arc::ptr_eq(&live.plugin, &served.live) {
             let proven = trial.take_if(|trial| Arc::ptr_eq(&trial.version.plugin, &served.live));
             let next = match proven {
-                Some(proven) => proven.version.clone(),
+                Some(proven) => proven.version,
                 None => version(served.live.clone(), &self.make)?,
             };
             next.calls.set_on_trial(false);
             leaving.push(std::mem::replace(&mut *live, next));
         }
-        let is_known = |known: &Rc<OnTrial<C>>| {
+        let is_known = |known: &OnTrial<C>| {
             served.trial.as_ref().is_some_and(|trial| Arc::ptr_eq(&trial.plugin, &known.version.plugin))
         };
         if let Some(gone) = trial.take_if(|trial| !is_known(trial)) {
-            leaving.push(gone.version.clone());
+            leaving.push(gone.version);
         }
         match (&served.trial, &*trial) {
             (Some(now), Some(known)) => {
@@ -140,7 +140,7 @@ impl<C: Callers> Versions<C> {
                 version.calls.prepare();
                 let (part, shadow) = (Cell::new(now.part), RefCell::new(now.shadow.clone()));
                 let (tally, is_ready) = (now.tally.clone(), Cell::new(false));
-                *trial = Some(Rc::new(OnTrial { version, part, shadow, tally, is_ready }));
+                *trial = Some(OnTrial { version, part, shadow, tally, is_ready });
             }
             (None, _) => {}
         }

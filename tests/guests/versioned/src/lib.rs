@@ -8,6 +8,7 @@
 //! | `loop` | computes for ever |
 //! | `late` | asks, and panics when it is answered |
 //! | `detour` | puts the event to `/detour/{id}` |
+//! | `steps` | puts it to `/open/{id}`, and then as any other |
 //!
 //! Any other puts the event to `/events/{id}`. Each says its word in the header `x-version`.
 
@@ -32,6 +33,10 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
         "late" => {
             put("events").send().await?;
             panic!("trapped, as it is marked")
+        }
+        "steps" => {
+            put("open").send().await?;
+            Ok(Outcome::from_response(&put("events").send().await?))
         }
         "detour" => Ok(Outcome::from_response(&put("detour").send().await?)),
         _ => Ok(Outcome::from_response(&put("events").send().await?)),
