@@ -47,6 +47,7 @@
 mod broker;
 mod changes;
 mod inspect;
+mod next;
 mod once;
 mod operation;
 mod plans;
@@ -183,7 +184,7 @@ impl Host {
         config: Config,
         native: BTreeMap<PluginName, Arc<dyn NativeConnector>>,
     ) -> Result<Self, HostError> {
-        let setup = Setup::first(config, native)?;
+        let setup = Setup::first(config, native).map_err(|error| *error.source)?;
         let (reloader, requests) = Reloader::new(setup.telemetry.reloads().clone());
         Ok(Self { setup: Arc::new(setup), reloader, requests })
     }

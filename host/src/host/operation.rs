@@ -14,7 +14,7 @@ pub(super) fn operation(reloader: Reloader) -> Operation {
         // A task of its own: who asked may go away, and the log and the counts have it all the same.
         let reload = tokio::spawn(async move { reloader.read_again().await });
         Box::pin(async move {
-            let reloaded = reload.await.unwrap_or(Err(ReloadError::ShuttingDown));
+            let reloaded = reload.await.unwrap_or_else(|error| Err(error.into()));
             reloaded.map(|reloaded| done(&reloaded)).map_err(|error| refusal(&error))
         })
     })

@@ -74,6 +74,13 @@ impl From<&Changes> for Reloaded {
     }
 }
 
+impl From<tokio::task::JoinError> for ReloadError {
+    /// A task ends without an answer by a panic, or with its runtime.
+    fn from(error: tokio::task::JoinError) -> Self {
+        if error.is_panic() { ReloadError::Fault } else { ReloadError::ShuttingDown }
+    }
+}
+
 /// Reads the configuration anew.
 pub(super) type Source = Arc<dyn Fn() -> Result<Checked, ConfigErrors> + Send + Sync>;
 
@@ -126,7 +133,7 @@ impl Reloader {
         let _turn = self.turn.lock().await;
         let source = self.source.clone().ok_or(ReloadError::NoSource)?;
         let read = tokio::task::spawn_blocking(move || source()).await;
-        let checked = read.map_err(|_| ReloadError::ShuttingDown)?;
+        let checked = read?;
         let Checked { config, places, .. } = checked.inspect_err(|errors| refused(&self.metrics, errors))?;
         self.ask(config, places).await
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::changes::{LineNumber, Version};
-use super::versions::{Followed, Loader, PluginVersions};
+use super::versions::{Followed, LoadError, Loader, PluginVersions};
 use super::{HostError, INSTANCES_A_USER};
 use crate::admin::{Door, Health};
 use crate::config::secret::Watched;
@@ -36,6 +36,14 @@ pub(super) struct Setup {
     pub(super) door: Door,
 }
 
+/// Why a configuration cannot be set up.
+#[derive(Debug)]
+pub(super) struct SetupError {
+    /// The table, by its section and name, that is to blame: `None` where none is.
+    pub(super) table: Option<[String; 2]>,
+    pub(super) source: Box<HostError>,
+}
+
 /// Where components run, and how many instances at a time. It cannot grow.
 #[derive(Debug, Clone)]
 struct Room {
@@ -47,7 +55,7 @@ impl Setup {
     pub(super) fn first(
         config: Config,
         native: BTreeMap<PluginName, Arc<dyn NativeConnector>>,
-    ) -> Result<Self, HostError> {
+    ) -> Result<Self, SetupError> {
         let natives = native.into_iter().map(|(name, connector)| (name, Loaded::Native(connector)));
         let telemetry = Telemetry::new();
         let empty = Self {
@@ -70,7 +78,7 @@ impl Setup {
 
     /// The same host by another configuration. Plugins stay in their lines, where their versions follow each other, unless
     /// they are of another kind.
-    pub(super) fn next(&self, config: Config) -> Result<Self, HostError> {
+    pub(super) fn next(&self, config: Config) -> Result<Self, SetupError> {
         let is_native = |loaded: &&Loaded| matches!(loaded, Loaded::Native(_));
         let natives = self.plugins.iter().filter(|(_, loaded)| is_native(loaded));
         let needed = pool_size(&config);
@@ -125,14 +133,15 @@ impl Setup {
         mut self,
         known: &BTreeMap<PluginName, (LineNumber, Line)>,
         size: PoolSize,
-    ) -> Result<Self, HostError> {
+    ) -> Result<Self, SetupError> {
         let is_moving = self.room.is_none();
         for (name, settings) in &self.config.plugins {
             let room = match &mut self.room {
                 Some(room) => room,
                 none => none.insert(Room::new(&self.config, size)?),
             };
-            let plugin = room.loader(&self.config).load(name, settings)?;
+            let blamed = |source: LoadError| SetupError::in_table("plugins", name.as_str(), source.into());
+            let plugin = room.loader(&self.config).load(name, settings).map_err(blamed)?;
             self.plugins.insert(name.clone(), Loaded::Component(Line::new(Served::only(Arc::new(plugin)))));
             self.lines.insert(name.clone(), self.next_line);
             self.next_line.0 += 1;
@@ -151,14 +160,28 @@ impl Setup {
     }
 
     /// Settings, secrets and kinds of plugins are found wrong here rather than on a worker.
-    fn try_stages(&self) -> Result<(), HostError> {
+    fn try_stages(&self) -> Result<(), SetupError> {
         // Nothing is counted for what may never run.
         let uncounted = Telemetry::new();
         for name in self.config.subscriptions.keys() {
-            let plan = self.stages_plan(name)?;
-            drop(Stages::alone(&StagesPlan { telemetry: uncounted.clone(), ..plan })?);
+            let blamed = |source| SetupError::in_table("subscriptions", name.as_str(), source);
+            let plan = self.stages_plan(name).map_err(blamed)?;
+            let stages = Stages::alone(&StagesPlan { telemetry: uncounted.clone(), ..plan });
+            drop(stages.map_err(|error| blamed(error.into()))?);
         }
         Ok(())
+    }
+}
+
+impl SetupError {
+    fn in_table(section: &str, name: &str, source: HostError) -> Self {
+        Self { table: Some([section.to_owned(), name.to_owned()]), source: Box::new(source) }
+    }
+}
+
+impl From<HostError> for SetupError {
+    fn from(source: HostError) -> Self {
+        Self { table: None, source: Box::new(source) }
     }
 }
 

@@ -19,21 +19,17 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
-use super::changes::{self, Changes, Waits};
+use super::changes::{Changes, Waits};
+use super::next::{Next, prepare};
 use super::plans::Ground;
 use super::reload::{self, Answer, ReloadError, Reloaded, Request};
 use super::retention::RetentionWatch;
 use super::setup::Setup;
-use super::workers::{self, End, Planned, Workers};
+use super::workers::{End, Planned, Workers};
 use super::{HostError, unix_seconds};
-use crate::alert::Receivers;
-use crate::config::secret::Watched;
-use crate::config::{Config, Places, PluginName, SubscriptionName};
+use crate::config::{PluginName, SubscriptionName};
 use crate::subscription::SubscriptionError;
 use crate::telemetry::ReloadResult;
-
-/// Of a key that is another.
-const FIXED: &str = "cannot change while the host runs; put back what stood there, or restart the host";
 
 #[derive(Debug)]
 pub(super) struct Supervisor {
@@ -51,17 +47,6 @@ enum Reload {
     None,
     Preparing(BoxFuture<'static, Result<Box<Next>, ReloadError>>, Answer),
     Changing(Change),
-}
-
-/// Another configuration, with all that it needs.
-#[derive(Debug)]
-struct Next {
-    setup: Setup,
-    changes: Changes,
-    /// Each with those that must have ended before.
-    starts: Vec<(Planned, Waits)>,
-    receivers: Receivers,
-    token: Option<Watched>,
 }
 
 #[derive(Debug)]
@@ -264,33 +249,4 @@ impl std::fmt::Debug for Reload {
             Reload::Changing(_) => "Changing",
         })
     }
-}
-
-/// All that the configuration needs before anything stops. What runs is only read.
-async fn prepare(
-    old: Arc<Setup>,
-    ground: Ground,
-    config: Config,
-    places: Places,
-) -> Result<Box<Next>, ReloadError> {
-    let fixed = changes::fixed(&old.config, &config);
-    if !fixed.is_empty() {
-        let fixed: Vec<_> = fixed.into_iter().map(|key| (key, FIXED.to_owned())).collect();
-        return Err(places.mistakes(&fixed).into());
-    }
-    // Compiling a plugin blocks for seconds; a shutdown does not wait for that thread.
-    let load = |(old, config): (Arc<Setup>, Config)| async move { old.next(config) };
-    let setup = workers::on_a_worker(load, (old.clone(), config)).await?;
-    let changes = Changes::between(old.version(), setup.version());
-    let receivers = Receivers::new(&setup.config.alerts).map_err(HostError::from)?;
-    let token = setup.token()?;
-    let delays = setup.prepare_topics(changes.started(), &ground.bootstrap).await?;
-    let plans = setup.plans(changes.started(), &ground, &delays)?;
-    let waits = |name: &SubscriptionName| changes.waits_for(name, &old.config, &setup.config);
-    let starts = plans.into_iter().map(|(name, plan)| {
-        let waits = waits(&name);
-        ((name, plan), waits)
-    });
-    let starts = starts.collect();
-    Ok(Box::new(Next { setup, changes, starts, receivers, token }))
 }
