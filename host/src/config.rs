@@ -154,13 +154,28 @@ pub struct Limits {
     pub cpu_time: Duration,
     pub wall_time: Duration,
     pub memory_bytes: usize,
+    /// Of all tables of an instance together.
+    pub table_elements: usize,
+    /// Resources that an instance may hold.
+    pub handles: usize,
+    /// Times that one call may call the host.
+    pub host_calls: u32,
     /// All strings and lists of one answer together.
     pub result_bytes: usize,
+    /// Lines that one call may log.
     pub log_lines: u32,
+    /// Bytes that one call may log.
+    pub log_bytes: usize,
+    /// Lines a second that all calls for one connector or transformer of one subscription may log together.
+    pub log_rate: u32,
     /// Steps one attempt may take.
     pub steps: u32,
     /// Effects one step may ask for.
     pub effects: usize,
+    /// Method, address and headers of one request.
+    pub request_head_bytes: usize,
+    /// The body of one request, where the plugin writes it itself.
+    pub request_body_bytes: usize,
 }
 
 /// A transformer plugin with its settings.
@@ -366,6 +381,20 @@ pub struct FloodGuard {
     pub share: f64,
 }
 
+impl Limits {
+    /// Memory of an instance is addressed by 32 bits.
+    pub const MAX_MEMORY_BYTES: usize = 4 << 30;
+    /// Room in the address space is set aside for that many, for every instance that may exist.
+    pub const MAX_TABLE_ELEMENTS: usize = 10_000_000;
+}
+
+impl Runtime {
+    /// Each sets aside 8 GiB of the address space, of which there are 128 TiB.
+    pub const MAX_INSTANCES: u32 = 4_000;
+    /// Less does not start what compilers make of ordinary languages; of more, each instance sets it aside.
+    pub const STACK_BYTES: std::ops::RangeInclusive<usize> = 64 << 10..=64 << 20;
+}
+
 #[derive(Debug, Clone)]
 pub struct Runtime {
     /// Threads that run subscriptions, those of one connector on one.
@@ -374,6 +403,8 @@ pub struct Runtime {
     pub cache: PathBuf,
     /// Plugin instances that may exist at the same time, at least: more where the subscriptions need more.
     pub instances: u32,
+    /// How much stack the functions of a plugin may use.
+    pub stack_bytes: usize,
     /// Call every plugin twice and compare.
     pub call_twice: bool,
     /// Load no plugin without a certificate.

@@ -4,6 +4,7 @@
 //! A plugin can compute and answer; it can neither wait nor reach anything. What goes wrong in one is a
 //! [`Fault`](crate::contract::Fault) of the one event that caused it.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ mod cache;
 mod calls;
 mod engine;
 mod inspect;
+mod limits;
+mod log_rate;
 pub mod measure;
 mod observer;
 mod output;
@@ -100,6 +103,7 @@ pub(crate) struct Runtime {
     cache: cache::Cache,
     /// Where images are kept that were fetched.
     images: PathBuf,
+    stack_bytes: usize,
     call_twice: bool,
 }
 
@@ -111,6 +115,7 @@ pub(crate) struct Plugin {
     pub(crate) provenance: Provenance,
     settings: config::Plugin,
     kind: Kind,
+    stack_bytes: usize,
     call_twice: bool,
     observer: Option<Observer>,
 }
@@ -122,12 +127,13 @@ enum Kind {
 
 impl Runtime {
     pub(crate) fn new(settings: &config::Runtime, size: PoolSize) -> Result<Self, PluginError> {
-        let size = PoolSize { instances: size.instances.max(settings.instances), ..size };
-        let engine = engine::engine(size).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let stack_bytes = settings.stack_bytes;
+        let engine = engine::engine(size.at_least(settings.instances), stack_bytes);
+        let engine = engine.map_err(|error| PluginError::Engine(format!("{error:#}")))?;
         let linker = sandbox::linker(&engine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
         let cache = cache::Cache::new(&settings.cache);
         let images = settings.images_folder();
-        Ok(Self { engine, linker, cache, images, call_twice: settings.call_twice })
+        Ok(Self { engine, linker, cache, images, stack_bytes, call_twice: settings.call_twice })
     }
 
     /// Takes a component from its source, checks it and, the first time, compiles it. Blocks for seconds with a large one,
@@ -163,6 +169,7 @@ impl Runtime {
             provenance,
             settings: settings.clone(),
             kind,
+            stack_bytes: self.stack_bytes,
             call_twice: self.call_twice,
             observer: None,
         };
@@ -229,6 +236,7 @@ impl Plugin {
             provenance: self.provenance.clone(),
             settings,
             kind,
+            stack_bytes: self.stack_bytes,
             call_twice: self.call_twice,
             observer: self.observer.clone(),
         }
@@ -317,8 +325,10 @@ impl Plugin {
             label: Arc::new(label),
             limits: self.settings.limits,
             instances: self.settings.instances,
+            stack_bytes: self.stack_bytes,
             call_twice: self.call_twice,
             metrics,
+            log_rate: RefCell::new(log_rate::LogRate::new(self.settings.limits.log_rate)),
             kept: Default::default(),
             is_on_trial: Default::default(),
         }

@@ -36,7 +36,7 @@ use self::run::{Cut, Stage, Way, delivery, transform};
 use self::simulated::Script;
 use crate::config::mask::Mask;
 use crate::config::{self, Egress, PluginName};
-use crate::delivery::attempt::Limits;
+use crate::delivery::ask::Limits;
 use crate::egress::{EgressError, Gateway};
 use crate::event::Event;
 use crate::plugin::{Observer, Plugin, PluginError, PoolSize, Runtime};
@@ -79,7 +79,7 @@ pub struct Surroundings {
 impl Subject {
     /// Loads and checks a component as a host would, within these limits. Every call is made twice and compared.
     pub fn load(settings: &config::Plugin) -> Result<Self, RehearsalError> {
-        let size = PoolSize { instances: INSTANCES, memory_bytes: settings.limits.memory_bytes };
+        let size = PoolSize::new(INSTANCES, [&settings.limits]);
         let runtime = config::Runtime { call_twice: true, ..config::Runtime::default() };
         let plugin =
             Runtime::new(&runtime, size)?.load(&PluginName::new(&settings.source.stem()), settings)?;
@@ -141,14 +141,9 @@ impl Subject {
     }
 
     fn stage_of(&self, plugin: &Plugin, surroundings: &Surroundings) -> Result<Stage, PluginError> {
-        let limits = plugin.limits();
         Ok(Stage {
             calls: plugin.connector(USER, &surroundings.settings, self.metrics())?,
-            limits: Limits {
-                steps: limits.steps,
-                effects: limits.effects,
-                call_twice: plugin.is_called_twice(),
-            },
+            limits: Limits::of(plugin.limits(), plugin.is_called_twice()),
             observer: self.observer.clone(),
             attempt_timeout: surroundings.attempt_timeout,
         })

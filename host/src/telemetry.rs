@@ -27,8 +27,8 @@ use family::{Counters, Families, Registering};
 use forgetting::Forgetting;
 pub use label::{
     AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, DeadLetterReason,
-    FaultKind, Label, PluginFunction, ReloadResult, Settlement, ShadowResult, SlaResult, StatusClass,
-    SwapResult, VersionState,
+    FaultKind, Label, LogLimit, PluginFunction, ReloadResult, Settlement, ShadowResult, SlaResult,
+    StatusClass, SwapResult, VersionState,
 };
 use label::{Labels, Names};
 pub use versions::VersionMetrics;
@@ -114,7 +114,9 @@ pub struct PluginMetrics {
     pub calls: ByLabel<PluginFunction, Counter>,
     pub call_duration: Timing,
     pub faults: ByLabel<FaultKind, Counter>,
-    pub log_lines_dropped: Counter,
+    /// Instances that exist now.
+    pub instances: Gauge,
+    pub log_lines_dropped: ByLabel<LogLimit, Counter>,
 }
 
 /// What one connector counts on.
@@ -250,7 +252,8 @@ impl Telemetry {
             calls: each(&families.plugin_calls, &names),
             call_duration: Timing(one(&families.plugin_call_duration, &names)),
             faults: each(&families.plugin_faults, &names),
-            log_lines_dropped: one(&families.plugin_log_lines_dropped, &names),
+            instances: one(&families.plugin_instances, &names),
+            log_lines_dropped: each(&families.plugin_log_lines_dropped, &names),
         }
     }
 
@@ -393,7 +396,7 @@ mod tests {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 45);
+        assert_eq!(types.len(), 46);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

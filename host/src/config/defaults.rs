@@ -112,12 +112,19 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             cpu_time: Duration::from_millis(500),
-            wall_time: Duration::from_secs(2),
+            wall_time: Duration::from_secs(10),
             memory_bytes: 64 << 20,
+            table_elements: 20_000,
+            handles: 1_000,
+            host_calls: 100_000,
             result_bytes: 8 << 20,
             log_lines: 100,
+            log_bytes: 64 << 10,
+            log_rate: 1_000,
             steps: 16,
             effects: 64,
+            request_head_bytes: 64 << 10,
+            request_body_bytes: 8 << 20,
         }
     }
 }
@@ -292,6 +299,7 @@ impl Default for Runtime {
             workers: cores(),
             cache: cache_folder(),
             instances: 64,
+            stack_bytes: 512 << 10,
             call_twice: cfg!(debug_assertions),
             require_certificate: false,
         }

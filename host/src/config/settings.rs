@@ -142,14 +142,29 @@ pub(super) struct LimitsSettings {
     pub(super) wall_time: Option<DurationText>,
     /// Memory of one instance.
     pub(super) memory: Option<ByteSize>,
+    /// Elements of all tables of one instance together, at most 10,000,000.
+    pub(super) table_elements: Option<Count<1>>,
+    /// Resources that one instance may hold at a time.
+    pub(super) handles: Option<Count<1>>,
+    /// Times that the host may be called: for a log line, a setting, the time, a random number.
+    pub(super) host_calls: Option<Count<1>>,
     /// All text and lists of one answer together.
     pub(super) result: Option<ByteSize>,
     /// Lines written to the log; further ones are dropped.
     pub(super) log_lines: Option<Count<0>>,
+    /// Bytes written to the log; further lines are dropped.
+    pub(super) log_bytes: Option<ByteSize>,
+    /// Lines a second written to the log by all calls of one user of the plugin together; further ones are dropped.
+    pub(super) log_rate: Option<Count<1>>,
     /// Steps that one attempt may take.
     pub(super) steps: Option<Count<1>>,
     /// Effects that one step may ask for.
     pub(super) effects: Option<Count<1>>,
+    /// Method, address and headers of one request together.
+    pub(super) request_head: Option<ByteSize>,
+    /// The body that the plugin writes for one request. The event's own data, and what the host has kept of a reply, is
+    /// not counted.
+    pub(super) request_body: Option<ByteSize>,
 }
 
 /// How a new version of a plugin takes the place of the one that runs.
@@ -205,6 +220,8 @@ pub(super) struct RuntimeSettings {
     pub(super) cache: Option<String>,
     /// Plugin instances that may exist at the same time, at least: more where the subscriptions need more.
     pub(super) instances: Option<Count<1>>,
+    /// How much stack the functions of a plugin may use: from 64 KiB to 64 MiB.
+    pub(super) stack: Option<ByteSize>,
     /// Call every plugin twice and compare the answers. Default: true in a debug build.
     pub(super) call_twice: Option<bool>,
     /// Load no plugin without a certificate. Default: false.

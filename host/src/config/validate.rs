@@ -64,7 +64,7 @@ pub(super) fn config(settings: Settings, checker: &mut Checker<'_>) -> Config {
 fn runtime(
     settings: RuntimeSettings,
     subscriptions: &BTreeMap<SubscriptionName, super::Subscription>,
-    checker: &Checker<'_>,
+    checker: &mut Checker<'_>,
 ) -> Runtime {
     let mut runtime = Runtime::default();
     let connectors: BTreeSet<_> =
@@ -73,6 +73,15 @@ fn runtime(
     set(&mut runtime.workers, settings.workers);
     set(&mut runtime.cache, settings.cache.map(|cache| checker.path(&cache)));
     set(&mut runtime.instances, settings.instances);
+    set(&mut runtime.stack_bytes, settings.stack);
+    let path = KeyPath::of(&["runtime"]);
+    if runtime.instances > Runtime::MAX_INSTANCES {
+        let text = format!("more than the {} that the address space has room for", Runtime::MAX_INSTANCES);
+        checker.mistake(&path.key("instances"), text);
+    }
+    if !Runtime::STACK_BYTES.contains(&runtime.stack_bytes) {
+        checker.mistake(&path.key("stack"), "no stack that plugins run on; write a size from 64KiB to 64MiB");
+    }
     set(&mut runtime.call_twice, settings.call_twice);
     set(&mut runtime.require_certificate, settings.require_certificate);
     runtime

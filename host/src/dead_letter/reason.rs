@@ -42,6 +42,8 @@ pub enum Fault {
     Trap,
     TimedOut,
     Memory,
+    /// It met another limit, which the message names.
+    Limit,
     /// What it answered breaks the contract.
     Answer,
 }
@@ -53,8 +55,16 @@ impl Fault {
             contract::Fault::Trap(_) | contract::Fault::NoRoom | contract::Fault::Unwritten(_) => Fault::Trap,
             contract::Fault::CpuTime(_) | contract::Fault::WallTime(_) => Fault::TimedOut,
             contract::Fault::Memory(_) => Fault::Memory,
-            contract::Fault::ResultSize(_)
-            | contract::Fault::WrongLength { .. }
+            contract::Fault::Stack(_)
+            | contract::Fault::TableElements(_)
+            | contract::Fault::Handles(_)
+            | contract::Fault::HostCalls(_)
+            | contract::Fault::ResultSize(_)
+            | contract::Fault::Steps(_)
+            | contract::Fault::Effects { .. }
+            | contract::Fault::RequestHead { .. }
+            | contract::Fault::RequestBody { .. } => Fault::Limit,
+            contract::Fault::WrongLength { .. }
             | contract::Fault::Inconsistent(_)
             | contract::Fault::Nonsense(_)
             | contract::Fault::Changed(_) => Fault::Answer,
@@ -90,7 +100,7 @@ impl Stage {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::Undecodable,
         Reason::FilterFailed,
         Reason::TransformRejected,
@@ -101,6 +111,7 @@ impl Reason {
         Reason::Fault(Fault::Trap),
         Reason::Fault(Fault::TimedOut),
         Reason::Fault(Fault::Memory),
+        Reason::Fault(Fault::Limit),
         Reason::Fault(Fault::Answer),
     ];
 
@@ -116,6 +127,7 @@ impl Reason {
             Reason::Fault(Fault::Trap) => "fault-trap",
             Reason::Fault(Fault::TimedOut) => "fault-timed-out",
             Reason::Fault(Fault::Memory) => "fault-memory",
+            Reason::Fault(Fault::Limit) => "fault-limit",
             Reason::Fault(Fault::Answer) => "fault-answer",
         }
     }
@@ -140,6 +152,7 @@ impl Reason {
             Reason::Fault(Fault::Trap) => "The plugin crashed on this event, with fresh instances too.",
             Reason::Fault(Fault::TimedOut) => "The plugin used up its time on this event, again and again.",
             Reason::Fault(Fault::Memory) => "The plugin used up its memory on this event, again and again.",
+            Reason::Fault(Fault::Limit) => "The plugin met one of its limits on this event, again and again.",
             Reason::Fault(Fault::Answer) => "What the plugin answered for this event breaks the contract.",
         }
     }
@@ -185,6 +198,10 @@ impl Reason {
             Reason::Fault(Fault::Memory) => {
                 "Give this dead letter (`show --json`) to the plugin's author, who can replay it, or raise the \
                  plugin's `memory`; then redrive it."
+            }
+            Reason::Fault(Fault::Limit) => {
+                "Give this dead letter (`show --json`) to the plugin's author, who can replay it, or raise the limit \
+                 that the message above names; then redrive it."
             }
         }
     }

@@ -9,21 +9,13 @@ use std::cell::Cell;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+use super::ask::{Asks, Limits, asks};
 use super::breaker::FailureKind;
 use crate::contract::{Delivery, Effect, Failure, Fault, Outcome, Reply, Step};
 use crate::journal::rounds::{Recorded, recall};
 
 /// How much of a step is shown in a fault, in characters.
 const MAX_STEP_TEXT: usize = 300;
-
-/// What one attempt may ask for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) steps: u32,
-    pub(crate) effects: usize,
-    /// Call again for what a step settles by, too, and compare.
-    pub(crate) call_twice: bool,
-}
 
 /// What came of an attempt.
 #[derive(Debug)]
@@ -62,7 +54,7 @@ pub(crate) async fn attempt(
     for _ in 0..limits.steps {
         let result;
         (delivery, result) = step(delivery).await;
-        let (effects, settles) = match result.and_then(|step| effects_of(step, limits)) {
+        let (effects, settles) = match result.and_then(|step| asks(step, &limits)) {
             Ok(Asks::Effects { effects, settles }) => (effects, settles),
             Ok(Asks::Nothing(outcome)) => return end(delivery, asked, Ok(outcome)),
             Err(fault) => return end(delivery, asked, Err(fault)),
@@ -90,34 +82,7 @@ pub(crate) async fn attempt(
             return end(delivery, asked, kept_to(outcome, again));
         }
     }
-    let text = format!("no outcome after {} steps (limits.steps)", limits.steps);
-    end(delivery, asked, Err(Fault::Nonsense(text)))
-}
-
-/// What a step wants done.
-enum Asks {
-    /// Its reply may end the attempt, where it `settles`.
-    Effects {
-        effects: Vec<Effect>,
-        settles: bool,
-    },
-    Nothing(Outcome),
-}
-
-fn effects_of(step: Step, limits: Limits) -> Result<Asks, Fault> {
-    match step {
-        Step::Perform(effects) if effects.is_empty() => {
-            Err(Fault::Nonsense("a step that performs nothing".into()))
-        }
-        Step::Perform(effects) if effects.len() > limits.effects => {
-            let (count, limit) = (effects.len(), limits.effects);
-            let text = format!("a step that performs {count} effects, more than {limit} (limits.effects)");
-            Err(Fault::Nonsense(text))
-        }
-        Step::Perform(effects) => Ok(Asks::Effects { effects, settles: false }),
-        Step::SettleBy(effect) => Ok(Asks::Effects { effects: vec![effect], settles: true }),
-        Step::Settle(outcome) => Ok(Asks::Nothing(outcome)),
-    }
+    end(delivery, asked, Err(Fault::Steps(limits.steps)))
 }
 
 /// A connector that settles by a request must say of its success what the host says.
@@ -192,12 +157,15 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::config;
     use crate::contract::{Body, GrpcResponse, HttpRequest, HttpResponse, Receipt};
     use crate::event::{Event, Origin};
     use crate::journal::rounds::tests::effect;
     use crate::journal::rounds::{Arguments, so_far};
 
-    const LIMITS: Limits = Limits { steps: 3, effects: 2, call_twice: false };
+    fn limits(call_twice: bool) -> Limits {
+        Limits::of(&config::Limits { steps: 3, effects: 2, ..config::Limits::default() }, call_twice)
+    }
 
     fn delivery() -> Delivery {
         let event = Event {
@@ -269,7 +237,8 @@ mod tests {
             true => Ok(()),
             false => Err(Fault::Unwritten("no room".into())),
         };
-        let attempt = attempt(delivery(), recorded, LIMITS, &Cell::new(until), step, perform, keep).await;
+        let attempt =
+            attempt(delivery(), recorded, limits(false), &Cell::new(until), step, perform, keep).await;
         (attempt, asked.into_inner())
     }
 
@@ -294,14 +263,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_breaks_the_limits_is_nonsense() {
+    async fn what_breaks_a_limit_ends_the_attempt() {
         let endless = vec![Ok(Step::Perform(vec![get("/a")])); 4];
         let empty = vec![Ok(Step::Perform(Vec::new()))];
         let many = vec![Ok(Step::Perform(vec![get("/a"), get("/b"), get("/c")]))];
-        for (script, performed) in [(endless, 3), (empty, 0), (many, 0)] {
+        let nothing = Fault::Nonsense("a step that performs nothing".into());
+        for (script, fault, performed) in [
+            (endless, Fault::Steps(3), 3),
+            (empty, nothing, 0),
+            (many, Fault::Effects { count: 3, limit: 2 }, 0),
+        ] {
             let (attempt, asked) = play(script, 200, later()).await;
-            assert!(matches!(attempt.result, Err(Fault::Nonsense(_))), "{:?}", attempt.result);
-            assert_eq!(asked.len(), performed);
+            assert_eq!((attempt.result, asked.len()), (Err(fault), performed));
         }
     }
 
@@ -362,7 +335,7 @@ mod tests {
             };
             let perform = async |_: &Delivery, _: &Effect, _: Place| answer(200);
             let keep = async |_: &Delivery, _: &[Vec<Effect>]| Ok(());
-            let limits = Limits { call_twice: true, ..LIMITS };
+            let limits = limits(true);
             let until = Cell::new(later());
             let attempt = attempt(delivery(), None, limits, &until, step, perform, keep).await;
             assert_eq!(attempt.result == Ok(delivered.clone()), is_kept, "{says:?}: {:?}", attempt.result);

@@ -118,6 +118,7 @@ pub(super) fn fixed(old: &Config, new: &Config) -> Vec<[&'static str; 2]> {
         (old.admin.address != new.admin.address, ["admin", "address"]),
         (was.cache != is.cache, ["runtime", "cache"]),
         (was.instances != is.instances, ["runtime", "instances"]),
+        (was.stack_bytes != is.stack_bytes, ["runtime", "stack"]),
         (was.call_twice != is.call_twice, ["runtime", "call-twice"]),
     ]
     .into_iter()

@@ -16,6 +16,6 @@ pub fn inspect(
     settings: &config::Plugin,
     runtime: &config::Runtime,
 ) -> Result<Inspection, PluginError> {
-    let size = PoolSize { instances: INSTANCES, memory_bytes: settings.limits.memory_bytes };
+    let size = PoolSize::new(INSTANCES, [&settings.limits]);
     Runtime::new(runtime, size)?.inspect(name, settings)
 }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::workers;
-use crate::config::{self, Config, PluginName, Signers, Source, TransformerName};
+use crate::config::{Config, PluginName, Signers, Source, TransformerName};
 use crate::dead_letter::Stage;
 use crate::dead_letter::recording::{Recorded, Recording, TransformRecording};
 use crate::dead_letter::replayed::{Replayed, Rerun};
 use crate::dead_letter::store::Letter;
-use crate::delivery::attempt::Limits;
+use crate::delivery::ask::Limits;
 use crate::event::{DecodeError, DecodeRules, Event};
 use crate::plugin::{Plugin, PluginError, PoolSize, Runtime};
 use crate::subscription::replay::{replay as run, replay_transform};
@@ -80,8 +80,7 @@ async fn attempt(
     let work = move |(recorded, original): (Box<Recording>, Event)| async move {
         let metrics = Telemetry::new().plugin(&plugin.name);
         let calls = plugin.connector(&user, &connector.settings, metrics)?;
-        let config::Limits { steps, effects, .. } = *plugin.limits();
-        let limits = Limits { steps, effects, call_twice: true };
+        let limits = Limits::of(plugin.limits(), true);
         Ok::<_, PluginError>(run(&calls, limits, &recorded, &original).await)
     };
     let (rounds, end) = workers::on_a_worker(work, (recorded.clone(), original)).await?;
@@ -117,7 +116,7 @@ fn load(config: &Config, name: &PluginName, file: Option<PathBuf>) -> Result<Plu
         (settings.source, settings.sha256) = (Source::File(path), None);
         settings.signers = Signers::default();
     }
-    let size = PoolSize { instances: INSTANCES, memory_bytes: settings.limits.memory_bytes };
+    let size = PoolSize::new(INSTANCES, [&settings.limits]);
     Ok(Runtime::new(&config.runtime, size)?.load(name, &settings)?)
 }
 

@@ -84,7 +84,7 @@ impl Setup {
         let needed = pool_size(&config);
         let room = self.room.as_ref().filter(|room| room.size.holds(&needed)).cloned();
         // A room that was outgrown stays for as long as a call is in it. Half as much again, so that few are.
-        let size = PoolSize { instances: needed.instances.saturating_add(needed.instances / 2), ..needed };
+        let size = needed.and_a_half();
         let empty = Self {
             config,
             plugins: natives.map(|(name, loaded)| (name.clone(), loaded.clone())).collect(),
@@ -192,10 +192,7 @@ impl Room {
 
     fn new(config: &Config, size: PoolSize) -> Result<Self, HostError> {
         let runtime = Arc::new(Runtime::new(&config.runtime, size)?);
-        Ok(Self {
-            runtime,
-            size: PoolSize { instances: size.instances.max(config.runtime.instances), ..size },
-        })
+        Ok(Self { runtime, size: size.at_least(config.runtime.instances) })
     }
 }
 
@@ -203,10 +200,6 @@ impl Room {
 fn pool_size(config: &Config) -> PoolSize {
     let users: usize =
         config.subscriptions.values().map(|subscription| 2 + subscription.transformers.len()).sum();
-    let memory_bytes =
-        config.plugins.values().map(|plugin| plugin.limits.memory_bytes).max().unwrap_or_default();
-    PoolSize {
-        instances: u32::try_from(users).unwrap_or(u32::MAX).saturating_mul(INSTANCES_A_USER),
-        memory_bytes,
-    }
+    let instances = u32::try_from(users).unwrap_or(u32::MAX).saturating_mul(INSTANCES_A_USER);
+    PoolSize::new(instances, config.plugins.values().map(|plugin| &plugin.limits))
 }

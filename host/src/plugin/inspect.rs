@@ -101,10 +101,21 @@ impl Runtime {
         let started = match self.admit(name, &component) {
             Ok(kind) => {
                 inspection.world = Some(kind.world());
-                let (name, settings, call_twice) = (name.clone(), settings.clone(), self.call_twice);
+                let (name, settings) = (name.clone(), settings.clone());
+                let (stack_bytes, call_twice) = (self.stack_bytes, self.call_twice);
                 let provenance = inspection.provenance.clone();
                 let sha256 = provenance.sha256;
-                Plugin { name, sha256, provenance, settings, kind, call_twice, observer: None }.start()
+                let plugin = Plugin {
+                    name,
+                    sha256,
+                    provenance,
+                    settings,
+                    kind,
+                    stack_bytes,
+                    call_twice,
+                    observer: None,
+                };
+                plugin.start()
             }
             Err(error) => Err(error),
         };

@@ -37,7 +37,7 @@ impl Subject {
         let host =
             config::Runtime { cache: cache.to_owned(), call_twice: false, ..config::Runtime::default() };
         let plugin = config::Plugin { instances, ..config::Plugin::new(component) };
-        let size = PoolSize { instances: host.instances, memory_bytes: plugin.limits.memory_bytes };
+        let size = PoolSize::new(host.instances, [&plugin.limits]);
         let runtime = Runtime::new(&host, size)?;
         let name = PluginName::new("subject");
         let metrics = Telemetry::new().plugin(&name);

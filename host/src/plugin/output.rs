@@ -9,37 +9,76 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::Label;
 use super::bindings::connector::wasi::logging::logging::Level;
+use crate::config::Limits;
+use crate::telemetry::{Label as _, LogLimit};
 
 /// A longer line is cut.
 const MAX_LINE_BYTES: usize = 1024;
 /// Lines of standard output kept for the text of a fault.
 const LAST_WORDS: usize = 4;
 
-/// The log of one instance. Counts lines a call.
+/// The log of one instance. Counts lines and bytes a call.
 #[derive(Debug)]
 pub(super) struct Output {
     label: Arc<Label>,
-    lines_left: u32,
-    lines_a_call: u32,
-    dropped: u64,
+    room: Room,
+    a_call: Room,
+    counted: Counted,
     partial: Vec<u8>,
     last_words: VecDeque<String>,
 }
 
+/// What may be logged.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    lines: u32,
+    bytes: usize,
+    /// Of all calls in this second.
+    lines_this_second: u32,
+}
+
+/// What came of lines.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) logged: u32,
+    /// By the position of the limit that each was over.
+    pub(super) dropped: [u64; LogLimit::ALL.len()],
+}
+
+impl Room {
+    /// Takes a line of so many bytes; or says which limit it is over.
+    fn take(&mut self, bytes: usize) -> Result<(), LogLimit> {
+        if self.lines == 0 {
+            return Err(LogLimit::Lines);
+        }
+        if self.lines_this_second == 0 {
+            return Err(LogLimit::Rate);
+        }
+        let Some(bytes) = self.bytes.checked_sub(bytes) else {
+            return Err(LogLimit::Bytes);
+        };
+        let (lines, lines_this_second) = (self.lines - 1, self.lines_this_second - 1);
+        *self = Self { lines, bytes, lines_this_second };
+        Ok(())
+    }
+}
+
 impl Output {
-    pub(super) fn new(label: Arc<Label>, lines_a_call: u32) -> Self {
+    pub(super) fn new(label: Arc<Label>, limits: &Limits) -> Self {
+        let (lines, bytes) = (limits.log_lines, limits.log_bytes);
+        let a_call = Room { lines, bytes, lines_this_second: limits.log_rate };
         let (partial, last_words) = (Vec::new(), VecDeque::new());
-        Self { label, lines_left: lines_a_call, lines_a_call, dropped: 0, partial, last_words }
+        Self { label, room: a_call, a_call, counted: Counted::default(), partial, last_words }
     }
 
-    /// A new call begins.
-    pub(super) fn refill(&mut self) {
-        self.lines_left = self.lines_a_call;
+    /// A new call begins, in a second in which all may still log so many lines.
+    pub(super) fn refill(&mut self, lines_this_second: u32) {
+        self.room = Room { lines_this_second, ..self.a_call };
     }
 
-    /// Lines that were over the limit since this was asked last.
-    pub(super) fn take_dropped(&mut self) -> u64 {
-        std::mem::take(&mut self.dropped)
+    /// What came of the lines since this was asked last.
+    pub(super) fn take_counted(&mut self) -> Counted {
+        std::mem::take(&mut self.counted)
     }
 
     /// The last lines of standard output, where a panic's text is.
@@ -49,13 +88,13 @@ impl Output {
     }
 
     pub(super) fn log(&mut self, level: Level, context: &str, message: &str) {
-        if self.lines_left == 0 {
-            self.dropped += 1;
+        let (context, message) = (cut(context), cut(message));
+        if let Err(limit) = self.room.take(context.len() + message.len()) {
+            self.counted.dropped[limit.position()] += 1;
             return;
         }
-        self.lines_left -= 1;
+        self.counted.logged += 1;
         let (plugin, user) = (self.label.plugin.as_str(), self.label.user.as_str());
-        let message = cut(message);
         if let Some(observer) = &self.label.observer {
             observer.logged(name(level), context, message);
         }
@@ -151,13 +190,18 @@ impl Pollable for Stream {
 mod tests {
     use super::*;
 
-    fn output(lines: u32) -> Output {
-        Output::new(Arc::new(Label { plugin: "p".into(), user: "u".into(), observer: None }), lines)
+    fn output(limits: &Limits) -> Output {
+        Output::new(Arc::new(Label { plugin: "p".into(), user: "u".into(), observer: None }), limits)
+    }
+
+    fn dropped(output: &mut Output) -> Vec<(LogLimit, u64)> {
+        let counted = output.take_counted();
+        LogLimit::ALL.iter().copied().zip(counted.dropped).filter(|(_, lines)| *lines > 0).collect()
     }
 
     #[test]
     fn keeps_the_last_lines_of_standard_output() {
-        let mut output = output(100);
+        let mut output = output(&Limits::default());
         output.write(b"one\ntwo\nthree\nfo");
         output.write(b"ur\nfive");
         assert_eq!(output.last_words().as_deref(), Some("two / three / four / five"));
@@ -166,15 +210,31 @@ mod tests {
 
     #[test]
     fn lines_over_the_limit_are_counted_and_a_line_without_end_is_cut() {
-        let mut output = output(2);
+        let mut output = output(&Limits { log_lines: 2, ..Limits::default() });
         for _ in 0..5 {
             output.write(b"x\n");
         }
-        assert_eq!((output.take_dropped(), output.take_dropped()), (3, 0));
+        assert_eq!(output.counted.logged, 2);
+        assert_eq!(dropped(&mut output), [(LogLimit::Lines, 3)]);
+        assert_eq!(output.take_counted(), Counted::default());
         output.write(&[b'y'; 100_000]);
         assert!(output.partial.len() <= MAX_LINE_BYTES);
-        output.refill();
+        output.refill(1_000);
         output.write(b"\n");
-        assert_eq!(output.take_dropped(), 0);
+        assert_eq!(dropped(&mut output), []);
+    }
+
+    #[test]
+    fn bytes_and_lines_a_second_have_limits_of_their_own() {
+        let mut output = output(&Limits { log_bytes: 20, ..Limits::default() });
+        for text in ["123456", "123456", "123456789", "1234"] {
+            output.log(Level::Info, "context", text);
+        }
+        // With what stands before each: 13 of 20 bytes, and no more fit.
+        assert_eq!(dropped(&mut output), [(LogLimit::Bytes, 3)]);
+        output.refill(1);
+        (0..3).for_each(|_| output.log(Level::Info, "", "1"));
+        assert_eq!(output.counted.logged, 1);
+        assert_eq!(dropped(&mut output), [(LogLimit::Rate, 2)]);
     }
 }

@@ -6,23 +6,23 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use wasmtime::{Store, UpdateDeadline};
+use prometheus_client::metrics::gauge::Gauge;
+use wasmtime::Store;
 
 use super::Label;
-use super::engine::EPOCH;
+use super::limits;
+use super::log_rate::LogRate;
 use super::observer::{CpuTime, Observer};
-use super::output::Output;
+use super::output::{Counted, Output};
 use super::sandbox::Guest;
 use super::settings::Settings;
 use super::words::Moment;
 use crate::config::{Instances, Limits};
 use crate::contract::Fault;
-use crate::telemetry::{FaultKind, PluginFunction, PluginMetrics};
+use crate::telemetry::{FaultKind, Label as _, LogLimit, PluginFunction, PluginMetrics};
 
-/// Component resources a store may hold; a plugin of ours needs none.
-const MAX_HANDLES: usize = 1_000;
 /// Instances kept for calls to come, and used ones kept until nobody waits for their end.
 const MAX_KEPT: usize = 2;
 
@@ -58,8 +58,10 @@ pub(crate) struct Pool<W: World> {
     pub(super) label: Arc<Label>,
     pub(super) limits: Limits,
     pub(super) instances: Instances,
+    pub(super) stack_bytes: usize,
     pub(super) call_twice: bool,
     pub(super) metrics: PluginMetrics,
+    pub(super) log_rate: RefCell<LogRate>,
     pub(super) kept: Kept<W>,
     /// Another version stands by for what this one fails on.
     pub(super) is_on_trial: Cell<bool>,
@@ -78,6 +80,23 @@ pub(super) struct Instance<W: World> {
     pub(super) store: Store<Guest>,
     bindings: W::Bindings,
     calls_left: u32,
+    _counted: Alive,
+}
+
+/// Is counted as long as it is there.
+struct Alive(Gauge);
+
+impl Alive {
+    fn new(instances: &Gauge) -> Self {
+        instances.inc();
+        Self(instances.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl<W: World> Pool<W> {
@@ -164,30 +183,16 @@ impl<W: World> Pool<W> {
             Instances::Fresh => 1,
             Instances::Warm { calls } => calls,
         };
-        let mut store = self.store();
-        match W::instantiate(&self.pre, &mut store).await {
-            Ok(bindings) => Ok(Instance { store, bindings, calls_left: calls }),
-            Err(error) => Err(self.fault(&mut store, &error)),
-        }
-    }
-
-    fn store(&self) -> Store<Guest> {
-        let output = Output::new(self.label.clone(), self.limits.log_lines);
+        let output = Output::new(self.label.clone(), &self.limits);
         let guest = Guest::new(&self.limits, &self.settings, output);
-        let mut store = Store::new(W::pre_engine(&self.pre), guest);
-        store.limiter(|guest| &mut guest.memory);
-        store.set_hostcall_fuel(self.limits.result_bytes);
-        store.set_max_component_handles(MAX_HANDLES);
-        store.set_epoch_deadline(1);
-        let budget = ticks(self.limits.cpu_time);
-        // Lets the neighbours run at each tick, and stops the guest when its own ticks are used up: time in which it
-        // waited for its turn does not count.
-        store.epoch_deadline_callback(move |mut context| {
-            let guest = context.data_mut();
-            guest.ticks += 1;
-            Ok(if guest.ticks > budget { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
-        });
-        store
+        let mut store = limits::store(W::pre_engine(&self.pre), guest, &self.limits);
+        match W::instantiate(&self.pre, &mut store).await {
+            Ok(bindings) => {
+                let _counted = Alive::new(&self.metrics.instances);
+                Ok(Instance { store, bindings, calls_left: calls, _counted })
+            }
+            Err(error) => Err(self.fault(&store, &error)),
+        }
     }
 
     async fn call_instance(
@@ -196,8 +201,9 @@ impl<W: World> Pool<W> {
         inputs: &[W::Input],
     ) -> Result<Vec<W::Output>, Fault> {
         let Instance { store, bindings, .. } = instance;
-        store.data_mut().begin(W::moment(&inputs[0]));
         let (start, cpu) = (Instant::now(), self.label.observer.as_ref().map(|_| CpuTime::now()));
+        let log_lines_left = self.log_rate.borrow_mut().left(start);
+        store.data_mut().begin(W::moment(&inputs[0]), log_lines_left);
         let call = tokio::time::timeout(self.limits.wall_time, W::call(bindings, store, inputs));
         let answer = call.await;
         self.metrics.calls[W::FUNCTION].inc();
@@ -206,8 +212,9 @@ impl<W: World> Pool<W> {
             let cpu_time = cpu.as_ref().map(CpuTime::elapsed).unwrap_or_default();
             observer.called(cpu_time, store.data().memory_bytes());
         });
-        self.metrics.log_lines_dropped.inc_by(store.data().with_output(Output::take_dropped));
+        self.log_counted(&store.data().with_output(Output::take_counted));
         let fault = match answer {
+            Ok(Ok(_)) if store.data().host_calls.check().is_err() => Fault::HostCalls(self.limits.host_calls),
             Ok(Ok(outputs)) if outputs.len() == inputs.len() => return Ok(outputs),
             Ok(Ok(outputs)) => Fault::WrongLength { expected: inputs.len(), got: outputs.len() },
             Ok(Err(error)) => self.fault(store, &error),
@@ -222,24 +229,25 @@ impl<W: World> Pool<W> {
         }
     }
 
-    /// What a failed call was. wasmtime has types for some of its errors only.
-    fn fault(&self, store: &mut Store<Guest>, error: &wasmtime::Error) -> Fault {
-        let text = format!("{error:#}");
-        if error.downcast_ref() == Some(&wasmtime::Trap::Interrupt) {
-            return Fault::CpuTime(self.limits.cpu_time);
-        }
-        if text.contains("fuel allocated for hostcalls has been exhausted") {
-            return Fault::ResultSize(self.limits.result_bytes);
-        }
-        if store.data().memory.was_refused {
-            return Fault::Memory(self.limits.memory_bytes);
-        }
-        if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-            return Fault::NoRoom;
-        }
-        match store.data().with_output(Output::last_words) {
-            Some(last_words) => Fault::Trap(format!("{text}; the plugin said: {last_words}")),
-            None => Fault::Trap(text),
+    fn fault(&self, store: &Store<Guest>, error: &wasmtime::Error) -> Fault {
+        limits::fault(store, error, &self.limits, self.stack_bytes)
+    }
+
+    fn log_counted(&self, counted: &Counted) {
+        let mut rate = self.log_rate.borrow_mut();
+        rate.logged(counted.logged);
+        for (limit, dropped) in LogLimit::ALL.iter().zip(counted.dropped).filter(|(_, dropped)| *dropped > 0)
+        {
+            self.metrics.log_lines_dropped[*limit].inc_by(dropped);
+            if rate.tells() {
+                let (plugin, user, limit) = (&self.label.plugin, &self.label.user, limit.value());
+                tracing::warn!(
+                    plugin,
+                    user,
+                    dropped,
+                    "log lines are dropped: more than limits.{limit} allows"
+                );
+            }
         }
     }
 }
@@ -270,10 +278,6 @@ impl<W: World> std::fmt::Debug for Pool<W> {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-fn ticks(time: Duration) -> u32 {
-    time.as_millis().div_ceil(EPOCH.as_millis()).try_into().unwrap_or(u32::MAX)
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(first: T, second: &T) -> Result<T, Fault> {

@@ -23,8 +23,6 @@ use crate::config::Limits;
 
 /// The longest `wasi:random` answer, in bytes.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;
-/// WASI resources a guest may hold.
-const MAX_RESOURCES: usize = 256;
 
 /// The data of a store: all that belongs to one instance.
 pub(crate) struct Guest {
@@ -34,6 +32,7 @@ pub(crate) struct Guest {
     output: Arc<Mutex<Output>>,
     shown: Arc<Shown>,
     pub(super) memory: MemoryLimit,
+    pub(super) host_calls: HostCalls,
     pub(super) ticks: u32,
 }
 
@@ -54,16 +53,17 @@ impl Guest {
             .stderr(super::output::Stream(output.clone()))
             .build();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_RESOURCES);
-        let memory = MemoryLimit { limit_bytes: limits.memory_bytes, used_bytes: 0, was_refused: false };
-        Self { wasi, table, settings: settings.clone(), output, shown, memory, ticks: 0 }
+        table.set_max_capacity(limits.handles);
+        let (memory, host_calls) = (MemoryLimit::new(limits), HostCalls::new(limits.host_calls));
+        Self { wasi, table, settings: settings.clone(), output, shown, memory, host_calls, ticks: 0 }
     }
 
     /// A new call begins. What came before it in this instance shows in neither clock nor random numbers.
-    pub(super) fn begin(&mut self, moment: Moment) {
+    pub(super) fn begin(&mut self, moment: Moment, log_lines_left: u32) {
         self.ticks = 0;
+        self.host_calls.refill();
         self.shown.begin(moment);
-        self.with_output(Output::refill);
+        self.with_output(|output| output.refill(log_lines_left));
     }
 
     pub(super) fn with_output<R>(&self, act: impl FnOnce(&mut Output) -> R) -> R {
@@ -72,13 +72,16 @@ impl Guest {
 }
 
 impl WasiView for Guest {
+    /// Every function of WASI asks for this once.
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.host_calls.count();
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl logging::Host for Guest {
     fn log(&mut self, level: logging::Level, context: String, message: String) -> wasmtime::Result<()> {
+        self.host_calls.take()?;
         self.with_output(|output| output.log(level, &context, &message));
         Ok(())
     }
@@ -86,10 +89,12 @@ impl logging::Host for Guest {
 
 impl store::Host for Guest {
     fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, store::Error>> {
+        self.host_calls.take()?;
         Ok(Ok(self.settings.get(&key).map(str::to_owned)))
     }
 
     fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, store::Error>> {
+        self.host_calls.take()?;
         Ok(Ok(self.settings.all().to_vec()))
     }
 }
@@ -174,33 +179,89 @@ impl HostMonotonicClock for FrozenMonotonicClock {
     }
 }
 
+/// Counts how often a guest calls the host in one call. A function of ours refuses the one too many; WASI's cannot, and
+/// the next tick of the epoch does.
+pub(super) struct HostCalls {
+    left: u32,
+    a_call: u32,
+    is_spent: bool,
+}
+
+impl HostCalls {
+    fn new(a_call: u32) -> Self {
+        Self { left: a_call, a_call, is_spent: false }
+    }
+
+    fn refill(&mut self) {
+        self.left = self.a_call;
+    }
+
+    fn count(&mut self) {
+        self.is_spent |= self.left == 0;
+        self.left = self.left.saturating_sub(1);
+    }
+
+    fn take(&mut self) -> wasmtime::Result<()> {
+        self.count();
+        self.check()
+    }
+
+    /// Fails where there was one too many.
+    pub(super) fn check(&self) -> wasmtime::Result<()> {
+        if self.is_spent {
+            wasmtime::bail!("no calls of the host are left");
+        }
+        Ok(())
+    }
+}
+
 /// Sums what all memories and tables of a store take; wasmtime's own limits are per memory.
 pub(super) struct MemoryLimit {
     limit_bytes: usize,
     used_bytes: usize,
+    limit_elements: usize,
+    used_elements: usize,
     /// The guest asked for more than it may have. What it does then is its own affair; most trap.
-    pub(super) was_refused: bool,
+    pub(super) refused: Option<Refused>,
+}
+
+/// What a guest asked for more of than it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    Memory,
+    TableElements,
 }
 
 impl MemoryLimit {
-    fn grow(&mut self, by_bytes: usize) -> bool {
-        let wanted = self.used_bytes.saturating_add(by_bytes);
-        if wanted > self.limit_bytes {
-            self.was_refused = true;
+    fn new(limits: &Limits) -> Self {
+        let (limit_bytes, limit_elements) = (limits.memory_bytes, limits.table_elements);
+        Self { limit_bytes, used_bytes: 0, limit_elements, used_elements: 0, refused: None }
+    }
+
+    fn grow(&mut self, by_bytes: usize, by_elements: usize) -> bool {
+        let bytes = self.used_bytes.saturating_add(by_bytes);
+        let elements = self.used_elements.saturating_add(by_elements);
+        if elements > self.limit_elements {
+            self.refused = Some(Refused::TableElements);
             return false;
         }
-        self.used_bytes = wanted;
+        if bytes > self.limit_bytes {
+            self.refused = Some(Refused::Memory);
+            return false;
+        }
+        (self.used_bytes, self.used_elements) = (bytes, elements);
         true
     }
 }
 
 impl ResourceLimiter for MemoryLimit {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(desired - current))
+        Ok(self.grow(desired - current, 0))
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow((desired - current) * size_of::<usize>()))
+        let elements = desired - current;
+        Ok(self.grow(elements.saturating_mul(size_of::<usize>()), elements))
     }
 }
 
@@ -228,7 +289,8 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
 fn seed_hashes(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.instance("wasi:random/insecure-seed@0.2.12")?.func_wrap(
         "insecure-seed",
-        |context: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<((u64, u64),)> {
+        |mut context: StoreContextMut<'_, Guest>, (): ()| -> wasmtime::Result<((u64, u64),)> {
+            context.data_mut().host_calls.take()?;
             let seed = context.data().shown.seed.load(Ordering::Relaxed);
             Ok(((seed, seed),))
         },

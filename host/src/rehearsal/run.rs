@@ -18,7 +18,8 @@ use crate::contract::{
     Body, Content, Delivery, Effect, Failure, Fault, HttpRequest, Kept, Outcome, Reply, Transformed, written,
 };
 use crate::dead_letter::recording::{Answer, strike_exchange, strike_result};
-use crate::delivery::attempt::{Attempt, Limits, Place, attempt};
+use crate::delivery::ask::Limits;
+use crate::delivery::attempt::{Attempt, Place, attempt};
 use crate::egress::{Call, Gateway, Sent};
 use crate::event::Event;
 use crate::journal::rounds::Recorded;

@@ -11,7 +11,8 @@ use crate::config::mask::Mask;
 use crate::contract::{Delivery, Effect, Failure, Fault, Reply};
 use crate::dead_letter::recording::{Recording, Round, TransformEnd};
 use crate::dead_letter::replayed::ReplayEnd;
-use crate::delivery::attempt::{Limits, Place, attempt};
+use crate::delivery::ask::Limits;
+use crate::delivery::attempt::{Place, attempt};
 use crate::event::Event;
 use crate::plugin::{Calls, Connectors, Transformers};
 

@@ -32,7 +32,7 @@ use self::versions::{ConnectorCalls, Versions};
 use super::share::Share;
 use crate::config::mask::Mask;
 use crate::config::{self, SubscriptionName};
-use crate::delivery::attempt;
+use crate::delivery::ask;
 use crate::egress::{EgressError, Gateway};
 use crate::native::NativeConnector;
 use crate::plugin::{Calls, PluginError, Transformers};
@@ -189,11 +189,10 @@ fn connector_versions(plan: &StagesPlan, line: &Line) -> Result<Versions<Connect
     let user = User { name: name.clone(), settings: settings.clone(), mask: plan.mask.clone() };
     Versions::new(line, user, move |plugin| {
         let metrics = telemetry.plugin(&plugin.name);
-        let config::Limits { steps, effects, .. } = *plugin.limits();
         Ok(ConnectorCalls {
             deliver: plugin.connector(&name, &settings, metrics.clone())?,
             check: plugin.checks(&name, &settings, metrics)?,
-            limits: attempt::Limits { steps, effects, call_twice: plugin.is_called_twice() },
+            limits: ask::Limits::of(plugin.limits(), plugin.is_called_twice()),
         })
     })
 }

@@ -73,6 +73,7 @@ pub(super) struct Families {
     pub(super) plugin_calls: Counters,
     pub(super) plugin_call_duration: Histograms,
     pub(super) plugin_faults: Counters,
+    pub(super) plugin_instances: Gauges,
     pub(super) plugin_log_lines_dropped: Counters,
     pub(super) plugin_shadowed: Counters,
     pub(super) plugin_swaps: Counters,
@@ -223,10 +224,11 @@ impl Families {
                 "plugin_faults",
                 "Calls that failed by the plugin's fault, by kind",
             ),
+            plugin_instances: gauges(registry, "plugin_instances", "Instances of a plugin that exist now"),
             plugin_log_lines_dropped: counters(
                 registry,
                 "plugin_log_lines_dropped",
-                "Log lines of a plugin over its limit",
+                "Log lines of a plugin over a limit, by limit",
             ),
             plugin_shadowed: counters(
                 registry,

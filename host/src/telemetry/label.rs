@@ -109,8 +109,16 @@ labels! {
         Trap = "trap",
         CpuTime = "cpu-time",
         WallTime = "wall-time",
+        Stack = "stack",
         Memory = "memory",
+        TableElements = "table-elements",
+        Handles = "handles",
+        HostCalls = "host-calls",
         ResultSize = "result-size",
+        Steps = "steps",
+        Effects = "effects",
+        RequestHead = "request-head",
+        RequestBody = "request-body",
         /// Not one result an event.
         WrongLength = "wrong-length",
         /// Two answers to the same arguments.
@@ -145,6 +153,16 @@ labels! {
     VersionState("state") {
         Live = "live",
         Trial = "trial",
+    }
+
+    /// The limit of a plugin's log that dropped a line.
+    LogLimit("limit") {
+        /// Lines of one call.
+        Lines = "log-lines",
+        /// Bytes of one call.
+        Bytes = "log-bytes",
+        /// Lines of one second.
+        Rate = "log-rate",
     }
 
     /// Did an event meet the deadline of its SLA?
@@ -194,8 +212,16 @@ impl FaultKind {
             Fault::Trap(_) => Some(FaultKind::Trap),
             Fault::CpuTime(_) => Some(FaultKind::CpuTime),
             Fault::WallTime(_) => Some(FaultKind::WallTime),
+            Fault::Stack(_) => Some(FaultKind::Stack),
             Fault::Memory(_) => Some(FaultKind::Memory),
+            Fault::TableElements(_) => Some(FaultKind::TableElements),
+            Fault::Handles(_) => Some(FaultKind::Handles),
+            Fault::HostCalls(_) => Some(FaultKind::HostCalls),
             Fault::ResultSize(_) => Some(FaultKind::ResultSize),
+            Fault::Steps(_) => Some(FaultKind::Steps),
+            Fault::Effects { .. } => Some(FaultKind::Effects),
+            Fault::RequestHead { .. } => Some(FaultKind::RequestHead),
+            Fault::RequestBody { .. } => Some(FaultKind::RequestBody),
             Fault::WrongLength { .. } => Some(FaultKind::WrongLength),
             Fault::Inconsistent(_) => Some(FaultKind::Inconsistent),
             Fault::Nonsense(_) => Some(FaultKind::Nonsense),
@@ -348,6 +374,7 @@ mod tests {
         check::<AttemptOutcome>();
         check::<DeadLetterReason>();
         check::<FaultKind>();
+        check::<LogLimit>();
         check::<BurnWindow>();
         check::<AlertReceiver>();
         check::<SwapResult>();

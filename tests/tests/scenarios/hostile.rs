@@ -76,6 +76,32 @@ fn an_endless_loop_costs_its_own_event() -> anyhow::Result<()> {
 }
 
 #[test]
+fn an_endless_recursion_costs_its_own_event() -> anyhow::Result<()> {
+    let message =
+        "the plugin's functions call each other too deeply for a stack of 524288 bytes (runtime.stack)";
+    // What is under test is the stack: a busy machine may take long to fill it.
+    let limits = "limits = { cpu-time = \"5s\", wall-time = \"20s\" }";
+    check("recursion", limits, &Cost { reason: "fault-limit", message, kind: "stack", requests: 0 })
+}
+
+#[test]
+fn hoarding_resources_costs_its_own_event() -> anyhow::Result<()> {
+    let message = "the plugin wanted to hold more than 20 resources at once (limits.handles)";
+    let limits = "limits = { handles = 20 }";
+    check("handles", limits, &Cost { reason: "fault-limit", message, kind: "handles", requests: 0 })
+}
+
+#[test]
+fn asking_the_host_for_ever_costs_its_own_event() -> anyhow::Result<()> {
+    let message = "the plugin called the host more than 1000 times in one call (limits.host-calls)";
+    let limits = "limits = { host-calls = 1000, cpu-time = \"20s\", wall-time = \"30s\" }";
+    for misdeed in ["host-calls", "settings"] {
+        check(misdeed, limits, &Cost { reason: "fault-limit", message, kind: "host-calls", requests: 0 })?;
+    }
+    Ok(())
+}
+
+#[test]
 fn eating_memory_costs_its_own_event() -> anyhow::Result<()> {
     let message = "the plugin wanted more than its 16777216 bytes of memory (limits.memory)";
     check("memory", LIMITS, &Cost { reason: "fault-memory", message, kind: "memory", requests: 0 })
@@ -88,30 +114,52 @@ fn too_few_steps_cost_the_event_that_asked_for_them() -> anyhow::Result<()> {
 }
 
 #[test]
+fn too_many_steps_cost_the_event_that_asked_for_them() -> anyhow::Result<()> {
+    let message = "the plugin answered 2 results for 1 events";
+    check("many-steps", LIMITS, &Cost { reason: "fault-answer", message, kind: "wrong-length", requests: 0 })
+}
+
+#[test]
+fn a_large_head_of_a_request_costs_its_own_event_and_nothing_is_sent() -> anyhow::Result<()> {
+    let message = "the plugin wanted a request with 100016 bytes of address and headers, more than 65536 \
+                   (limits.request-head)";
+    let cost = Cost { reason: "fault-limit", message, kind: "request-head", requests: 0 };
+    check("large-head", "", &cost)
+}
+
+#[test]
+fn a_large_body_of_a_request_costs_its_own_event_and_nothing_is_sent() -> anyhow::Result<()> {
+    let message =
+        "the plugin wanted a request with a body of 1000000 bytes, more than 65536 (limits.request-body)";
+    let cost = Cost { reason: "fault-limit", message, kind: "request-body", requests: 0 };
+    check("large-body", "limits = { request-body = \"64KiB\" }", &cost)
+}
+
+#[test]
 fn a_huge_request_costs_its_own_event() -> anyhow::Result<()> {
     let limits = "limits = { memory = \"256MiB\", result = \"1MiB\" }";
     let message = "the plugin's answer is larger than 1048576 bytes (limits.result)";
-    check("huge", limits, &Cost { reason: "fault-answer", message, kind: "result-size", requests: 0 })
+    check("huge", limits, &Cost { reason: "fault-limit", message, kind: "result-size", requests: 0 })
 }
 
 #[test]
 fn a_huge_reason_costs_its_own_event() -> anyhow::Result<()> {
     let limits = "limits = { memory = \"256MiB\", result = \"1MiB\" }";
     let message = "the plugin's answer is larger than 1048576 bytes (limits.result)";
-    check("huge-reason", limits, &Cost { reason: "fault-answer", message, kind: "result-size", requests: 0 })
+    check("huge-reason", limits, &Cost { reason: "fault-limit", message, kind: "result-size", requests: 0 })
 }
 
 #[test]
 fn an_endless_conversation_costs_its_own_event() -> anyhow::Result<()> {
     let message = "no outcome after 4 steps (limits.steps)";
-    check("endless-steps", LIMITS, &Cost { reason: "fault-answer", message, kind: "nonsense", requests: 12 })
+    check("endless-steps", LIMITS, &Cost { reason: "fault-limit", message, kind: "steps", requests: 12 })
 }
 
 #[test]
 fn too_many_requests_at_once_cost_their_own_event_and_none_is_made() -> anyhow::Result<()> {
     let message = "a step that performs 10000 effects, more than 8 (limits.effects)";
     let limits = "limits = { effects = 8 }";
-    check("many-effects", limits, &Cost { reason: "fault-answer", message, kind: "nonsense", requests: 0 })
+    check("many-effects", limits, &Cost { reason: "fault-limit", message, kind: "effects", requests: 0 })
 }
 
 #[test]
@@ -172,9 +220,27 @@ fn a_flood_of_log_lines_is_cut_and_its_event_delivered() -> anyhow::Result<()> {
     let calls = fixture.metric("liaison_plugin_calls_total", &[("function", "deliver")]);
     let dropped = fixture.metric("liaison_plugin_log_lines_dropped_total", &[]);
     // Every call of the first event floods; those of the second do not.
-    assert!(dropped >= 99_990.0 && dropped <= calls * 99_990.0, "{dropped} lines in {calls} calls");
-    assert_eq!(dropped % 99_990.0, 0.0);
+    assert!(dropped >= 49_990.0 && dropped <= calls * 49_990.0, "{dropped} lines in {calls} calls");
+    assert_eq!(dropped % 49_990.0, 0.0);
+    assert_eq!(fixture.metric("liaison_plugin_log_lines_dropped_total", &[("limit", "log-lines")]), dropped);
     fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn a_flood_of_the_log_is_cut_by_its_bytes_and_by_the_second_too() -> anyhow::Result<()> {
+    for (limit, more) in [("log-bytes", "log-bytes = 200"), ("log-rate", "log-rate = 10")] {
+        let limits =
+            format!("limits = {{ log-lines = 100000, {more}, cpu-time = \"20s\", wall-time = \"30s\" }}");
+        let config = Config { plugin: "hostile", plugin_settings: &limits, ..Config::default() };
+        let fixture = Fixture::start(&config, Behaviour::ok())?;
+        fixture.produce([with_header(event("e-1", "k"), "hostile", "log-flood")])?;
+        fixture.settled("delivered", 1)?;
+        let name = "liaison_plugin_log_lines_dropped_total";
+        let (dropped, by_limit) = (fixture.metric(name, &[]), fixture.metric(name, &[("limit", limit)]));
+        assert!(by_limit >= 49_000.0 && by_limit == dropped, "{limit}: {by_limit} of {dropped}");
+        fixture.stop_without_dead_letters()?;
+    }
+    Ok(())
 }
 
 #[test]

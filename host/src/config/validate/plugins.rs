@@ -125,10 +125,18 @@ fn limits(path: &KeyPath, settings: LimitsSettings, limits: &mut Limits, checker
     set(&mut limits.cpu_time, settings.cpu_time);
     set(&mut limits.wall_time, settings.wall_time);
     set(&mut limits.memory_bytes, settings.memory);
+    set(&mut limits.table_elements, settings.table_elements);
+    set(&mut limits.handles, settings.handles);
+    set(&mut limits.host_calls, settings.host_calls);
     set(&mut limits.result_bytes, settings.result);
     set(&mut limits.log_lines, settings.log_lines);
+    set(&mut limits.log_bytes, settings.log_bytes);
+    set(&mut limits.log_rate, settings.log_rate);
     set(&mut limits.steps, settings.steps);
     set(&mut limits.effects, settings.effects);
+    set(&mut limits.request_head_bytes, settings.request_head);
+    set(&mut limits.request_body_bytes, settings.request_body);
+    check_sizes(path, &settings, limits, checker);
     if limits.wall_time < limits.cpu_time && !limits.wall_time.is_zero() {
         let (cpu, wall) = (limits.cpu_time, limits.wall_time);
         let text =
@@ -151,6 +159,26 @@ fn rollout(path: &KeyPath, settings: RolloutSettings, rollout: &mut Rollout, che
     rollout.canary = settings.canary.or(rollout.canary);
     set(&mut rollout.canary_for, settings.canary_for);
     set(&mut rollout.shadow, settings.shadow);
+}
+
+/// Sizes that nothing could ever use up, because something else is smaller.
+fn check_sizes(path: &KeyPath, settings: &LimitsSettings, limits: &Limits, checker: &mut Checker<'_>) {
+    if limits.memory_bytes > Limits::MAX_MEMORY_BYTES {
+        checker.mistake(&path.key("memory"), "more than the 4 GiB that an instance can address");
+    }
+    if limits.table_elements > Limits::MAX_TABLE_ELEMENTS {
+        let text = format!("more than the {} that this host can set aside", Limits::MAX_TABLE_ELEMENTS);
+        checker.mistake(&path.key("table-elements"), text);
+    }
+    let (memory, result, body) = (limits.memory_bytes, limits.result_bytes, limits.request_body_bytes);
+    if settings.result.is_some() && result > memory {
+        let text = format!("is {result} and `memory` only {memory}, in bytes; no answer could be that large");
+        checker.mistake(&path.key("result"), text);
+    }
+    if settings.request_body.is_some() && body > result {
+        let text = format!("is {body} and `result` only {result}, in bytes; no body could be that large");
+        checker.mistake(&path.key("request-body"), text);
+    }
 }
 
 /// The digest of 64 hexadecimal digits.

@@ -23,8 +23,16 @@ pub fn strike_result(result: &mut Result<Outcome, Fault>, mask: &Mask) {
         Err(
             Fault::CpuTime(_)
             | Fault::WallTime(_)
+            | Fault::Stack(_)
             | Fault::Memory(_)
+            | Fault::TableElements(_)
+            | Fault::Handles(_)
+            | Fault::HostCalls(_)
             | Fault::ResultSize(_)
+            | Fault::Steps(_)
+            | Fault::Effects { .. }
+            | Fault::RequestHead { .. }
+            | Fault::RequestBody { .. }
             | Fault::WrongLength { .. }
             | Fault::NoRoom,
         ) => false,

@@ -158,13 +158,14 @@ fn a_plugin_in_another_line_restarts_its_users() {
 #[test]
 fn what_cannot_change_is_named() {
     type Change = fn(&mut Config);
-    let cases: [(Change, &str); 7] = [
+    let cases: [(Change, &str); 8] = [
         (|config| config.kafka.brokers = Brokers::Embedded, "kafka.brokers"),
         (|config| config.kafka.security.tls = Some(Default::default()), "kafka.security"),
         (|config| drop(config.kafka.properties.insert("a".to_owned(), "b".to_owned())), "kafka.properties"),
         (|config| config.admin.address = None, "admin.address"),
         (|config| config.runtime.cache = "/elsewhere".into(), "runtime.cache"),
         (|config| config.runtime.instances = 1, "runtime.instances"),
+        (|config| config.runtime.stack_bytes = 1, "runtime.stack"),
         (|config| config.runtime.call_twice = !config.runtime.call_twice, "runtime.call-twice"),
     ];
     for (change, expected) in cases {

@@ -8,12 +8,11 @@ use std::thread;
 use tokio::sync::mpsc;
 
 use super::behind::stand_behind;
-use crate::config;
 use crate::contract::Effect;
 use crate::dead_letter::recording::{End, Recording, Round, TransformEnd};
 use crate::dead_letter::replayed::ReplayEnd;
 use crate::dead_letter::report::{effect_text, outcome_text};
-use crate::delivery::attempt::Limits;
+use crate::delivery::ask::Limits;
 use crate::event::Event;
 use crate::host::workers::run_here;
 use crate::plugin::{Calls, Connectors, Plugin, PluginError, Transformers};
@@ -94,8 +93,7 @@ impl Stage {
             self.connectors.insert(user.name.clone(), calls);
         }
         let calls = &self.connectors[&user.name];
-        let config::Limits { steps, effects, .. } = *self.plugin.limits();
-        let limits = Limits { steps, effects, call_twice: false };
+        let limits = Limits::of(self.plugin.limits(), false);
         let (rounds, end) = replay(calls, limits, &recording, &original).await;
         Ok(attempts(&original.id, &recording, &rounds, &end))
     }

@@ -195,8 +195,16 @@ fn left(attempt: &Attempt, has_more_parts: bool) -> Option<Vec<Vec<Answered>>> {
             Fault::Trap(_)
             | Fault::CpuTime(_)
             | Fault::WallTime(_)
+            | Fault::Stack(_)
             | Fault::Memory(_)
+            | Fault::TableElements(_)
+            | Fault::Handles(_)
+            | Fault::HostCalls(_)
             | Fault::ResultSize(_)
+            | Fault::Steps(_)
+            | Fault::Effects { .. }
+            | Fault::RequestHead { .. }
+            | Fault::RequestBody { .. }
             | Fault::WrongLength { .. }
             | Fault::Inconsistent(_)
             | Fault::Nonsense(_),

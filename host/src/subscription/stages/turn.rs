@@ -16,7 +16,8 @@ use super::{Connector, Stages};
 use crate::config::{self, TransformerName};
 use crate::contract::{Delivery, Effect, Fault, Outcome, Reply, Resolution, Step, TimestampMs};
 use crate::dead_letter::Blamed;
-use crate::delivery::attempt::{Attempt, Limits, Place, attempt, trouble};
+use crate::delivery::ask::Limits;
+use crate::delivery::attempt::{Attempt, Place, attempt, trouble};
 use crate::egress::Call;
 use crate::event::Event;
 use crate::journal::rounds::Arguments;
@@ -251,10 +252,7 @@ impl Asked<'_> {
     fn limits(&self) -> Limits {
         match self {
             Asked::Version(version) => version.calls.limits,
-            Asked::Native(_) => {
-                let config::Limits { steps, effects, .. } = config::Limits::default();
-                Limits { steps, effects, call_twice: cfg!(debug_assertions) }
-            }
+            Asked::Native(_) => Limits::of(&config::Limits::default(), cfg!(debug_assertions)),
         }
     }
 
@@ -270,8 +268,8 @@ impl Asked<'_> {
 
     /// Counts a fault that only the attempt could see.
     fn count(&self, result: &Result<Outcome, Fault>) {
-        if let (Err(fault @ (Fault::Nonsense(_) | Fault::Changed(_))), Asked::Version(version)) =
-            (result, self)
+        if let (Err(fault), Asked::Version(version)) = (result, self)
+            && !fault.is_of_a_call()
         {
             version.calls.deliver.count(fault);
         }

@@ -15,7 +15,7 @@ use super::served::{Line, Part, Served, Tally};
 use super::shadow::{Shadow, User};
 use crate::config::PluginName;
 use crate::dead_letter::Blamed;
-use crate::delivery::attempt;
+use crate::delivery::ask;
 use crate::event::Event;
 use crate::plugin::{Calls, Checks, Connectors, Plugin, PluginError, Transformers};
 
@@ -35,7 +35,7 @@ pub(super) trait Callers {
 pub(super) struct ConnectorCalls {
     pub(super) deliver: Calls<Connectors>,
     pub(super) check: Calls<Checks>,
-    pub(super) limits: attempt::Limits,
+    pub(super) limits: ask::Limits,
 }
 
 /// One version.

@@ -8,12 +8,19 @@
 //! |---|---|
 //! | `trap` | panics |
 //! | `loop` | computes for ever |
+//! | `recursion` | calls itself for ever |
 //! | `memory` | asks for memory until there is none |
+//! | `handles` | asks for a stream again and again, and gives none back |
+//! | `host-calls` | asks for the time for ever |
+//! | `settings` | asks for its settings for ever |
 //! | `few-steps` | returns one step too few for the whole batch |
+//! | `many-steps` | returns one step too many |
 //! | `huge` | asks for a request with a body of 50 MB |
 //! | `huge-reason` | rejects with a reason of 50 MB |
+//! | `large-head` | asks for a request with a header of 100 kB |
+//! | `large-body` | asks for a request with a body of 1 MB |
 //! | `random` | answers differently at each call of an instance |
-//! | `log-flood` | logs 100,000 lines, then behaves |
+//! | `log-flood` | logs 50,000 lines, then behaves |
 //! | `endless-steps` | makes one request after another for ever |
 //! | `many-effects` | makes 10,000 requests at once |
 //! | `sleep` | sleeps for an hour |
@@ -22,10 +29,7 @@
 //!
 //! Any other event is delivered as a good connector does: its data is put to `/events/{id}`.
 
-use std::hint::black_box;
-use std::net::{Ipv4Addr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+mod misdeeds;
 
 use liaison_sdk::prelude::*;
 use liaison_sdk::raw;
@@ -40,11 +44,14 @@ struct Hostile;
 
 impl Guest for Hostile {
     fn deliver(deliveries: Vec<Delivery>) -> Vec<Step> {
-        let is_short =
-            deliveries.iter().any(|delivery| misdeed(&delivery.event).as_deref() == Some("few-steps"));
+        let has = |name| deliveries.iter().any(|delivery| misdeed(&delivery.event).as_deref() == Some(name));
+        let (is_short, is_long) = (has("few-steps"), has("many-steps"));
         let mut steps: Vec<Step> = deliveries.into_iter().flat_map(one).collect();
         if is_short {
             steps.pop();
+        }
+        if is_long {
+            steps.push(Step::Settle(Outcome::rejected("of no event")));
         }
         steps
     }
@@ -73,20 +80,30 @@ fn one(delivery: Delivery) -> Vec<Step> {
 async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     match misdeed(&delivery.event).as_deref() {
         Some("trap") => panic!("trapped, as asked"),
-        Some("loop") => spin(),
-        Some("memory") => eat(),
+        Some("loop") => misdeeds::spin(),
+        Some("recursion") => misdeeds::descend(),
+        Some("memory") => misdeeds::eat(),
+        Some("handles") => misdeeds::hoard(),
+        Some("host-calls") => misdeeds::ask_the_time(),
+        Some("settings") => misdeeds::ask_the_settings(),
         Some("huge") => http.put("/huge").body(vec![b'x'; HUGE_BYTES]).send().await.map(|_| ())?,
         Some("huge-reason") => return Ok(Outcome::rejected("x".repeat(HUGE_BYTES))),
-        Some("random") => return Ok(Outcome::rejected(format!("answer {}", next_number()))),
-        Some("log-flood") => (0..100_000).for_each(|number| log::info(&format!("line {number}"))),
+        Some("random") => return Ok(Outcome::rejected(format!("answer {}", misdeeds::next_number()))),
+        Some("large-head") => {
+            http.put("/large").header("x-large", "x".repeat(100_000)).send().await?;
+        }
+        Some("large-body") => {
+            http.put("/large").body(vec![b'x'; 1_000_000]).send().await?;
+        }
+        Some("log-flood") => (0..50_000).for_each(|number| log::info(&format!("line {number}"))),
         Some("endless-steps") => loop {
             http.get("/endless").send().await?;
         },
         Some("many-effects") => {
             join_all((0..10_000).map(|number| http.get(format!("/many/{number}")).send())).await;
         }
-        Some("sleep") => sleep(),
-        Some("sockets") => return Ok(Outcome::rejected(reach_out())),
+        Some("sleep") => misdeeds::sleep(),
+        Some("sockets") => return Ok(Outcome::rejected(misdeeds::reach_out())),
         _ => {}
     }
     let url = format!("/events/{}", encode_segment(&delivery.event.id));
@@ -101,39 +118,6 @@ fn misdeed(event: &Event) -> Option<String> {
     }
     let attribute = event.attribute("hostile").map(str::to_owned);
     attribute.or_else(|| event.json::<Data>().ok().and_then(|data| data.hostile))
-}
-
-fn spin() {
-    let mut count = 0_u64;
-    while black_box(count) < u64::MAX {
-        count = count.wrapping_add(1) & 0xffff;
-    }
-}
-
-fn eat() {
-    let mut eaten = Vec::new();
-    loop {
-        eaten.push(black_box(vec![1_u8; 1 << 24]));
-    }
-}
-
-/// Another number at each call of an instance: what no connector may keep.
-fn next_number() -> u32 {
-    static CALLS: AtomicU32 = AtomicU32::new(0);
-    CALLS.fetch_add(1, Ordering::Relaxed)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the host must refuse it")]
-fn sleep() {
-    std::thread::sleep(Duration::from_secs(3600));
-}
-
-/// What comes of the network for one who just takes it.
-fn reach_out() -> String {
-    let connected = TcpStream::connect((Ipv4Addr::LOCALHOST, 9)).map(drop);
-    let sent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(drop);
-    let found = ("localhost", 9).to_socket_addrs().map(|addresses| addresses.count());
-    format!("tcp {connected:?}, udp {sent:?}, name {found:?}")
 }
 
 #[cfg(test)]
@@ -163,6 +147,8 @@ mod tests {
             let deliveries = vec![event("t").into(), bad.into(), event("t").into()];
             assert_eq!(Hostile::deliver(deliveries).len(), 2);
         }
+        let long = vec![event("t").attribute("hostile", "many-steps").into()];
+        assert_eq!(Hostile::deliver(long).len(), 2);
     }
 
     #[test]
