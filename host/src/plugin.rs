@@ -4,7 +4,6 @@
 //! A plugin can compute and answer; it can neither wait nor reach anything. What goes wrong in one is a
 //! [`Fault`](crate::contract::Fault) of the one event that caused it.
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,11 +15,15 @@ use crate::config::{self, PluginName};
 use crate::provenance::{self, Provenance, ProvenanceError};
 use crate::telemetry::PluginMetrics;
 
+mod account;
+mod aside;
 mod bindings;
 mod cache;
+mod caller;
 mod calls;
 mod engine;
 mod inspect;
+mod kept;
 mod limits;
 mod log_rate;
 pub mod measure;
@@ -307,19 +310,19 @@ impl Plugin {
         settings: &Map<String, Value>,
         metrics: PluginMetrics,
     ) -> Calls<W> {
-        Calls::new(self.pool(pre, user, settings, metrics), self.settings.batch)
+        Calls::new(self.plan(pre, user, settings, metrics), self.settings.batch)
     }
 
-    fn pool<W: pool::World>(
+    fn plan<W: pool::World>(
         &self,
         pre: W::Pre,
         user: &str,
         settings: &Map<String, Value>,
         metrics: PluginMetrics,
-    ) -> pool::Pool<W> {
+    ) -> pool::Plan<W> {
         let plugin = self.name.as_str().to_owned();
         let label = Label { plugin, user: user.to_owned(), observer: self.observer.clone() };
-        pool::Pool {
+        pool::Plan {
             pre,
             settings: Arc::new(settings::Settings::new(settings)),
             label: Arc::new(label),
@@ -328,9 +331,7 @@ impl Plugin {
             stack_bytes: self.stack_bytes,
             call_twice: self.call_twice,
             metrics,
-            log_rate: RefCell::new(log_rate::LogRate::new(self.settings.limits.log_rate)),
-            kept: Default::default(),
-            is_on_trial: Default::default(),
+            is_on_trial: Arc::default(),
         }
     }
 

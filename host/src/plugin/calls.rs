@@ -7,20 +7,22 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use super::pool::{Pool, World};
+use super::caller::Caller;
+use super::pool::{Plan, World};
 use crate::contract::Fault;
 
 /// Calls under way at the same time. A second one starts only while a first one computes for longer than a slice.
 const MAX_RUNNING: usize = 4;
 
 pub(crate) struct Calls<W: World> {
-    pool: Rc<Pool<W>>,
+    caller: Rc<Caller<W>>,
     batch: usize,
     waiting: RefCell<VecDeque<Waiting<W>>>,
     running: RefCell<FuturesUnordered<LocalBoxFuture<'static, ()>>>,
@@ -48,9 +50,9 @@ struct Answer<W: World> {
 }
 
 impl<W: World> Calls<W> {
-    pub(super) fn new(pool: Pool<W>, batch: usize) -> Self {
+    pub(super) fn new(plan: Plan<W>, batch: usize) -> Self {
         Self {
-            pool: Rc::new(pool),
+            caller: Rc::new(Caller::new(plan)),
             batch,
             waiting: RefCell::default(),
             running: RefCell::default(),
@@ -62,9 +64,9 @@ impl<W: World> Calls<W> {
 
     /// Makes an instance before it is wanted, driven as calls are; [`is_ready`](Self::is_ready) says when it is made.
     pub(crate) fn prepare(&self) {
-        let (pool, is_ready) = (self.pool.clone(), self.is_ready.clone());
+        let (caller, is_ready) = (self.caller.clone(), self.is_ready.clone());
         self.running.borrow_mut().push(Box::pin(async move {
-            pool.tend().await;
+            caller.tend().await;
             is_ready.set(true);
         }));
         if let Some(owner) = self.owner.borrow_mut().take() {
@@ -78,7 +80,7 @@ impl<W: World> Calls<W> {
 
     /// Another version stands by for what this one fails on.
     pub(crate) fn set_on_trial(&self, is_on_trial: bool) {
-        self.pool.is_on_trial.set(is_on_trial);
+        self.caller.pool.plan.is_on_trial.store(is_on_trial, Ordering::Relaxed);
     }
 
     /// Calls the plugin with `input`, perhaps with others beside it, and gives the input back with the result.
@@ -100,7 +102,7 @@ impl<W: World> Calls<W> {
 
     /// Counts a fault that only its caller could see.
     pub(crate) fn count(&self, fault: &Fault) {
-        self.pool.count(fault);
+        self.caller.pool.count(fault);
     }
 
     /// How many inputs wait, if they are less than a whole batch; else none.
@@ -128,19 +130,19 @@ impl<W: World> Calls<W> {
 
     /// A version on trial that loops is found out after one call's time, and not when several have shared theirs.
     fn most_running(&self) -> usize {
-        if self.pool.is_on_trial.get() { 1 } else { MAX_RUNNING }
+        if self.caller.pool.plan.is_on_trial() { 1 } else { MAX_RUNNING }
     }
 
     /// Lets go of instances that nobody has used since this was said last.
     pub(crate) fn rest(&self) {
-        self.pool.rest();
+        self.caller.rest();
     }
 
     fn start(&self) -> LocalBoxFuture<'static, ()> {
         let (inputs, answers) = self.next_batch();
-        let (pool, has_answered) = (self.pool.clone(), self.has_answered.clone());
+        let (caller, has_answered) = (self.caller.clone(), self.has_answered.clone());
         Box::pin(async move {
-            let outputs = pool.call_batch(&inputs).await;
+            let outputs = caller.call(&inputs).await;
             for ((input, output), answer) in inputs.into_iter().zip(outputs).zip(answers) {
                 answer.ready.set(Some((input, output)));
                 if let Some(caller) = answer.caller.take() {
@@ -150,7 +152,7 @@ impl<W: World> Calls<W> {
             has_answered.set(true);
             // What was answered goes on its way before time is spent on the next call.
             tokio::task::yield_now().await;
-            pool.tend().await;
+            caller.tend().await;
         })
     }
 
@@ -177,6 +179,6 @@ fn shared<W: World>(waiting: &VecDeque<Waiting<W>>, batch: usize) -> usize {
 
 impl<W: World> std::fmt::Debug for Calls<W> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Calls").field("pool", &self.pool).finish_non_exhaustive()
+        formatter.debug_struct("Calls").field("pool", &self.caller.pool).finish_non_exhaustive()
     }
 }

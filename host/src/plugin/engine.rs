@@ -7,18 +7,18 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use crate::config::{Limits, Runtime};
 
-/// How often the epoch moves. A guest runs that long at most before its neighbours do.
+/// How often the epoch moves. A guest runs for one or two of these at most before its neighbours do.
 pub(super) const EPOCH: Duration = Duration::from_millis(5);
 
-/// What compilers make of Python is the largest there is: 10,000 elements. A plugin that wants less than this and more
+/// What compilers make of Python is the largest there is: about 8,000 elements. A plugin that wants less than this and more
 /// than its own limit is told which limit that is.
 const LEAST_TABLE_ELEMENTS: usize = 100_000;
 /// Memories that an instance has on average. One component may have more.
 const MEMORIES_AN_INSTANCE: u32 = 2;
 /// The same of tables.
 const TABLES_AN_INSTANCE: u32 = 4;
-/// The same of core instances: adapters and shims each are one.
-const CORES_AN_INSTANCE: u32 = 8;
+/// The same of core instances: adapters and shims each are one, and Python has 14.
+const CORES_AN_INSTANCE: u32 = 16;
 /// What the host's own functions may use of the stack that a guest calls them on.
 const HOST_STACK_BYTES: usize = 512 * 1024;
 

@@ -10,6 +10,7 @@ use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use super::engine::EPOCH;
 use super::output::Output;
+use super::pool::Turns;
 use super::sandbox::{Guest, Refused};
 use crate::config::Limits;
 use crate::contract::Fault;
@@ -18,20 +19,32 @@ use crate::contract::Fault;
 const TOO_MUCH_HANDED_OVER: &str = "fuel allocated for hostcalls has been exhausted";
 const TOO_MANY_HANDLES: &str = "store handle limit exceeded";
 
-pub(super) fn store(engine: &Engine, guest: Guest, limits: &Limits) -> Store<Guest> {
+/// A call that has one turn has outlasted it. A plugin is a pure function, so it can be made again from the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the call would take longer than one turn")]
+pub(super) struct Outlasted;
+
+pub(super) fn store(engine: &Engine, guest: Guest, limits: &Limits, turns: Turns) -> Store<Guest> {
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(limits.result_bytes);
     store.set_max_component_handles(limits.handles);
     store.set_epoch_deadline(1);
     let budget = ticks(limits.cpu_time);
-    // Lets the neighbours run at each tick, and stops the guest when its own ticks are used up: time in which it waited
-    // for its turn does not count.
+    // Lets the neighbours run at each tick, or gives up, and stops the guest when its own ticks are used up: time in which
+    // it waited for its turn does not count.
     store.epoch_deadline_callback(move |mut context| {
         let guest = context.data_mut();
         guest.ticks += 1;
         guest.host_calls.check()?;
-        Ok(if guest.ticks > budget { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+        if guest.ticks > budget {
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        match turns {
+            Turns::InSlices => Ok(UpdateDeadline::Yield(1)),
+            Turns::One if guest.has_had_its_turn() => Err(Outlasted.into()),
+            Turns::One => Ok(UpdateDeadline::Continue(1)),
+        }
     });
     store
 }

@@ -16,6 +16,8 @@ use wasmtime_wasi::p2::bindings as wasi;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::bindings::connector::wasi::{config::store, logging::logging};
+use super::engine::EPOCH;
+use super::observer::CpuTime;
 use super::output::Output;
 use super::settings::Settings;
 use super::words::Moment;
@@ -33,7 +35,10 @@ pub(crate) struct Guest {
     shown: Arc<Shown>,
     pub(super) memory: MemoryLimit,
     pub(super) host_calls: HostCalls,
+    /// Ticks of the epoch that found the present call running.
     pub(super) ticks: u32,
+    /// Since the first of them.
+    since_tick: Option<CpuTime>,
 }
 
 impl Guest {
@@ -55,15 +60,37 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let (memory, host_calls) = (MemoryLimit::new(limits), HostCalls::new(limits.host_calls));
-        Self { wasi, table, settings: settings.clone(), output, shown, memory, host_calls, ticks: 0 }
+        Self {
+            wasi,
+            table,
+            settings: settings.clone(),
+            output,
+            shown,
+            memory,
+            host_calls,
+            ticks: 0,
+            since_tick: None,
+        }
     }
 
     /// A new call begins. What came before it in this instance shows in neither clock nor random numbers.
     pub(super) fn begin(&mut self, moment: Moment, log_lines_left: u32) {
-        self.ticks = 0;
+        (self.ticks, self.since_tick) = (0, None);
         self.host_calls.refill();
         self.shown.begin(moment);
         self.with_output(|output| output.refill(log_lines_left));
+    }
+
+    /// Asked at each tick: whether the call has computed for most of a slice since the first one. A thread that was kept
+    /// from running sees ticks too.
+    pub(super) fn has_had_its_turn(&mut self) -> bool {
+        match &self.since_tick {
+            Some(since) => since.elapsed() > EPOCH / 2,
+            None => {
+                self.since_tick = Some(CpuTime::now());
+                false
+            }
+        }
     }
 
     pub(super) fn with_output<R>(&self, act: impl FnOnce(&mut Output) -> R) -> R {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::Map;
 
-use super::pool::World;
+use super::pool::{Pool, Turns, World};
 use super::{Connectors, Kind, Plugin, PluginError, Transformers};
 use crate::telemetry::Telemetry;
 
@@ -27,8 +27,9 @@ impl Plugin {
     }
 
     fn started_bytes<W: World>(&self, pre: W::Pre) -> Result<usize, PluginError> {
-        let pool = self.pool::<W>(pre, USER, &Map::new(), Telemetry::new().plugin(&self.name));
-        let instance = to_its_end(pool.instance());
+        let plan = self.plan::<W>(pre, USER, &Map::new(), Telemetry::new().plugin(&self.name));
+        let pool = Pool::new(plan, Turns::InSlices);
+        let instance = to_its_end(pool.start());
         let refused = |reason: String| PluginError::Start { plugin: self.name.clone(), reason };
         Ok(instance.map_err(|fault| refused(fault.to_string()))?.store.data().memory_bytes())
     }

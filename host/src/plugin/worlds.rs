@@ -8,7 +8,7 @@ use super::bindings::{connector, transformer};
 use super::pool::World;
 use super::sandbox::Guest;
 use super::words::{self, Moment};
-use crate::contract::{CheckStep, Delivery, Reply, Step, TimestampMs, Transformed};
+use crate::contract::{CheckStep, Delivery, Reply, Resolution, Step, TimestampMs, Transformed};
 use crate::event::Event;
 use crate::telemetry::PluginFunction;
 
@@ -23,12 +23,39 @@ impl World for Connectors {
     const FUNCTION: PluginFunction = PluginFunction::Deliver;
 
     type Input = Delivery;
+    type Parcel = DeliveryParcel;
     type Output = Step;
     type Pre = ConnectorPre;
     type Bindings = connector::ConnectorPlugin;
 
     fn moment(input: &Delivery) -> Moment {
         Moment { now: input.now, seed: input.seed }
+    }
+
+    fn pack(input: &Delivery) -> DeliveryParcel {
+        DeliveryParcel {
+            event: (*input.event).clone(),
+            attempt: input.attempt,
+            now: input.now,
+            seed: input.seed,
+            deadline: input.deadline,
+            idempotency_key: input.idempotency_key.to_string(),
+            resolution: input.resolution.clone(),
+            rounds: input.rounds.clone(),
+        }
+    }
+
+    fn unpack(parcel: DeliveryParcel) -> Delivery {
+        Delivery {
+            event: Rc::new(parcel.event),
+            attempt: parcel.attempt,
+            now: parcel.now,
+            seed: parcel.seed,
+            deadline: parcel.deadline,
+            idempotency_key: parcel.idempotency_key.into(),
+            resolution: parcel.resolution,
+            rounds: parcel.rounds,
+        }
     }
 
     async fn instantiate(pre: &ConnectorPre, store: &mut Store<Guest>) -> wasmtime::Result<Self::Bindings> {
@@ -64,8 +91,21 @@ impl World for Connectors {
     }
 }
 
-/// What `check` has seen so far.
+/// A [`Delivery`] for another thread: what its worker shares is copied.
 #[derive(Debug)]
+pub(crate) struct DeliveryParcel {
+    event: Event,
+    attempt: u32,
+    now: TimestampMs,
+    seed: u64,
+    deadline: Option<TimestampMs>,
+    idempotency_key: String,
+    resolution: Option<Resolution>,
+    rounds: Vec<Vec<Reply>>,
+}
+
+/// What `check` has seen so far.
+#[derive(Debug, Clone)]
 pub(crate) struct CheckInput {
     pub(crate) now: TimestampMs,
     pub(crate) rounds: Vec<Vec<Reply>>,
@@ -79,12 +119,21 @@ impl World for Checks {
     const FUNCTION: PluginFunction = PluginFunction::Check;
 
     type Input = CheckInput;
+    type Parcel = CheckInput;
     type Output = CheckStep;
     type Pre = ConnectorPre;
     type Bindings = connector::ConnectorPlugin;
 
     fn moment(input: &CheckInput) -> Moment {
         Moment { now: input.now, seed: input.now }
+    }
+
+    fn pack(input: &CheckInput) -> CheckInput {
+        input.clone()
+    }
+
+    fn unpack(parcel: CheckInput) -> CheckInput {
+        parcel
     }
 
     async fn instantiate(pre: &ConnectorPre, store: &mut Store<Guest>) -> wasmtime::Result<Self::Bindings> {
@@ -121,6 +170,7 @@ impl World for Transformers {
     const FUNCTION: PluginFunction = PluginFunction::Transform;
 
     type Input = Rc<Event>;
+    type Parcel = Event;
     type Output = Transformed;
     type Pre = TransformerPre;
     type Bindings = transformer::TransformerPlugin;
@@ -129,6 +179,14 @@ impl World for Transformers {
     fn moment(event: &Rc<Event>) -> Moment {
         let now = event.time.unwrap_or_default() / 1_000 * 1_000;
         Moment { now, seed: now ^ event.origin.offset.unsigned_abs() }
+    }
+
+    fn pack(event: &Rc<Event>) -> Event {
+        (**event).clone()
+    }
+
+    fn unpack(event: Event) -> Rc<Event> {
+        Rc::new(event)
     }
 
     async fn instantiate(pre: &TransformerPre, store: &mut Store<Guest>) -> wasmtime::Result<Self::Bindings> {

@@ -219,9 +219,8 @@ fn a_flood_of_log_lines_is_cut_and_its_event_delivered() -> anyhow::Result<()> {
     assert_eq!(fixture.delivered(), ["e-1", "e-2"]);
     let calls = fixture.metric("liaison_plugin_calls_total", &[("function", "deliver")]);
     let dropped = fixture.metric("liaison_plugin_log_lines_dropped_total", &[]);
-    // Every call of the first event floods; those of the second do not.
+    // Every call of the first event floods, and one that outlasts its turn is made again; those of the second do not.
     assert!(dropped >= 49_990.0 && dropped <= calls * 49_990.0, "{dropped} lines in {calls} calls");
-    assert_eq!(dropped % 49_990.0, 0.0);
     assert_eq!(fixture.metric("liaison_plugin_log_lines_dropped_total", &[("limit", "log-lines")]), dropped);
     fixture.stop_without_dead_letters()
 }

@@ -1,0 +1,147 @@
+//! Whether a plugin's calls run on the worker of its subscription or aside, by the CPU time they have taken there.
+//!
+//! Pure: ticks of the epoch and `now` in, a place out. A tick that finds a call running stands for a whole slice, as a
+//! profiler's sample does, so that nothing has to be measured for calls that none finds. Each call may take [`ALLOWED`] on
+//! average. What it takes more is owed, and who owes too much, or outlasts its turn, has its calls made aside for a
+//! hundred times as long, and longer each time: of a worker's time no plugin can take more than a hundredth by being slow.
+
+use std::time::{Duration, Instant};
+
+use super::engine::EPOCH;
+
+/// What a call may take on average of its worker's time.
+const ALLOWED: Duration = Duration::from_millis(1);
+/// What may be owed.
+const CREDIT: Duration = Duration::from_millis(25);
+/// How long calls are made aside the first time; it doubles with each time that follows at once.
+const SHORTEST: Duration = Duration::from_secs(4);
+const LONGEST: Duration = Duration::from_secs(64);
+
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    owed: Duration,
+    aside: Option<Aside>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Aside {
+    until: Instant,
+    length: Duration,
+}
+
+impl Account {
+    /// Calls are made aside. `now` is asked for only where that may be.
+    pub(super) fn is_aside(&self, now: impl FnOnce() -> Instant) -> bool {
+        self.aside.is_some_and(|aside| now() < aside.until)
+    }
+
+    /// A call on the worker, or the making of an instance for one, saw so many ticks.
+    pub(super) fn ran(&mut self, ticks: u32, now: impl FnOnce() -> Instant) {
+        self.owed = (self.owed + EPOCH * ticks).saturating_sub(ALLOWED);
+        if self.owed > CREDIT {
+            self.send_aside(now());
+        } else if ticks == 0 && self.owed.is_zero() {
+            self.aside = None;
+        }
+    }
+
+    /// A call was given up because it outlasted its turn.
+    pub(super) fn outlasted(&mut self, now: Instant) {
+        self.send_aside(now);
+    }
+
+    fn send_aside(&mut self, now: Instant) {
+        let length = self.aside.map_or(SHORTEST, |aside| (aside.length * 2).min(LONGEST));
+        self.aside = Some(Aside { until: now + length, length });
+        self.owed = Duration::ZERO;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may be on a worker before the account says no: what is owed, a call that comes on top, and one that is given
+    /// up after two ticks.
+    const AT_MOST: Duration = Duration::from_millis(25 + 10 + 10);
+
+    #[derive(Debug, Clone, Copy)]
+    enum Happens {
+        /// A call that sees so many ticks, or outlasts its turn with the second.
+        Call {
+            ticks: u32,
+        },
+        Wait {
+            ms: u64,
+        },
+    }
+
+    fn happens() -> impl Strategy<Value = Happens> {
+        prop_oneof![
+            4 => Just(Happens::Call { ticks: 0 }),
+            2 => Just(Happens::Call { ticks: 1 }),
+            1 => Just(Happens::Call { ticks: 2 }),
+            2 => (0_u64..3_000).prop_map(|ms| Happens::Wait { ms }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_takes_more_of_a_worker_than_is_allowed(story in prop::collection::vec(happens(), 1..2_000)) {
+            let begin = Instant::now();
+            let (mut now, mut account) = (begin, Account::default());
+            let (mut taken, mut allowed) = (Duration::ZERO, Duration::ZERO);
+            for happens in story {
+                match happens {
+                    Happens::Wait { ms } => now += Duration::from_millis(ms),
+                    Happens::Call { .. } if account.is_aside(|| now) => {}
+                    Happens::Call { ticks: 2 } => {
+                        taken += EPOCH * 2;
+                        account.outlasted(now);
+                    }
+                    Happens::Call { ticks } => {
+                        taken += EPOCH * ticks;
+                        allowed += ALLOWED;
+                        account.ran(ticks, || now);
+                    }
+                }
+            }
+            let times = now.duration_since(begin).as_millis().div_ceil(SHORTEST.as_millis()) + 1;
+            prop_assert!(taken <= allowed + AT_MOST * u32::try_from(times).unwrap());
+        }
+
+        #[test]
+        fn a_call_that_no_tick_finds_is_never_made_aside(calls in 0_u32..10_000) {
+            let mut account = Account::default();
+            for _ in 0..calls {
+                account.ran(0, || unreachable!("no clock is read"));
+                prop_assert!(!account.is_aside(|| unreachable!("nor here")));
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_slow_again_and_again_stays_aside_for_longer_and_comes_back_with_the_first_quick_call() {
+        let (mut now, mut account) = (Instant::now(), Account::default());
+        for seconds in [4, 8, 16, 32, 64, 64] {
+            account.outlasted(now);
+            now += Duration::from_secs(seconds);
+            assert!(account.is_aside(|| now - Duration::from_millis(1)) && !account.is_aside(|| now));
+        }
+        account.ran(0, || now);
+        account.outlasted(now);
+        assert!(!account.is_aside(|| now + SHORTEST));
+    }
+
+    #[test]
+    fn calls_just_below_a_turn_are_found_out_after_a_few() {
+        let (now, mut account) = (Instant::now(), Account::default());
+        let calls = (1..).find(|_| {
+            account.ran(1, || now);
+            account.is_aside(|| now)
+        });
+        assert_eq!(calls, Some(7));
+    }
+}

@@ -1,0 +1,88 @@
+//! One call of a plugin, where it belongs: on the worker, or aside.
+//!
+//! In comes a batch of inputs, out goes one result an input. What a call costs its worker goes into the account, and the
+//! account says where the next one is made. A call that outlasts its turn is made again aside, from the beginning: a plugin is
+//! a pure function.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::account::Account;
+use super::aside::Seat;
+use super::pool::{Plan, Pool, Turns, World};
+use crate::contract::Fault;
+
+pub(super) struct Caller<W: World> {
+    pub(super) pool: Pool<W>,
+    account: RefCell<Account>,
+    seat: RefCell<Option<Rc<Seat<W>>>>,
+}
+
+impl<W: World> Caller<W> {
+    pub(super) fn new(plan: Plan<W>) -> Self {
+        // Who tries a plugin out has nobody beside it, and a clock of its own.
+        let turns = if plan.label.observer.is_some() { Turns::InSlices } else { Turns::One };
+        Self { pool: Pool::new(plan, turns), account: RefCell::default(), seat: RefCell::default() }
+    }
+
+    /// One result an input, in order.
+    pub(super) async fn call(&self, inputs: &[W::Input]) -> Vec<Result<W::Output, Fault>> {
+        if !self.is_aside() {
+            let called = self.pool.call_batch(inputs).await;
+            self.charge();
+            match called {
+                Ok(outputs) => return outputs,
+                Err(_) => self.account.borrow_mut().outlasted(Instant::now()),
+            }
+        }
+        self.call_aside(inputs).await
+    }
+
+    /// Makes the next instance while nobody waits.
+    pub(super) async fn tend(&self) {
+        if !self.is_aside() {
+            self.pool.tend().await;
+            self.charge();
+        }
+    }
+
+    /// Lets go of instances that nobody has used since this was said last.
+    pub(super) fn rest(&self) {
+        self.pool.rest();
+        self.seat.borrow_mut().take_if(|seat| !seat.was_used());
+    }
+
+    fn is_aside(&self) -> bool {
+        self.account.borrow().is_aside(Instant::now)
+    }
+
+    fn charge(&self) {
+        let ticks = self.pool.take_ticks();
+        if self.pool.has_one_turn() {
+            self.account.borrow_mut().ran(ticks, Instant::now);
+        }
+    }
+
+    async fn call_aside(&self, inputs: &[W::Input]) -> Vec<Result<W::Output, Fault>> {
+        let outputs = match self.seat() {
+            Some(seat) => seat.call(inputs).await,
+            None => None,
+        };
+        outputs.unwrap_or_else(|| {
+            self.seat.take();
+            inputs.iter().map(|_| Err(Fault::NoRoom)).collect()
+        })
+    }
+
+    fn seat(&self) -> Option<Rc<Seat<W>>> {
+        let mut seat = self.seat.borrow_mut();
+        if seat.is_none() {
+            match Seat::take(&self.pool.plan) {
+                Ok(taken) => *seat = Some(Rc::new(taken)),
+                Err(error) => tracing::error!(%error, "cannot start a thread for calls that take long"),
+            }
+        }
+        seat.clone()
+    }
+}
