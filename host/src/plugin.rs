@@ -18,6 +18,7 @@ use crate::telemetry::PluginMetrics;
 mod account;
 mod aside;
 mod bindings;
+mod bounds;
 mod cache;
 mod caller;
 mod calls;

@@ -33,7 +33,12 @@ impl<W: World> Caller<W> {
             self.charge();
             match called {
                 Ok(outputs) => return outputs,
-                Err(_) => self.account.borrow_mut().outlasted(Instant::now()),
+                Err(_) => {
+                    self.account.borrow_mut().outlasted(Instant::now());
+                    let label = &self.pool.plan.label;
+                    let (plugin, user) = (&label.plugin, &label.user);
+                    tracing::info!(plugin, user, "a call takes long: for a while calls are made aside");
+                }
             }
         }
         self.call_aside(inputs).await
@@ -50,7 +55,8 @@ impl<W: World> Caller<W> {
     /// Lets go of instances that nobody has used since this was said last.
     pub(super) fn rest(&self) {
         self.pool.rest();
-        self.seat.borrow_mut().take_if(|seat| !seat.was_used());
+        // Who waits for a call there holds it too.
+        self.seat.borrow_mut().take_if(|seat| Rc::strong_count(seat) == 1 && !seat.was_used());
     }
 
     fn is_aside(&self) -> bool {

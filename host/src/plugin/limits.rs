@@ -8,10 +8,11 @@ use std::time::Duration;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
+use super::bounds::Refused;
 use super::engine::EPOCH;
 use super::output::Output;
 use super::pool::Turns;
-use super::sandbox::{Guest, Refused};
+use super::sandbox::Guest;
 use crate::config::Limits;
 use crate::contract::Fault;
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _, TryRng};
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTable};
-use wasmtime::{Engine, ResourceLimiter, StoreContextMut};
+use wasmtime::{Engine, StoreContextMut};
 use wasmtime_wasi::p2::bindings as wasi;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::bindings::connector::wasi::{config::store, logging::logging};
+use super::bounds::{HostCalls, MemoryLimit};
 use super::engine::EPOCH;
 use super::observer::CpuTime;
 use super::output::Output;
@@ -91,6 +92,11 @@ impl Guest {
                 false
             }
         }
+    }
+
+    /// What memories and tables take now, in bytes: they only grow.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.memory.used_bytes()
     }
 
     pub(super) fn with_output<R>(&self, act: impl FnOnce(&mut Output) -> R) -> R {
@@ -203,99 +209,6 @@ impl HostMonotonicClock for FrozenMonotonicClock {
 
     fn now(&self) -> u64 {
         0
-    }
-}
-
-/// Counts how often a guest calls the host in one call. A function of ours refuses the one too many; WASI's cannot, and
-/// the next tick of the epoch does.
-pub(super) struct HostCalls {
-    left: u32,
-    a_call: u32,
-    is_spent: bool,
-}
-
-impl HostCalls {
-    fn new(a_call: u32) -> Self {
-        Self { left: a_call, a_call, is_spent: false }
-    }
-
-    fn refill(&mut self) {
-        self.left = self.a_call;
-    }
-
-    fn count(&mut self) {
-        self.is_spent |= self.left == 0;
-        self.left = self.left.saturating_sub(1);
-    }
-
-    fn take(&mut self) -> wasmtime::Result<()> {
-        self.count();
-        self.check()
-    }
-
-    /// Fails where there was one too many.
-    pub(super) fn check(&self) -> wasmtime::Result<()> {
-        if self.is_spent {
-            wasmtime::bail!("no calls of the host are left");
-        }
-        Ok(())
-    }
-}
-
-/// Sums what all memories and tables of a store take; wasmtime's own limits are per memory.
-pub(super) struct MemoryLimit {
-    limit_bytes: usize,
-    used_bytes: usize,
-    limit_elements: usize,
-    used_elements: usize,
-    /// The guest asked for more than it may have. What it does then is its own affair; most trap.
-    pub(super) refused: Option<Refused>,
-}
-
-/// What a guest asked for more of than it may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    Memory,
-    TableElements,
-}
-
-impl MemoryLimit {
-    fn new(limits: &Limits) -> Self {
-        let (limit_bytes, limit_elements) = (limits.memory_bytes, limits.table_elements);
-        Self { limit_bytes, used_bytes: 0, limit_elements, used_elements: 0, refused: None }
-    }
-
-    fn grow(&mut self, by_bytes: usize, by_elements: usize) -> bool {
-        let bytes = self.used_bytes.saturating_add(by_bytes);
-        let elements = self.used_elements.saturating_add(by_elements);
-        if elements > self.limit_elements {
-            self.refused = Some(Refused::TableElements);
-            return false;
-        }
-        if bytes > self.limit_bytes {
-            self.refused = Some(Refused::Memory);
-            return false;
-        }
-        (self.used_bytes, self.used_elements) = (bytes, elements);
-        true
-    }
-}
-
-impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(desired - current, 0))
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let elements = desired - current;
-        Ok(self.grow(elements.saturating_mul(size_of::<usize>()), elements))
-    }
-}
-
-impl Guest {
-    /// What memories and tables take now, in bytes: they only grow.
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.memory.used_bytes
     }
 }
 
