@@ -15,6 +15,7 @@
 //! - [`metrics`]: its metrics page as values
 //! - [`produce`]: events as a core platform sends them
 //! - [`system`]: the external system, its behaviour and its ledger
+//! - [`rogue`]: an external system that means harm
 //! - [`grpc`]: a gRPC server by grpcio
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
@@ -43,6 +44,7 @@ pub mod process;
 pub mod produce;
 pub mod proof;
 pub mod registry;
+pub mod rogue;
 pub mod signing;
 pub mod system;
 pub mod wait;

@@ -69,6 +69,50 @@ fn a_trap_costs_its_own_event() -> anyhow::Result<()> {
     check("trap", LIMITS, &cost)
 }
 
+/// The host has tried whether the plugin starts, without the connector's settings; with them none of its instances does.
+#[test]
+fn an_instance_that_fails_at_its_start_costs_the_events_that_wanted_it() -> anyhow::Result<()> {
+    for (misdeed, reason, kind, message) in [
+        ("trap", "fault-trap", "trap", "trapped at its start, as asked"),
+        ("loop", "fault-timed-out", "cpu-time", "the plugin used up its 100ms of CPU time (limits.cpu-time)"),
+    ] {
+        let connector = format!("settings = {{ at-start = \"{misdeed}\" }}");
+        let tables = "[sla.default]\ninitial-interval = \"10ms\"\nmax-interval = \"20ms\"";
+        let config = Config {
+            plugin: "hostile",
+            plugin_settings: LIMITS,
+            connector: &connector,
+            tables,
+            ..Config::default()
+        };
+        let fixture = Fixture::start(&config, Behaviour::ok())?;
+        fixture.produce([event("e-1", "k-1"), event("e-2", "k-2")])?;
+        for letter in fixture.dead_letters(2)? {
+            assert_eq!(letter.reason()?, reason);
+            assert!(letter.message()?.contains(message), "{}", letter.message()?);
+        }
+        assert_eq!(fixture.system.count(), 0);
+        assert_eq!(fixture.metric("liaison_plugin_faults_total", &[("kind", kind)]), 6.0);
+        assert_eq!(fixture.metric("liaison_plugin_faults_total", &[]), 6.0);
+        fixture.host.stop()?;
+    }
+    Ok(())
+}
+
+/// Each counts the calls of its instance, and every call has an instance of its own.
+#[test]
+fn nothing_passes_from_one_call_to_the_next() -> anyhow::Result<()> {
+    let tables = "[runtime]\ncall-twice = false";
+    let fixture =
+        Fixture::start(&Config { plugin: "hostile", tables, ..Config::default() }, Behaviour::ok())?;
+    fixture
+        .produce((0..5).map(|number| with_header(event(&format!("e-{number}"), "k"), "hostile", "random")))?;
+    for letter in fixture.dead_letters(5)? {
+        assert!(letter.message()?.contains("answer 0"), "{}", letter.message()?);
+    }
+    fixture.host.stop()
+}
+
 #[test]
 fn an_endless_loop_costs_its_own_event() -> anyhow::Result<()> {
     let message = "the plugin used up its 100ms of CPU time (limits.cpu-time)";

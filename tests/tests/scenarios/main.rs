@@ -34,6 +34,7 @@ mod kept_bodies;
 mod languages;
 mod limits;
 mod mail;
+mod neighbours;
 mod order;
 mod outcomes;
 mod plugin_canary;

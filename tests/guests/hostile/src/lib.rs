@@ -27,6 +27,8 @@
 //! | `broken-promise` | settles by a request, and rejects the event when asked about its success |
 //! | `sockets` | connects, sends a datagram and looks up a name, then rejects the event with what came of each |
 //!
+//! The connector's setting `at-start` names what is done when an instance is made: `trap` or `loop`.
+//!
 //! Any other event is delivered as a good connector does: its data is put to `/events/{id}`.
 
 mod misdeeds;

@@ -53,6 +53,26 @@ mod of_the_host {
     }
 }
 
+/// What is done when an instance is made, if the connector's settings ask for it. The host tries each plugin without any.
+#[cfg(target_family = "wasm")]
+mod at_start {
+    use liaison_sdk::raw::connector::wasi::config::store;
+
+    #[used]
+    #[expect(unsafe_code, reason = "the one way to run anything before the first call")]
+    // SAFETY: what this section holds are functions of this type, which are called once each.
+    #[unsafe(link_section = ".init_array")]
+    static AT_START: extern "C" fn() = at_start;
+
+    extern "C" fn at_start() {
+        match store::get("at-start") {
+            Ok(Some(misdeed)) if misdeed == "trap" => panic!("trapped at its start, as asked"),
+            Ok(Some(misdeed)) if misdeed == "loop" => super::spin(),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
 /// There is no host here.
 #[cfg(not(target_family = "wasm"))]
 mod of_the_host {

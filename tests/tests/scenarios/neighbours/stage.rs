@@ -1,0 +1,341 @@
+//! A host with one worker, on it a neighbour under steady load and connectors of the hostile guest.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use liaison::kafka::embedded::Embedded;
+use liaison::kafka::producer::Outgoing;
+use liaison_tests::bench::usage;
+use liaison_tests::host::{HostProcess, plugin};
+use liaison_tests::metrics::Metrics;
+use liaison_tests::produce::{produce, produce_paced};
+use liaison_tests::rogue::Rogue;
+use liaison_tests::system::{Behaviour, System};
+use liaison_tests::{port, wait};
+
+use crate::fixture::{LIMIT, event, id_of, records, sorted, with_header};
+
+const GOOD: &str = "good";
+/// Events of the neighbour: one each.
+const INTERVAL: Duration = Duration::from_millis(4);
+/// Events before those that count: the producer of a window has to find the broker first.
+const LEAD: usize = 100;
+/// Events of each connector before anything is measured.
+const WARM: usize = 20;
+/// Hostile events under way at a time.
+const BAD_AT_A_TIME: usize = 3;
+/// How long hostile events may take to be given up: some burn much time.
+const SETTLED: Duration = Duration::from_secs(120);
+
+pub(super) struct Misdeed {
+    pub(super) name: &'static str,
+    /// Of its fault, in the metric.
+    pub(super) kind: &'static str,
+    /// In the message of its dead letters.
+    pub(super) says: &'static str,
+    pub(super) limits: Limits,
+}
+
+/// By which connector: of the two of the hostile guest one meets its limits soon, the other has room for what is large.
+#[derive(Clone, Copy)]
+pub(super) enum Limits {
+    Tight,
+    Roomy,
+    /// A good plugin with an endpoint that means harm.
+    Rogue,
+}
+
+impl Limits {
+    fn name(self) -> &'static str {
+        match self {
+            Limits::Tight => "tight",
+            Limits::Roomy => "roomy",
+            Limits::Rogue => "rogue",
+        }
+    }
+}
+
+impl Misdeed {
+    fn key(&self) -> (&'static str, &'static str) {
+        (self.limits.name(), self.name)
+    }
+}
+
+pub(super) enum Beside<'a> {
+    Nobody,
+    Misdeed(&'a Misdeed),
+}
+
+/// Of the neighbour in one window.
+pub(super) struct Figures {
+    pub(super) a_second: f64,
+    pub(super) p99: Duration,
+}
+
+pub(super) struct Stage {
+    host: HostProcess,
+    good: System,
+    /// What the guest's requests come to, where it makes some.
+    _bad: System,
+    _rogue: Rogue,
+    broker: Embedded,
+    /// Windows so far: each has identifiers of its own.
+    windows: usize,
+    /// Hostile events so far, by connector and misdeed.
+    committed: BTreeMap<(&'static str, &'static str), usize>,
+    /// The metrics before the latest misdeed.
+    before: Metrics,
+}
+
+impl Stage {
+    pub(super) fn start() -> anyhow::Result<Self> {
+        let topics = [(GOOD, 4), ("tight", 4), ("roomy", 4), ("rogue", 4)];
+        let letters = ["tight", "roomy", "rogue", GOOD].map(letters_of);
+        let topics: Vec<_> =
+            topics.into_iter().chain(letters.iter().map(|topic| (topic.as_str(), 1))).collect();
+        let broker = Embedded::start(&topics)?;
+        let (good, bad) = (System::start(GOOD, Behaviour::ok())?, System::start("bad", Behaviour::ok())?);
+        let (rogue, admin) = (Rogue::start()?, port::free()?);
+        let tables = [
+            connector(GOOD, "rest", &good.url(), BY_ID, "")?,
+            connector("rogue", "rest", &rogue.url(), &format!("{BY_ID}\nmax-reply = \"256KiB\""), "")?,
+            format!("sla = {{ {SHORT} }}\n"),
+            connector("tight", "hostile", &bad.url(), "", TIGHT)?,
+            connector("roomy", "hostile", &bad.url(), "", ROOMY)?,
+        ];
+        let config = format!(
+            "[kafka]\nbrokers = [\"{}\"]\n[admin]\naddress = \"{admin}\"\n[runtime]\nworkers = 1\ncall-twice = true\n\
+             [sla.default]\ninitial-interval = \"10ms\"\nmax-interval = \"20ms\"\n{}",
+            broker.bootstrap(),
+            tables.concat()
+        );
+        let mut host = HostProcess::start(&config, admin, &[])?;
+        host.wait_ready(LIMIT)?;
+        let before = host.metrics()?;
+        let mut stage = Self {
+            host,
+            good,
+            _bad: bad,
+            _rogue: rogue,
+            broker,
+            windows: 0,
+            committed: BTreeMap::new(),
+            before,
+        };
+        stage.warm_up()?;
+        Ok(stage)
+    }
+
+    /// Partitions, connections and compiled plugins are there, and the memory is what it is in use.
+    fn warm_up(&mut self) -> anyhow::Result<()> {
+        for limits in [Limits::Tight, Limits::Roomy, Limits::Rogue] {
+            self.produce_bad("nothing", limits, WARM)?;
+        }
+        self.window(&Beside::Nobody, 200)?;
+        wait::until(LIMIT, "the hostile guest to behave", || {
+            self.host.metrics().is_ok_and(|metrics| {
+                metrics.sum("liaison_events_settled_total", &[("kind", "delivered")]) >= 360.0
+            })
+        })
+    }
+
+    /// The neighbour under load, so many events one after another; beside a misdeed that goes on as long as it lasts.
+    pub(super) fn window(&mut self, beside: &Beside<'_>, events: usize) -> anyhow::Result<Figures> {
+        self.windows += 1;
+        self.good.take_ledger();
+        match beside {
+            Beside::Nobody => self.load(events),
+            Beside::Misdeed(misdeed) => {
+                self.before = self.host.metrics()?;
+                self.produce_bad(misdeed.name, misdeed.limits, BAD_AT_A_TIME)?;
+                let is_over = AtomicBool::new(false);
+                let (figures, fed) = thread::scope(|scope| {
+                    let feeding = scope.spawn(|| self.feed(misdeed, &is_over));
+                    let figures = self.load(events);
+                    is_over.store(true, Ordering::Relaxed);
+                    (figures, feeding.join())
+                });
+                let fed = fed.map_err(|_| anyhow::anyhow!("the feeder panicked"))??;
+                *self.committed.entry(misdeed.key()).or_default() += BAD_AT_A_TIME + fed;
+                self.settled(misdeed)?;
+                figures
+            }
+        }
+    }
+
+    fn load(&self, events: usize) -> anyhow::Result<Figures> {
+        let id = |number: usize| format!("{}-{number}", self.windows);
+        let events = LEAD + events;
+        let records = (0..events).map(|number| Outgoing {
+            topic: GOOD.to_owned(),
+            ..event(&id(number), &format!("k-{}", number % 10))
+        });
+        let sent = produce_paced(self.broker.bootstrap(), records.collect(), INTERVAL)?;
+        self.good.wait_for_accepted(events, LIMIT)?;
+        let ledger = self.good.ledger();
+        ensure!(ledger.len() == events, "{} requests for {events} events", ledger.len());
+        let mut latencies = Vec::with_capacity(events);
+        let mut latest = [None; 10];
+        for entry in &ledger {
+            let number: usize = id_of(entry).rsplit_once('-').map_or(Ok(0), |(_, number)| number.parse())?;
+            ensure!(latest[number % 10] < Some(number), "{} came after a later one of its key", id_of(entry));
+            latest[number % 10] = Some(number);
+            if number >= LEAD {
+                latencies.push(entry.received.saturating_duration_since(sent[number]));
+            }
+        }
+        let last = ledger.iter().map(|entry| entry.received).max().unwrap_or_else(Instant::now);
+        let took = last.saturating_duration_since(sent[LEAD]);
+        let latencies = sorted(latencies);
+        let a_second = f64::from(u32::try_from(latencies.len())?) / took.as_secs_f64();
+        Ok(Figures { a_second, p99: latencies[latencies.len() * 99 / 100] })
+    }
+
+    /// Keeps the misdeed going until the window is over; how many events that took. Many failures of an endpoint would
+    /// count as an outage.
+    fn feed(&self, misdeed: &Misdeed, is_over: &AtomicBool) -> anyhow::Result<usize> {
+        let subscription = [("subscription", misdeed.limits.name())];
+        let mut fed = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            let unsettled = self.host.metrics()?.sum("liaison_events_unsettled", &subscription);
+            if unsettled < 1.0 && !matches!(misdeed.limits, Limits::Rogue) {
+                self.produce_bad(misdeed.name, misdeed.limits, BAD_AT_A_TIME)?;
+                fed += BAD_AT_A_TIME;
+            }
+            // As often as it is worth to look, no matter what is there by then.
+            thread::park_timeout(Duration::from_millis(50));
+        }
+        Ok(fed)
+    }
+
+    fn produce_bad(&self, misdeed: &str, limits: Limits, count: usize) -> anyhow::Result<()> {
+        let bad = (0..count).map(|number| {
+            let event = event(&format!("{misdeed}-{number}"), &format!("k-{number}"));
+            with_header(Outgoing { topic: limits.name().to_owned(), ..event }, "hostile", misdeed)
+        });
+        produce(self.broker.bootstrap(), bad.collect())
+    }
+
+    /// Waits until every hostile event has come to its end.
+    fn settled(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+        let subscription = ("subscription", misdeed.limits.name());
+        let received = |metrics: &Metrics| metrics.sum("liaison_events_received_total", &[subscription]);
+        let settled = |metrics: &Metrics| metrics.sum("liaison_events_settled_total", &[subscription]);
+        let of_limits = self.committed_to(misdeed.limits);
+        let expected = f64::from(u32::try_from(of_limits + WARM)?);
+        wait::until(SETTLED, &format!("the end of {}", misdeed.name), || {
+            self.host.metrics().is_ok_and(|now| received(&now) >= expected && settled(&now) >= expected)
+        })
+    }
+
+    fn committed_to(&self, limits: Limits) -> usize {
+        let of_limits = self.committed.iter().filter(|((connector, _), _)| *connector == limits.name());
+        of_limits.map(|(_, count)| count).sum()
+    }
+
+    /// Every hostile event of this kind is a dead letter that says why.
+    pub(super) fn is_paid_for_by_its_own_events(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+        let letters = records(&self.broker, &letters_of(misdeed.limits.name()))?;
+        let mut count = 0;
+        for letter in &letters {
+            if letter.event_id()?.rsplit_once('-').is_some_and(|(name, _)| name == misdeed.name) {
+                count += 1;
+                let message = letter.message()?;
+                ensure!(message.contains(misdeed.says), "{}: {message}", misdeed.name);
+            }
+        }
+        let expected = self.committed.get(&misdeed.key()).copied().unwrap_or_default();
+        ensure!(count == expected, "{}: {count} dead letters of {expected}", misdeed.name);
+        Ok(())
+    }
+
+    /// And that after faults of this kind and no other.
+    pub(super) fn is_counted_by_its_kind(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+        let now = self.host.metrics()?;
+        let faults =
+            |metrics: &Metrics, labels: &[(&str, &str)]| metrics.sum("liaison_plugin_faults_total", labels);
+        let (all, of_kind) = (
+            faults(&now, &[]) - faults(&self.before, &[]),
+            faults(&now, &[("kind", misdeed.kind)]) - faults(&self.before, &[("kind", misdeed.kind)]),
+        );
+        ensure!(all > 0.0 && all == of_kind, "{}: {of_kind} of {all} faults", misdeed.name);
+        ensure!(faults(&now, &[("plugin", GOOD)]) == 0.0, "the neighbour is blamed");
+        Ok(())
+    }
+
+    pub(super) fn has_no_faults(&self) -> anyhow::Result<()> {
+        let faults = self.host.metrics()?.sum("liaison_plugin_faults_total", &[]);
+        ensure!(faults == 0.0, "{faults} faults of good plugins");
+        Ok(())
+    }
+
+    /// None of the connector's events was given up.
+    pub(super) fn is_delivered(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+        let labels = [("subscription", misdeed.limits.name()), ("kind", "dead-lettered")];
+        let lost = self.host.metrics()?.sum("liaison_events_settled_total", &labels);
+        ensure!(lost == 0.0, "{lost} events of {} were given up", misdeed.name);
+        Ok(())
+    }
+
+    /// The events arrive, and most of what they said is dropped.
+    pub(super) fn is_delivered_with_its_lines_dropped(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+        self.is_delivered(misdeed)?;
+        let limit = [("limit", "log-lines")];
+        let dropped = self.host.metrics()?.sum("liaison_plugin_log_lines_dropped_total", &limit);
+        ensure!(dropped >= 49_900.0 * f64::from(u32::try_from(BAD_AT_A_TIME)?), "{dropped} lines dropped");
+        Ok(())
+    }
+
+    /// What the host has resident, in bytes.
+    pub(super) fn memory(&self) -> anyhow::Result<u64> {
+        usage::memory_now(self.host.id())
+    }
+
+    /// The same, once it is no more than this.
+    pub(super) fn memory_within(&self, most: u64) -> anyhow::Result<u64> {
+        let within = || self.memory().ok().filter(|memory| *memory <= most);
+        wait::until_some(LIMIT, &format!("no more than {} MiB of memory", most >> 20), within)
+    }
+
+    pub(super) fn stop(mut self) -> anyhow::Result<()> {
+        let status = self.host.terminate(LIMIT)?;
+        ensure!(status.success(), "the host ended with {status}");
+        let letters = records(&self.broker, &letters_of(GOOD))?;
+        ensure!(letters.is_empty(), "dead letters of the neighbour: {letters:?}");
+        Ok(())
+    }
+}
+
+/// An event that fails is given up after two or three attempts. So few in a row say nothing of the system.
+const SHORT: &str = "give-up-after = \"600ms\", attempt-timeout = \"500ms\", initial-interval = \"400ms\", \
+                     max-interval = \"400ms\"";
+const BY_ID: &str = "settings = { path = \"/events/{id}\" }";
+/// Meets most limits soon.
+const TIGHT: &str = "limits = { cpu-time = \"100ms\", wall-time = \"60s\", memory = \"16MiB\", result = \"1MiB\", \
+                     handles = 20, steps = 4, effects = 8 }";
+/// Meets those of what is large, and of what takes long to ask for.
+const ROOMY: &str = "limits = { cpu-time = \"10s\", wall-time = \"60s\", memory = \"256MiB\", result = \"2MiB\", \
+                     host-calls = 200000, request-body = \"64KiB\", effects = 8 }";
+
+fn connector(
+    name: &str,
+    component: &str,
+    endpoint: &str,
+    more: &str,
+    limits: &str,
+) -> anyhow::Result<String> {
+    Ok(format!(
+        "[plugins.{name}]\npath = \"{}\"\n{limits}\n[connectors.{name}]\nplugin = \"{name}\"\nendpoint = \"{endpoint}\"\n\
+         allow-networks = [\"127.0.0.0/8\"]\nbreaker = {{ failures = 1000 }}\n{more}\n[subscriptions.{name}]\n\
+         connector = \"{name}\"\ntopics = [\"{name}\"]\ndead-letter-topic = \"{}\"\nflood-guard = {{ enabled = false }}\n",
+        plugin(component)?.display(),
+        letters_of(name)
+    ))
+}
+
+fn letters_of(name: &str) -> String {
+    format!("liaison.dead-letters.{name}")
+}
