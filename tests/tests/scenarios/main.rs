@@ -34,6 +34,7 @@ mod kept_bodies;
 mod languages;
 mod limits;
 mod mail;
+mod many_connectors;
 mod neighbours;
 mod order;
 mod outcomes;
