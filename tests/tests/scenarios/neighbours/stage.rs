@@ -23,6 +23,8 @@ const GOOD: &str = "good";
 const INTERVAL: Duration = Duration::from_millis(4);
 /// Events before those that count: the producer of a window has to find the broker first.
 const LEAD: usize = 100;
+/// The embedded broker answers a fetch that finds nothing only when its time is over, whatever comes meanwhile.
+const FETCH: &str = "\"fetch.wait.max.ms\" = 2";
 /// Events of each connector before anything is measured.
 const WARM: usize = 20;
 /// Hostile events under way at a time.
@@ -107,7 +109,7 @@ impl Stage {
             connector("roomy", "hostile", &bad.url(), "", ROOMY)?,
         ];
         let config = format!(
-            "[kafka]\nbrokers = [\"{}\"]\n[admin]\naddress = \"{admin}\"\n[runtime]\nworkers = 1\ncall-twice = true\n\
+            "[kafka]\nbrokers = [\"{}\"]\nproperties = {{ {FETCH} }}\n[admin]\naddress = \"{admin}\"\n[runtime]\nworkers = 1\ncall-twice = true\n\
              [sla.default]\ninitial-interval = \"10ms\"\nmax-interval = \"20ms\"\n{}",
             broker.bootstrap(),
             tables.concat()
