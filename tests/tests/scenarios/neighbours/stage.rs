@@ -6,12 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use liaison::config::{Brokers, Kafka};
 use liaison::kafka::embedded::Embedded;
-use liaison::kafka::producer::Outgoing;
+use liaison::kafka::producer::{Outgoing, Producer};
 use liaison_tests::bench::usage;
 use liaison_tests::host::{HostProcess, plugin};
 use liaison_tests::metrics::Metrics;
-use liaison_tests::produce::{produce, produce_paced};
+use liaison_tests::produce::produce_paced;
 use liaison_tests::rogue::Rogue;
 use liaison_tests::system::{Behaviour, System};
 use liaison_tests::{port, wait};
@@ -84,6 +85,8 @@ pub(super) struct Stage {
     _bad: System,
     _rogue: Rogue,
     broker: Embedded,
+    /// Of the hostile events. A new one each time would keep the broker busy.
+    producer: Producer,
     /// Windows so far: each has identifiers of its own.
     windows: usize,
     /// Hostile events so far, by connector and misdeed.
@@ -101,6 +104,8 @@ impl Stage {
         let broker = Embedded::start(&topics)?;
         let (good, bad) = (System::start(GOOD, Behaviour::ok())?, System::start("bad", Behaviour::ok())?);
         let (rogue, admin) = (Rogue::start()?, port::free()?);
+        let kafka = Kafka::new(Brokers::At(vec![broker.bootstrap().to_owned()]));
+        let producer = Producer::new(&kafka, broker.bootstrap())?;
         let tables = [
             connector(GOOD, "rest", &good.url(), BY_ID, "")?,
             connector("rogue", "rest", &rogue.url(), &format!("{BY_ID}\nmax-reply = \"256KiB\""), "")?,
@@ -123,6 +128,7 @@ impl Stage {
             _bad: bad,
             _rogue: rogue,
             broker,
+            producer,
             windows: 0,
             committed: BTreeMap::new(),
             before,
@@ -218,7 +224,13 @@ impl Stage {
             let event = event(&format!("{misdeed}-{number}"), &format!("k-{number}"));
             with_header(Outgoing { topic: limits.name().to_owned(), ..event }, "hostile", misdeed)
         });
-        produce(self.broker.bootstrap(), bad.collect())
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            for event in bad {
+                let _: (i32, i64) = self.producer.send(event).await?;
+            }
+            Ok(())
+        })
     }
 
     /// Waits until every hostile event has come to its end.
