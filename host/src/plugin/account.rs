@@ -1,13 +1,11 @@
 //! Whether a plugin's calls run on the worker of its subscription or aside, by the CPU time they have taken there.
 //!
-//! Pure: ticks of the epoch and `now` in, a place out. A tick that finds a call running stands for a whole slice, as a
-//! profiler's sample does, so that nothing has to be measured for calls that none finds. Each call may take [`ALLOWED`] on
-//! average. What it takes more is owed, and who owes too much, or outlasts its turn, has its calls made aside for a
+//! Pure: what calls took and `now` in, a place out. A call that no tick of the epoch finds running took nothing, as far as
+//! this cares, so that nothing has to be measured for it. One that a tick finds is taken to have had a whole slice, which on
+//! a busy machine may be wrong: as long as anything is owed, calls are measured. Each may take [`ALLOWED`] on average. What it takes more is owed, and who owes too much, or outlasts its turn, has its calls made aside for a
 //! hundred times as long, and longer each time: of a worker's time no plugin can take more than a hundredth by being slow.
 
 use std::time::{Duration, Instant};
-
-use super::engine::EPOCH;
 
 /// What a call may take on average of its worker's time.
 const ALLOWED: Duration = Duration::from_millis(1);
@@ -35,12 +33,17 @@ impl Account {
         self.aside.is_some_and(|aside| now() < aside.until)
     }
 
-    /// A call on the worker, or the making of an instance for one, saw so many ticks.
-    pub(super) fn ran(&mut self, ticks: u32, now: impl FnOnce() -> Instant) {
-        self.owed = (self.owed + EPOCH * ticks).saturating_sub(ALLOWED);
+    /// What the next call takes is to be measured.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        !self.owed.is_zero()
+    }
+
+    /// A call on the worker, or the making of an instance for one, took so much of its time.
+    pub(super) fn ran(&mut self, cpu_time: Duration, now: impl FnOnce() -> Instant) {
+        self.owed = (self.owed + cpu_time).saturating_sub(ALLOWED);
         if self.owed > CREDIT {
             self.send_aside(now());
-        } else if ticks == 0 && self.owed.is_zero() {
+        } else if cpu_time <= ALLOWED && self.owed.is_zero() {
             self.aside = None;
         }
     }
@@ -61,6 +64,7 @@ impl Account {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::engine::EPOCH;
     use super::*;
 
     /// What may be on a worker before the account says no: what is owed, a call that comes on top, and one that is given
@@ -104,7 +108,7 @@ mod tests {
                     Happens::Call { ticks } => {
                         taken += EPOCH * ticks;
                         allowed += ALLOWED;
-                        account.ran(ticks, || now);
+                        account.ran(EPOCH * ticks, || now);
                     }
                 }
             }
@@ -116,7 +120,7 @@ mod tests {
         fn a_call_that_no_tick_finds_is_never_made_aside(calls in 0_u32..10_000) {
             let mut account = Account::default();
             for _ in 0..calls {
-                account.ran(0, || unreachable!("no clock is read"));
+                account.ran(Duration::ZERO, || unreachable!("no clock is read"));
                 prop_assert!(!account.is_aside(|| unreachable!("nor here")));
             }
         }
@@ -130,7 +134,7 @@ mod tests {
             now += Duration::from_secs(seconds);
             assert!(account.is_aside(|| now - Duration::from_millis(1)) && !account.is_aside(|| now));
         }
-        account.ran(0, || now);
+        account.ran(Duration::ZERO, || now);
         account.outlasted(now);
         assert!(!account.is_aside(|| now + SHORTEST));
     }
@@ -139,7 +143,7 @@ mod tests {
     fn calls_just_below_a_turn_are_found_out_after_a_few() {
         let (now, mut account) = (Instant::now(), Account::default());
         let calls = (1..).find(|_| {
-            account.ran(1, || now);
+            account.ran(EPOCH, || now);
             account.is_aside(|| now)
         });
         assert_eq!(calls, Some(7));

@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use super::account::Account;
 use super::aside::Seat;
+use super::engine::EPOCH;
+use super::observer::CpuTime;
 use super::pool::{Plan, Pool, Turns, World};
 use crate::contract::Fault;
 
@@ -29,8 +31,9 @@ impl<W: World> Caller<W> {
     /// One result an input, in order.
     pub(super) async fn call(&self, inputs: &[W::Input]) -> Vec<Result<W::Output, Fault>> {
         if !self.is_aside() {
+            let measured = self.measured();
             let called = self.pool.call_batch(inputs).await;
-            self.charge();
+            self.charge(measured.as_ref());
             match called {
                 Ok(outputs) => return outputs,
                 Err(_) => {
@@ -47,8 +50,9 @@ impl<W: World> Caller<W> {
     /// Makes the next instance while nobody waits.
     pub(super) async fn tend(&self) {
         if !self.is_aside() {
+            let measured = self.measured();
             self.pool.tend().await;
-            self.charge();
+            self.charge(measured.as_ref());
         }
     }
 
@@ -63,10 +67,15 @@ impl<W: World> Caller<W> {
         self.account.borrow().is_aside(Instant::now)
     }
 
-    fn charge(&self) {
+    fn measured(&self) -> Option<CpuTime> {
+        self.account.borrow().is_in_doubt().then(CpuTime::now)
+    }
+
+    fn charge(&self, measured: Option<&CpuTime>) {
         let ticks = self.pool.take_ticks();
         if self.pool.has_one_turn() {
-            self.account.borrow_mut().ran(ticks, Instant::now);
+            let cpu_time = measured.map_or(EPOCH * ticks, CpuTime::elapsed);
+            self.account.borrow_mut().ran(cpu_time, Instant::now);
         }
     }
 
