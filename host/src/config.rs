@@ -5,6 +5,7 @@
 //! Nothing here reads Kafka, a plugin or the network.
 
 mod alerts;
+pub(crate) mod database;
 mod defaults;
 mod document;
 mod errors;
@@ -32,6 +33,7 @@ use ipnet::IpNet;
 use url::Url;
 
 pub use alerts::{Alerts, Email, MailSecurity, Webhook};
+pub use database::{Access, Database, Engine};
 pub use document::Position;
 pub use errors::{ConfigErrors, Mistake};
 pub use event_types::EventTypes;
@@ -212,6 +214,8 @@ pub struct RateLimit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Egress {
     pub endpoint: Url,
+    /// Set where the endpoint is a database.
+    pub database: Option<Database>,
     pub credential: Option<Credential>,
     /// Shown to the endpoint's own origin, and to no other.
     pub client_certificate: Option<ClientCertificate>,

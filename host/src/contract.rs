@@ -4,6 +4,7 @@
 //! performs effects, `delivery` decides on outcomes. Values only; nothing here acts. What an attempt asked for and came
 //! to can be written as JSON and read back (`written`), which is how it is recorded.
 
+mod sql;
 pub(crate) mod written;
 
 use std::fs::File;
@@ -16,6 +17,9 @@ use http::HeaderMap;
 use http::header::{ETAG, LOCATION};
 use serde::{Deserialize, Serialize};
 
+pub use self::sql::{
+    Real, SqlError, SqlErrorKind, SqlRequest, SqlResponse, SqlResult, SqlStatement, SqlValue,
+};
 use crate::event::Event;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -140,8 +144,7 @@ pub enum CheckStep {
 pub enum Effect {
     Http(HttpRequest),
     Grpc(GrpcRequest),
-    /// A SQL transaction: this host answers [`Failure::Unsupported`].
-    Sql,
+    Sql(SqlRequest),
 }
 
 /// An HTTP request as a connector wrote it: unchecked.
@@ -192,6 +195,7 @@ pub enum Body {
 pub enum Reply {
     Http(HttpResponse),
     Grpc(GrpcResponse),
+    Sql(SqlResponse),
     Failed(Failure),
 }
 

@@ -22,6 +22,7 @@ mod pool;
 mod sent;
 mod spelling;
 mod spool;
+mod sql;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -45,10 +46,12 @@ use self::exchange::{Intake, Received, ReceivedBody};
 use self::message::{Composer, Message};
 use self::origin::{Grants, OriginIndex};
 use self::pool::{Pool, Protocol};
+use self::sql::Sql;
 use crate::config::Egress;
 use crate::config::mask::{Mask, STRUCK};
 use crate::contract::{
     Delivery, Effect, Failure, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Reply, Resolution,
+    SqlRequest, SqlResponse,
 };
 
 /// The way out of one connector in one subscription: its grants, its credential and its connections.
@@ -58,6 +61,8 @@ pub struct Gateway {
     composer: Composer,
     credentials: Credentials,
     pool: Rc<Pool>,
+    /// Set where the endpoint is a database.
+    sql: Option<Sql>,
     mask: Mask,
     max_reply_bytes: u64,
     max_kept_reply_bytes: u64,
@@ -115,16 +120,20 @@ impl Gateway {
     ///
     /// When a secret or a file with certificates cannot be read, or an origin cannot be reached by HTTP.
     pub fn new(settings: &Egress, mask: Mask, spool_folder: &Path) -> Result<Self, EgressError> {
-        let dialer = Dialer {
+        let dialer = Rc::new(Dialer {
             allow_networks: settings.allow_networks.clone(),
             connect_timeout: settings.connect_timeout,
             names: Names::System,
-        };
+        });
         let grants = Grants::new(settings)?;
         let credentials = Credentials::new(settings, &mask)?;
         Ok(Self {
             composer: Composer::new(settings, credentials.header()),
             credentials,
+            sql: match &settings.database {
+                Some(database) => Some(Sql::new(database, settings, dialer.clone(), &mask)?),
+                None => None,
+            },
             mask,
             pool: Pool::new(grants, dialer, settings.idle_timeout.min(LONGEST)),
             max_reply_bytes: settings.max_reply_bytes,
@@ -139,7 +148,7 @@ impl Gateway {
         let mut reply = match effect {
             Effect::Http(request) => self.http(request, call).await.map(Reply::Http),
             Effect::Grpc(request) => self.grpc(request, call).await.map(Reply::Grpc),
-            Effect::Sql => Err(Failure::Unsupported("SQL".to_owned())),
+            Effect::Sql(request) => self.sql(request, call).await.map(Reply::Sql),
         }
         .unwrap_or_else(Reply::Failed);
         strike(&mut reply, &self.mask);
@@ -180,6 +189,16 @@ impl Gateway {
             failure => failure,
         })?;
         grpc::read(reply)
+    }
+
+    async fn sql(&self, request: &SqlRequest, call: &Call<'_>) -> Result<SqlResponse, Failure> {
+        let Some(sql) = &self.sql else {
+            let why = "SQL is asked, and the connector's endpoint is not a database";
+            return Err(Failure::Invalid(why.to_owned()));
+        };
+        let (end, _) = end(request.timeout, call)?;
+        // Large, and of few gateways.
+        Box::pin(sql.perform(request, end)).await
     }
 
     /// With the credential where it belongs. If that is refused and there is another one by now, once more with that:
@@ -249,6 +268,9 @@ fn strike(reply: &mut Reply, mask: &Mask) {
             if let Some(message) = &mut response.message {
                 mask.blank(message);
             }
+        }
+        Reply::Sql(response) => {
+            response.strike(mask);
         }
         Reply::Failed(
             Failure::NotAllowed(text)

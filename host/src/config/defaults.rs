@@ -11,10 +11,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::{
-    Admin, Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName, Egress,
-    EventTypes, FloodGuard, Grant, Instances, Kafka, KafkaSecurity, Limits, Objective, Ordering, Parking,
-    Plugin, PluginName, Registry, Rollout, Runtime, Signers, Sla, SlaTable, Source, Subscription,
-    SubscriptionName, Transformer,
+    Access, Admin, Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName,
+    Database, Egress, Engine, EventTypes, FloodGuard, Grant, Instances, Kafka, KafkaSecurity, Limits,
+    Objective, Ordering, Parking, Plugin, PluginName, Registry, Rollout, Runtime, Signers, Sla, SlaTable,
+    Source, Subscription, SubscriptionName, Transformer, database,
 };
 
 /// The prefix of consumer groups.
@@ -155,6 +155,7 @@ impl Egress {
     /// The endpoint's own origin, and no other; without a credential.
     pub fn new(endpoint: Url) -> Self {
         Self {
+            database: Database::of(&endpoint),
             endpoint,
             credential: None,
             client_certificate: None,
@@ -168,6 +169,21 @@ impl Egress {
             idempotency_quoted: true,
             ca_file: None,
         }
+    }
+}
+
+impl Database {
+    /// What this endpoint is, if it is a database; encrypted unless it is on this machine.
+    pub fn of(endpoint: &Url) -> Option<Self> {
+        let is_here = database::host(endpoint).is_some_and(|host| database::is_loopback(&host));
+        Some(Self {
+            engine: Engine::of(endpoint)?,
+            access: Access::Write,
+            tables: Vec::new(),
+            max_rows: 1_000,
+            connections: 8,
+            tls: !is_here,
+        })
     }
 }
 

@@ -20,8 +20,9 @@ pub(super) use alerts::{
     AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
 };
 pub(super) use connectors::{
-    BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
-    CredentialSettings, FolderSecret, GrantSettings, OAuth2Credential, RateLimitSettings, SecretSettings,
+    AccessSetting, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings,
+    ConnectorSettings, CredentialSettings, DatabaseSettings, DatabaseTlsSetting, FolderSecret, GrantSettings,
+    OAuth2Credential, RateLimitSettings, SecretSettings,
 };
 pub(super) use provenance::{KeySettings, RegistryCredentialSettings, RegistrySettings, TrustSettings};
 pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};

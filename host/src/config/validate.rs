@@ -6,6 +6,7 @@
 mod admin;
 mod alerts;
 mod connectors;
+mod databases;
 mod grants;
 mod kafka;
 mod plugins;

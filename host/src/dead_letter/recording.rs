@@ -18,7 +18,7 @@ use super::header::{hex_text, sha256_of};
 use crate::config::mask::Mask;
 use crate::contract::{
     Content, Delivery, Effect, Failure, Fault, GrpcResponse, HttpResponse, Kept, Outcome, Reply, Reshaped,
-    Resolution, TimestampMs, written,
+    Resolution, SqlResponse, TimestampMs, written,
 };
 use crate::event::Event;
 
@@ -75,6 +75,7 @@ pub struct Round {
 pub enum Answer {
     Http { status: u16, headers: Vec<(String, String)>, body: AnswerBody },
     Grpc(GrpcResponse),
+    Sql(SqlResponse),
     Failed(Failure),
 }
 
@@ -184,6 +185,7 @@ impl Answer {
         let response = match reply {
             Reply::Http(response) => response,
             Reply::Grpc(response) => return Answer::Grpc(response.clone()),
+            Reply::Sql(response) => return Answer::Sql(response.clone()),
             Reply::Failed(failure) => return Answer::Failed(failure.clone()),
         };
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
@@ -205,6 +207,7 @@ impl Answer {
         let (status, headers, body) = match self {
             Answer::Http { status, headers, body } => (*status, headers, body),
             Answer::Grpc(response) => return Some(Reply::Grpc(response.clone())),
+            Answer::Sql(response) => return Some(Reply::Sql(response.clone())),
             Answer::Failed(failure) => return Some(Reply::Failed(failure.clone())),
         };
         let mut map = HeaderMap::with_capacity(headers.len());

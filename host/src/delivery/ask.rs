@@ -4,7 +4,7 @@
 //! whether it is allowed, the gateway says.
 
 use crate::config;
-use crate::contract::{Body, Effect, Fault, Outcome, Step};
+use crate::contract::{Body, Effect, Fault, Outcome, SqlValue, Step};
 
 /// What one attempt may ask for.
 #[derive(Debug, Clone, Copy)]
@@ -86,14 +86,21 @@ fn size(effect: &Effect) -> Size {
         Effect::Grpc(request) => {
             Size { head: request.method.len() + pairs(&request.metadata), body: request.message.len() }
         }
-        Effect::Sql => Size { head: 0, body: 0 },
+        Effect::Sql(request) => {
+            let statements = request.statements.iter();
+            let parameters = statements.clone().flat_map(|statement| &statement.parameters);
+            Size {
+                head: statements.map(|statement| statement.sql.len()).sum(),
+                body: parameters.map(SqlValue::content_bytes).sum(),
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{GrpcRequest, HttpRequest};
+    use crate::contract::{GrpcRequest, HttpRequest, SqlRequest, SqlStatement};
 
     fn limits() -> Limits {
         let limits = config::Limits {
@@ -116,6 +123,12 @@ mod tests {
         Effect::Grpc(GrpcRequest { method, metadata, message: message.into(), timeout: None })
     }
 
+    fn sql(text: &str, value: &str) -> Effect {
+        let parameters = vec![SqlValue::Null, SqlValue::Text(value.into())];
+        let statements = vec![SqlStatement { sql: text.into(), parameters }];
+        Effect::Sql(SqlRequest { statements, timeout: None })
+    }
+
     #[test]
     fn what_breaks_a_limit_is_a_fault_that_names_it() {
         let fits = || http("/12345", &[("a", "bc")], Body::Bytes("1234".into()));
@@ -131,6 +144,9 @@ mod tests {
             (vec![grpc("/123456/890", "")], Some(head(13))),
             (vec![http("/", &[], Body::Bytes("12345".into()))], Some(body(5))),
             (vec![grpc("/", "12345")], Some(body(5))),
+            (vec![sql("values (?)12", "1234")], None),
+            (vec![sql("values (?)123", "")], Some(head(13))),
+            (vec![sql("select ?", "12345")], Some(body(5))),
             (vec![], Some(Fault::Nonsense("a step that performs nothing".into()))),
         ] {
             let asked = asks(Step::Perform(effects.clone()), &limits());

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::ask::{Asks, Limits, asks};
 use super::breaker::FailureKind;
-use crate::contract::{Delivery, Effect, Failure, Fault, Outcome, Reply, Step};
+use crate::contract::{Delivery, Effect, Failure, Fault, Outcome, Reply, SqlErrorKind, SqlResponse, Step};
 use crate::journal::rounds::{Recorded, recall};
 
 /// How much of a step is shown in a fault, in characters.
@@ -137,6 +137,10 @@ pub(crate) fn trouble(reply: &Reply) -> Option<FailureKind> {
         Reply::Grpc(response) => {
             matches!(response.status, 4 | 8 | 13 | 14).then_some(FailureKind::Unavailable)
         }
+        Reply::Sql(SqlResponse::Error(error)) => {
+            (error.kind == SqlErrorKind::Unavailable).then_some(FailureKind::Unavailable)
+        }
+        Reply::Sql(SqlResponse::Done(_)) => None,
         Reply::Failed(Failure::Connection(_) | Failure::TimedOut) => Some(FailureKind::Connection),
         Reply::Failed(
             Failure::NotAllowed(_)
@@ -158,10 +162,14 @@ mod tests {
 
     use super::*;
     use crate::config;
-    use crate::contract::{Body, GrpcResponse, HttpRequest, HttpResponse, Receipt};
+    use crate::contract::{Body, GrpcResponse, HttpRequest, HttpResponse, Receipt, SqlError, SqlRequest};
     use crate::event::{Event, Origin};
     use crate::journal::rounds::tests::effect;
     use crate::journal::rounds::{Arguments, so_far};
+
+    fn nothing() -> SqlRequest {
+        SqlRequest { statements: Vec::new(), timeout: None }
+    }
 
     fn limits(call_twice: bool) -> Limits {
         Limits::of(&config::Limits { steps: 3, effects: 2, ..config::Limits::default() }, call_twice)
@@ -291,7 +299,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_supported_is_a_reply_and_a_5xx_is_trouble() {
         let skipped = Outcome::Skipped("x".into());
-        let script = vec![Ok(Step::Perform(vec![Effect::Sql, get("/a")])), Ok(Step::Settle(skipped))];
+        let script =
+            vec![Ok(Step::Perform(vec![Effect::Sql(nothing()), get("/a")])), Ok(Step::Settle(skipped))];
         let (attempt, _) = play(script, 503, later()).await;
         assert_eq!(attempt.trouble, Some(FailureKind::Unavailable));
         assert!(matches!(attempt.delivery.rounds[0][0], Reply::Failed(Failure::Unsupported(_))));
@@ -382,6 +391,25 @@ mod tests {
             let expected = [4, 8, 13, 14].contains(&status).then_some(FailureKind::Unavailable);
             assert_eq!(trouble(&Reply::Grpc(response)), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn a_database_that_cannot_now_is_not_well_and_one_that_refuses_is() {
+        let error = |kind| {
+            let (code, message) = (String::new(), String::new());
+            Reply::Sql(SqlResponse::Error(SqlError {
+                kind,
+                statement: None,
+                code,
+                message,
+                constraint: None,
+            }))
+        };
+        assert_eq!(trouble(&error(SqlErrorKind::Unavailable)), Some(FailureKind::Unavailable));
+        for kind in [SqlErrorKind::Constraint, SqlErrorKind::Serialization, SqlErrorKind::Permission] {
+            assert_eq!(trouble(&error(kind)), None, "{kind}");
+        }
+        assert_eq!(trouble(&Reply::Sql(SqlResponse::Done(Vec::new()))), None);
     }
 
     #[tokio::test]

@@ -29,7 +29,9 @@ pub(super) enum Credentials {
 impl Credentials {
     /// Reads the secret now, so that a mistake is found before anything is consumed.
     pub(super) fn new(settings: &Egress, mask: &Mask) -> Result<Self, EgressError> {
-        match &settings.credential {
+        // That of a database is for its log-in.
+        let credential = settings.credential.as_ref().filter(|_| settings.database.is_none());
+        match credential {
             None => Ok(Self::None),
             Some(Credential::OAuth2(client)) => {
                 Ok(Self::OAuth2(Box::new(TokenSource::new(client, settings, mask.clone())?)))

@@ -2,6 +2,7 @@
 //!
 //! The address that was checked is the one that is dialled; there is no second look-up, no proxy and no way around.
 
+use std::fmt::Display;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -26,6 +27,14 @@ pub(super) struct Dialer {
     /// For the whole of it: looking up, connecting, TLS.
     pub(super) connect_timeout: Duration,
     pub(super) names: Names,
+}
+
+/// What is dialled, and what people call it.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) host: &'a Host,
+    pub(super) port: u16,
+    pub(super) shown: &'a dyn Display,
 }
 
 /// Who says at which addresses a name is.
@@ -56,9 +65,8 @@ impl Dialer {
     }
 
     async fn open(&self, origin: &Origin) -> Result<Stream, Failure> {
-        let end = Instant::now() + self.connect_timeout;
-        let addresses = permitted(origin, self.resolve(origin).await?, &self.allow_networks)?;
-        let connection = connect(origin, &addresses, end).await?;
+        let place = Place { host: &origin.host, port: origin.port, shown: origin };
+        let connection = self.tcp(&place).await?;
         let Some(security) = &origin.security else {
             return Ok(Stream::Plain(connection));
         };
@@ -70,13 +78,24 @@ impl Dialer {
         Ok(Stream::Tls(Box::new(stream)))
     }
 
-    async fn resolve(&self, origin: &Origin) -> Result<Vec<IpAddr>, Failure> {
-        match &origin.host {
+    /// A bare connection, on which nothing is said yet. The caller sees to the time that it takes in all.
+    pub(super) async fn tcp(&self, place: &Place<'_>) -> Result<TcpStream, Failure> {
+        let end = Instant::now() + self.connect_timeout;
+        connect(place, &self.addresses(place).await?, end).await
+    }
+
+    /// The addresses of it that may be dialled.
+    pub(super) async fn addresses(&self, place: &Place<'_>) -> Result<Vec<IpAddr>, Failure> {
+        permitted(place, self.resolve(place).await?, &self.allow_networks)
+    }
+
+    async fn resolve(&self, place: &Place<'_>) -> Result<Vec<IpAddr>, Failure> {
+        match place.host {
             Host::Ipv4(address) => Ok(vec![IpAddr::V4(*address)]),
             Host::Ipv6(address) => Ok(vec![IpAddr::V6(*address)]),
             Host::Domain(name) => self
                 .names
-                .look_up(name, origin.port)
+                .look_up(name, place.port)
                 .await
                 .map_err(|error| Failure::Connection(format!("looking up {name}: {error}"))),
         }
@@ -85,7 +104,7 @@ impl Dialer {
 
 /// Those that may be dialled. If there is none, the reason why the first may not.
 fn permitted(
-    origin: &Origin,
+    place: &Place<'_>,
     addresses: Vec<IpAddr>,
     allow_networks: &[IpNet],
 ) -> Result<Vec<IpAddr>, Failure> {
@@ -100,19 +119,20 @@ fn permitted(
     });
     match reason {
         _ if !passed.is_empty() => Ok(passed),
-        None => Err(Failure::Connection(format!("looking up {}: no address", origin.host))),
+        None => Err(Failure::Connection(format!("looking up {}: no address", place.host))),
         Some((address, kind)) => {
             let granted: Vec<String> = allow_networks.iter().map(IpNet::to_string).collect();
             let granted = if granted.is_empty() { "none".to_owned() } else { granted.join(", ") };
             Err(Failure::NotAllowed(format!(
-                "asked {origin}, which is at {address} ({kind}); granted networks beside the public ones: {granted}"
+                "asked {}, which is at {address} ({kind}); granted networks beside the public ones: {granted}",
+                place.shown
             )))
         }
     }
 }
 
 /// One after another, each with an equal share of the time that is left.
-async fn connect(origin: &Origin, addresses: &[IpAddr], end: Instant) -> Result<TcpStream, Failure> {
+async fn connect(place: &Place<'_>, addresses: &[IpAddr], end: Instant) -> Result<TcpStream, Failure> {
     let mut failure = String::new();
     let mut left = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     for address in addresses {
@@ -120,7 +140,7 @@ async fn connect(origin: &Origin, addresses: &[IpAddr], end: Instant) -> Result<
         let share = end.saturating_duration_since(now) / left;
         left -= 1;
         failure =
-            match timeout_at(now + share, TcpStream::connect(SocketAddr::new(*address, origin.port))).await {
+            match timeout_at(now + share, TcpStream::connect(SocketAddr::new(*address, place.port))).await {
                 Ok(Ok(connection)) => match connection.set_nodelay(true) {
                     Ok(()) => return Ok(connection),
                     Err(error) => format!("{address}: {error}"),
@@ -129,7 +149,7 @@ async fn connect(origin: &Origin, addresses: &[IpAddr], end: Instant) -> Result<
                 Err(_) => format!("{address}: no answer within {share:?}"),
             };
     }
-    Err(Failure::Connection(format!("connecting to {origin}: {failure}")))
+    Err(Failure::Connection(format!("connecting to {}: {failure}", place.shown)))
 }
 
 /// A connection, plain or secured.
@@ -256,7 +276,8 @@ mod tests {
         for (addresses, allow, expected) in cases {
             let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
             let allow: Vec<IpNet> = allow.iter().map(|text| text.parse().unwrap()).collect();
-            match (permitted(origin, addresses, &allow), expected) {
+            let place = Place { host: &origin.host, port: origin.port, shown: origin };
+            match (permitted(&place, addresses, &allow), expected) {
                 (Ok(found), Ok(expected)) => {
                     assert_eq!(found.iter().map(IpAddr::to_string).collect::<Vec<_>>(), expected);
                 }

@@ -31,6 +31,8 @@ pub enum EgressError {
     ClientCertificate { certificate: String, key: String, why: String },
     #[error("TLS cannot be set up: {0}")]
     Tls(#[source] rustls::Error),
+    #[error("no database is logged in to without a user and a password: give them as a `basic` credential")]
+    Login,
     #[error("the endpoint {reason}")]
     Endpoint { reason: &'static str },
     #[error("the origin `{origin}` cannot be granted: it must be http or https with a host")]

@@ -187,7 +187,7 @@ fn body(body: &Body, call: &Call<'_>) -> Result<Outgoing, Failure> {
                         "body: that of reply ({round}, {position}) was too large for the journal, and is gone"
                     ))),
                 },
-                Some(Reply::Grpc(_)) => {
+                Some(Reply::Grpc(_) | Reply::Sql(_)) => {
                     Err(Failure::Invalid(format!("body: reply ({round}, {position}) is not one of HTTP")))
                 }
                 Some(Reply::Failed(_)) => {

@@ -89,7 +89,7 @@ impl TokenSource {
             client: client.clone(),
             secret: RefCell::new(secret),
             mask,
-            pool: Pool::new(grants, dialer, own.idle_timeout.min(LONGEST)),
+            pool: Pool::new(grants, dialer.into(), own.idle_timeout.min(LONGEST)),
             token: RefCell::new(None),
             fetching: Mutex::new(()),
             failures: Cell::new(0),

@@ -100,11 +100,17 @@ impl Origin {
 
 /// What a connector may reach.
 pub(super) struct Grants {
-    /// The endpoint's own comes first.
+    /// The endpoint's own comes first, unless that is a database.
     origins: Box<[Origin]>,
-    /// The endpoint's path without the slash at its end: what a path is appended to.
+    /// `None` where the endpoint is a database.
+    endpoint: Option<EndpointPath>,
+}
+
+/// The endpoint's path, for what is asked without an origin.
+struct EndpointPath {
+    /// Without the slash at its end: what a path is appended to.
     prefix: String,
-    /// The endpoint's path as it is: what is asked where no path is given.
+    /// As it is: what is asked where no path is given.
     path: String,
 }
 
@@ -132,13 +138,16 @@ impl Grants {
         }
         let mut tls = Tls { settings, roots: None, shared: None };
         let mut origins: Vec<Origin> = Vec::new();
-        for (origin, permissions) in permissions(endpoint.origin(), &settings.allow) {
+        let is_database = settings.database.is_some();
+        for (origin, permissions) in permissions((!is_database).then(|| endpoint.origin()), &settings.allow) {
             let connector = match &origin {
                 url::Origin::Tuple(scheme, ..) if scheme == "http" => None,
                 // The client certificate is for the endpoint, which comes first.
                 url::Origin::Tuple(scheme, ..) if scheme == "https" => {
                     Some(match &settings.client_certificate {
-                        Some(client) if origins.is_empty() => tls::connector(tls.roots()?, Some(client))?,
+                        Some(client) if origins.is_empty() && !is_database => {
+                            tls::connector(tls.roots()?, Some(client))?
+                        }
                         Some(_) | None => tls.shared()?,
                     })
                 }
@@ -149,7 +158,11 @@ impl Grants {
             origins.push(Origin::new(&origin, permissions, connector)?);
         }
         let path = endpoint.path().to_owned();
-        Ok(Self { origins: origins.into(), prefix: path.strip_suffix('/').unwrap_or(&path).to_owned(), path })
+        let prefix = path.strip_suffix('/').unwrap_or(&path).to_owned();
+        Ok(Self {
+            origins: origins.into(),
+            endpoint: (!is_database).then_some(EndpointPath { prefix, path }),
+        })
     }
 
     pub(super) fn origin(&self, index: OriginIndex) -> &Origin {
@@ -165,10 +178,10 @@ impl Grants {
     pub(super) fn target(&self, method: &Method, url: &str) -> Result<Target, Failure> {
         check_characters(url)?;
         let (origin, path) = match url.as_bytes().first() {
-            None | Some(b'?') => (OriginIndex::ENDPOINT, join(&self.path, url)),
+            None | Some(b'?') => (OriginIndex::ENDPOINT, join(&self.endpoint(url)?.path, url)),
             Some(b'/') => {
                 check_relative_path(url)?;
-                (OriginIndex::ENDPOINT, join(&self.prefix, url))
+                (OriginIndex::ENDPOINT, join(&self.endpoint(url)?.prefix, url))
             }
             Some(_) => self.absolute(url)?,
         };
@@ -180,6 +193,14 @@ impl Grants {
             return Err(self.not_granted(&asked));
         }
         Ok(Target { origin, path })
+    }
+
+    fn endpoint(&self, url: &str) -> Result<&EndpointPath, Failure> {
+        self.endpoint.as_ref().ok_or_else(|| {
+            Failure::Invalid(format!(
+                "url `{url}`: the connector's endpoint is a database, which speaks no HTTP"
+            ))
+        })
     }
 
     fn absolute(&self, text: &str) -> Result<(OriginIndex, Bytes), Failure> {
@@ -237,8 +258,9 @@ impl Tls<'_> {
 }
 
 /// Each origin once, the endpoint's first, with all that is granted of it: of the endpoint's all, unless it is named.
-fn permissions(endpoint: url::Origin, allow: &[Grant]) -> Vec<(url::Origin, Box<[Permission]>)> {
-    let mut origins = vec![(endpoint, Vec::new())];
+fn permissions(endpoint: Option<url::Origin>, allow: &[Grant]) -> Vec<(url::Origin, Box<[Permission]>)> {
+    let has_endpoint = endpoint.is_some();
+    let mut origins: Vec<_> = endpoint.into_iter().map(|origin| (origin, Vec::new())).collect();
     for grant in allow {
         let permission = Permission::of(grant);
         match origins.iter_mut().find(|(origin, _)| *origin == grant.origin) {
@@ -246,7 +268,7 @@ fn permissions(endpoint: url::Origin, allow: &[Grant]) -> Vec<(url::Origin, Box<
             None => origins.push((grant.origin.clone(), vec![permission])),
         }
     }
-    if origins[0].1.is_empty() {
+    if has_endpoint && origins[0].1.is_empty() {
         origins[0].1.push(Permission::all());
     }
     origins.into_iter().map(|(origin, permissions)| (origin, permissions.into())).collect()

@@ -23,7 +23,7 @@ const MAX_IDLE: usize = 256;
 /// All connections of one connector.
 pub(super) struct Pool {
     pub(super) grants: Grants,
-    dialer: Dialer,
+    dialer: Rc<Dialer>,
     idle_timeout: Duration,
     /// One for each of the grants' origins.
     connections: Box<[Connections]>,
@@ -57,7 +57,7 @@ enum Connection {
 }
 
 impl Pool {
-    pub(super) fn new(grants: Grants, dialer: Dialer, idle_timeout: Duration) -> Rc<Self> {
+    pub(super) fn new(grants: Grants, dialer: Rc<Dialer>, idle_timeout: Duration) -> Rc<Self> {
         let connections = (0..grants.len()).map(|_| Connections::default()).collect();
         Rc::new(Self { grants, dialer, idle_timeout, connections, is_sweeping: Cell::new(false) })
     }

@@ -5,6 +5,7 @@ mod credentials;
 mod grpc;
 mod hostile;
 mod server;
+mod sql;
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -24,7 +25,7 @@ use self::certificates::{CA, CERTIFICATE};
 use self::server::{Server, answer, read_request, reply_with, scripted};
 use super::{Call, Gateway};
 use crate::config::mask::Mask;
-use crate::config::{Credential, Egress, Grant, SecretRef};
+use crate::config::{Credential, Database, Egress, Grant, SecretRef};
 use crate::contract::{Body, Content, Effect, Failure, HttpRequest, HttpResponse, Reply};
 
 /// No test waits longer for anything.
@@ -33,6 +34,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(super) fn settings(endpoint: &str) -> Egress {
     Egress {
         endpoint: Url::parse(endpoint).unwrap(),
+        database: Database::of(&Url::parse(endpoint).unwrap()),
         credential: None,
         client_certificate: None,
         allow: Vec::new(),
@@ -88,7 +90,7 @@ fn call() -> Call<'static> {
 async fn perform(gateway: &Gateway, request: &HttpRequest) -> Result<HttpResponse, Failure> {
     match gateway.perform(&Effect::Http(request.clone()), &call()).await {
         Reply::Http(response) => Ok(response),
-        Reply::Grpc(response) => panic!("{response:?}"),
+        reply @ (Reply::Grpc(_) | Reply::Sql(_)) => panic!("{reply:?}"),
         Reply::Failed(failure) => Err(failure),
     }
 }

@@ -1,7 +1,7 @@
 //! TLS by rustls: whom a connector trusts, what it shows of itself, and what it offers.
 //!
-//! In come the connector's CA file and client certificate, out goes a connector for its origins. HTTP/2 is offered
-//! before HTTP/1.1. A client certificate is read again when its files change: each new connection shows the latest.
+//! In come the connector's CA file and client certificate, out goes a connector for its origins, or a configuration for
+//! its database. A client certificate is read again when its files change: each new connection shows the latest.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,22 +36,45 @@ pub(super) fn trusted(ca_file: Option<&Path>) -> Result<RootCertStore, EgressErr
     Ok(roots)
 }
 
-/// Shows this client certificate to a server that asks for one.
+/// The same, each certificate by itself.
+pub(super) fn trusted_certificates(
+    ca_file: Option<&Path>,
+) -> Result<Vec<CertificateDer<'static>>, EgressError> {
+    // Says what is wrong with the file.
+    trusted(ca_file)?;
+    let is_readable =
+        |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let mut all: Vec<_> = rustls_native_certs::load_native_certs().certs;
+    all.retain(is_readable);
+    let own = ca_file.into_iter().flat_map(CertificateDer::pem_file_iter).flatten();
+    all.extend(own.filter_map(Result::ok));
+    Ok(all)
+}
+
+/// For HTTP: HTTP/2 is offered before HTTP/1.1.
 pub(super) fn connector(
     roots: Arc<RootCertStore>,
     client: Option<&ClientCertificate>,
 ) -> Result<TlsConnector, EgressError> {
+    let mut config = client_config(roots, client)?;
+    config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Shows this client certificate to a server that asks for one, and offers no protocol.
+pub(super) fn client_config(
+    roots: Arc<RootCertStore>,
+    client: Option<&ClientCertificate>,
+) -> Result<ClientConfig, EgressError> {
     // The provider is named, because a process may have several and no default.
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(EgressError::Tls)?
         .with_root_certificates(roots);
-    let mut config = match client {
+    Ok(match client {
         None => config.with_no_client_auth(),
         Some(client) => config.with_client_cert_resolver(Arc::new(Followed::read(client)?)),
-    };
-    config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
+    })
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), EgressError> {

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::rounds::{Answered, Arguments, Recorded};
 use crate::contract::{
-    Content, Failure, GrpcResponse, HttpResponse, Kept, Reply, Resolution, TimestampMs, written,
+    Content, Failure, GrpcResponse, HttpResponse, Kept, Reply, Resolution, SqlResponse, TimestampMs, written,
 };
 
 /// Names one entry: `TOPIC/PARTITION/OFFSET/PART/TERM`.
@@ -107,6 +107,7 @@ enum WrittenReply {
         kept: Option<WrittenKept>,
     },
     Grpc(GrpcResponse),
+    Sql(SqlResponse),
     Failed(Failure),
 }
 
@@ -166,6 +167,7 @@ impl WrittenReply {
         match reply {
             Reply::Failed(failure) => Self::Failed(failure.clone()),
             Reply::Grpc(response) => Self::Grpc(response.clone()),
+            Reply::Sql(response) => Self::Sql(response.clone()),
             Reply::Http(response) => {
                 let text = |(name, value): (&HeaderName, &HeaderValue)| {
                     Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -193,6 +195,7 @@ impl WrittenReply {
         let (status, written, body, kept) = match self {
             Self::Failed(failure) => return Ok(Reply::Failed(failure)),
             Self::Grpc(response) => return Ok(Reply::Grpc(response)),
+            Self::Sql(response) => return Ok(Reply::Sql(response)),
             Self::Http { status, headers, body, kept } => (status, headers, body, kept),
         };
         let mut headers = HeaderMap::with_capacity(written.len());

@@ -5,7 +5,9 @@
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use crate::contract::{Content, Delivery, Effect, Fault, HttpResponse, Kept, Reply, Resolution, TimestampMs};
+use crate::contract::{
+    Content, Delivery, Effect, Fault, HttpResponse, Kept, Reply, Resolution, SqlResponse, TimestampMs,
+};
 
 /// What tells one request from another: the first half of its sha256.
 pub(crate) type Digest = u128;
@@ -73,6 +75,7 @@ impl Recorded {
                 let metadata = response.metadata.iter().map(|(name, value)| name.len() + value.len());
                 response.message.as_ref().map_or(0, Bytes::len) + metadata.sum::<usize>()
             }
+            Reply::Sql(response) => response.bytes(),
             Reply::Failed(_) => 0,
         };
         let asked = self.rounds.iter().map(|round| round.len() * size_of::<Answered>()).sum::<usize>();
@@ -202,7 +205,8 @@ fn is_asked_again(effect: &Effect, reply: &Reply) -> bool {
 fn changes(effect: &Effect) -> bool {
     match effect {
         Effect::Http(request) => !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE"),
-        Effect::Grpc(_) | Effect::Sql => true,
+        Effect::Grpc(_) => true,
+        Effect::Sql(request) => !request.only_reads(),
     }
 }
 
@@ -211,6 +215,7 @@ fn is_done(effect: &Effect, reply: &Reply) -> bool {
     let is_taken = match reply {
         Reply::Http(response) => response.status < 400,
         Reply::Grpc(response) => response.status == 0,
+        Reply::Sql(response) => matches!(response, SqlResponse::Done(_)),
         Reply::Failed(_) => false,
     };
     changes(effect) && is_taken

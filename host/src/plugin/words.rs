@@ -3,7 +3,11 @@
 //! Towards the guest everything is borrowed. From the guest strings and bytes are moved, never copied. Nothing is judged
 //! here: an effect that comes out may be nonsense, and the egress gateway says so.
 
+mod sql;
+
 use std::time::Duration;
+
+use bumpalo::Bump;
 
 use crate::contract::{
     Body, CheckStep, Conflict, Delivery, Effect, Failure, GrpcRequest, HttpRequest, Outcome, Receipt, Reply,
@@ -59,21 +63,22 @@ fn headers_of(reply: &Reply) -> Attributes<'_> {
             .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
             .collect(),
         Reply::Grpc(response) => pairs(&response.metadata),
-        Reply::Failed(_) => Vec::new(),
+        Reply::Sql(_) | Reply::Failed(_) => Vec::new(),
     }
 }
 
 pub(super) fn rounds<'a>(
     rounds: &'a [Vec<Reply>],
     headers: &'a [Vec<Attributes<'a>>],
+    arena: &'a Bump,
 ) -> Vec<Vec<wit_effects::Reply<'a>>> {
     let lower_round = |(round, headers): (&'a Vec<Reply>, &'a Vec<Attributes<'a>>)| {
-        round.iter().zip(headers).map(|(reply, headers)| lower_reply(reply, headers)).collect()
+        round.iter().zip(headers).map(|(reply, headers)| lower_reply(reply, headers, arena)).collect()
     };
     rounds.iter().zip(headers).map(lower_round).collect()
 }
 
-fn lower_reply<'a>(reply: &'a Reply, headers: &'a Attributes<'a>) -> wit_effects::Reply<'a> {
+fn lower_reply<'a>(reply: &'a Reply, headers: &'a Attributes<'a>, arena: &'a Bump) -> wit_effects::Reply<'a> {
     match reply {
         Reply::Http(response) => wit_effects::Reply::Http(wit_effects::HttpResponse {
             status: response.status,
@@ -92,6 +97,7 @@ fn lower_reply<'a>(reply: &'a Reply, headers: &'a Attributes<'a>) -> wit_effects
             metadata: headers,
             message: response.message.as_deref(),
         }),
+        Reply::Sql(response) => wit_effects::Reply::Sql(sql::lower(response, arena)),
         Reply::Failed(failure) => wit_effects::Reply::Failed(lower_failure(failure)),
     }
 }
@@ -175,7 +181,7 @@ fn lift_effect(effect: wit_effects::Effect) -> Effect {
             message: request.message.into(),
             timeout: request.timeout.map(Duration::from_millis),
         }),
-        wit_effects::Effect::Sql(_) => Effect::Sql,
+        wit_effects::Effect::Sql(request) => Effect::Sql(sql::lift(request)),
     }
 }
 

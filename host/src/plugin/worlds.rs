@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use bumpalo::Bump;
 use wasmtime::{Engine, Store};
 
 use super::bindings::{connector, transformer};
@@ -69,10 +70,11 @@ impl World for Connectors {
     ) -> wasmtime::Result<Vec<Step>> {
         let attributes: Vec<_> = inputs.iter().map(|input| words::attributes(&input.event)).collect();
         let headers: Vec<_> = inputs.iter().map(|input| words::reply_headers(&input.rounds)).collect();
+        let arena = Bump::new();
         let rounds: Vec<_> = inputs
             .iter()
             .zip(&headers)
-            .map(|(input, headers)| words::rounds(&input.rounds, headers))
+            .map(|(input, headers)| words::rounds(&input.rounds, headers, &arena))
             .collect();
         let rounds: Vec<Vec<_>> =
             rounds.iter().map(|rounds| rounds.iter().map(Vec::as_slice).collect()).collect();
@@ -148,7 +150,8 @@ impl World for Checks {
         let mut steps = Vec::with_capacity(inputs.len());
         for input in inputs {
             let headers = words::reply_headers(&input.rounds);
-            let rounds = words::rounds(&input.rounds, &headers);
+            let arena = Bump::new();
+            let rounds = words::rounds(&input.rounds, &headers, &arena);
             let rounds: Vec<_> = rounds.iter().map(Vec::as_slice).collect();
             let step =
                 bindings.liaison_plugin_connector().call_check(&mut *store, input.now, &rounds).await?;

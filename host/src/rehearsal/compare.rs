@@ -141,7 +141,7 @@ fn call(exchange: &Exchange) -> (String, String) {
         (Some(sent), _) => (sent.method.clone(), sent.url.clone()),
         (None, Effect::Http(request)) => (request.method.clone(), request.url.clone()),
         (None, Effect::Grpc(call)) => ("gRPC".to_owned(), call.method.clone()),
-        (None, Effect::Sql) => ("SQL".to_owned(), String::new()),
+        (None, Effect::Sql(request)) => ("SQL".to_owned(), request.to_string()),
     }
 }
 

@@ -103,6 +103,7 @@ pub(super) fn answer_text(answer: &Answer) -> String {
         Answer::Grpc(response) => {
             format!("gRPC status {} {}", response.status, one_line(&response.status_message))
         }
+        Answer::Sql(response) => one_line(&response.to_string()),
         Answer::Failed(failure) => format!("nothing: {}", one_line(&failure.to_string())),
     }
 }

@@ -197,7 +197,7 @@ async fn perform(
     let call = Call::of(delivery, &key, until);
     let request = match effect {
         Effect::Http(request) => request,
-        Effect::Grpc(_) | Effect::Sql => {
+        Effect::Grpc(_) | Effect::Sql(_) => {
             return (None, Bytes::new(), perform_other(effect, &call, way).await);
         }
     };
@@ -224,6 +224,7 @@ async fn perform(
 async fn perform_other(effect: &Effect, call: &Call<'_>, way: &Way<'_>) -> Result<Reply, String> {
     match (way, effect) {
         (Way::Scripted { .. }, Effect::Grpc(asked)) => Err(format!("gRPC {}", asked.method)),
+        (Way::Scripted { .. }, Effect::Sql(asked)) => Err(asked.to_string()),
         (Way::Real(gateway) | Way::Scripted { gateway, .. }, _) => Ok(gateway.perform(effect, call).await),
     }
 }
@@ -257,7 +258,7 @@ fn body(body: &Body, call: &Call<'_>) -> Bytes {
                     // Large: it is not shown.
                     Some(Kept { content: Content::File(_) | Content::Lost, .. }) => Bytes::new(),
                 },
-                Some(Reply::Grpc(_) | Reply::Failed(_)) | None => Bytes::new(),
+                Some(Reply::Grpc(_) | Reply::Sql(_) | Reply::Failed(_)) | None => Bytes::new(),
             }
         }
     }

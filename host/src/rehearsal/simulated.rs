@@ -97,7 +97,7 @@ mod tests {
     fn status(reply: Option<&ScriptedReply>) -> Option<u16> {
         match reply?.reply(false, 100) {
             Reply::Http(response) => Some(response.status),
-            Reply::Grpc(_) | Reply::Failed(_) => None,
+            Reply::Grpc(_) | Reply::Sql(_) | Reply::Failed(_) => None,
         }
     }
 

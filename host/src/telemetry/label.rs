@@ -6,7 +6,7 @@ use std::ops::Index;
 
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 
-use crate::contract::{Fault, Outcome};
+use crate::contract::{Fault, Outcome, SqlErrorKind, SqlResponse};
 
 /// A label with few values, all of them known.
 pub trait Label: Copy + 'static {
@@ -266,6 +266,22 @@ impl StatusClass {
             0 => StatusClass::Successful,
             2 | 4 | 12..=15 => StatusClass::ServerError,
             _ => StatusClass::ClientError,
+        }
+    }
+
+    /// What a database cannot do now is its own fault, as is what nobody knows the kind of; all else is the caller's.
+    pub fn of_sql(response: &SqlResponse) -> StatusClass {
+        match response {
+            SqlResponse::Done(_) => StatusClass::Successful,
+            SqlResponse::Error(error) => match error.kind {
+                SqlErrorKind::Unavailable | SqlErrorKind::Other => StatusClass::ServerError,
+                SqlErrorKind::Constraint
+                | SqlErrorKind::Data
+                | SqlErrorKind::Serialization
+                | SqlErrorKind::Statement
+                | SqlErrorKind::Permission
+                | SqlErrorKind::TooManyRows => StatusClass::ClientError,
+            },
         }
     }
 }

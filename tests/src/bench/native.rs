@@ -15,7 +15,9 @@ impl NativeConnector for Rest {
         match delivery.rounds.first().and_then(|replies| replies.first()) {
             None => Step::Perform(vec![Effect::Http(request(delivery))]),
             Some(Reply::Http(response)) => Step::Settle(outcome(response)),
-            Some(Reply::Grpc(_)) => Step::Settle(Outcome::Rejected("it asked by HTTP".to_owned())),
+            Some(Reply::Grpc(_) | Reply::Sql(_)) => {
+                Step::Settle(Outcome::Rejected("it asked by HTTP".to_owned()))
+            }
             Some(Reply::Failed(failure)) => Step::Settle(failed(failure)),
         }
     }

@@ -145,6 +145,7 @@ fn of_connector(common: &Common, options: &Run, name: &str) -> Result<OfConnecto
 fn reach(mut egress: Egress, options: &Run) -> Result<Egress, Failure> {
     if let Some(endpoint) = &options.endpoint {
         egress.endpoint = endpoint.clone();
+        egress.database = config::Database::of(endpoint);
     }
     for text in &options.allow_network {
         let alone = || text.parse::<IpAddr>().ok().map(IpNet::from);

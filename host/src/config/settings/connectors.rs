@@ -19,10 +19,13 @@ pub(in crate::config) struct ConnectorSettings {
     /// The name of the plugin.
     #[schemars(required)]
     pub(in crate::config) plugin: Option<String>,
-    /// The external system's address: http or https, with a path if need be.
+    /// The external system's address: http or https, with a path if need be; or a database, as
+    /// `postgresql://host:5432/name`, `mysql://host/name` (MariaDB too) or `sqlite:///absolute/path`.
     #[schemars(required)]
     pub(in crate::config) endpoint: Option<String>,
-    /// Sent with each request to the endpoint's own origin, and to no other.
+    /// What the connector may do in the database that its endpoint is.
+    pub(in crate::config) database: Option<DatabaseSettings>,
+    /// Sent with each request to the endpoint's own origin, and to no other. A database is logged in to with `basic`.
     pub(in crate::config) credential: Option<CredentialSettings>,
     /// Shown in TLS with the endpoint's own origin, and with no other: mutual TLS.
     pub(in crate::config) client_certificate: Option<ClientCertificateSettings>,
@@ -107,6 +110,43 @@ pub(in crate::config) struct GrantTable {
     pub(in crate::config) paths: Option<Vec<String>>,
     /// Such as `GET`. Default: every method.
     pub(in crate::config) methods: Option<Vec<String>>,
+}
+
+/// What a connector may do in the database that its endpoint is.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct DatabaseSettings {
+    /// Whether rows may be changed.
+    pub(in crate::config) access: Option<AccessSetting>,
+    /// The tables that statements may name, as they write them: `records`, `hr.records`. Default: what the database
+    /// lets its user do.
+    pub(in crate::config) tables: Option<Vec<String>>,
+    /// The most rows that one statement may give.
+    pub(in crate::config) max_rows: Option<Count<1>>,
+    /// The most connections of each subscription.
+    pub(in crate::config) connections: Option<Count<1>>,
+    /// Whether it must be TLS. Default: where the database is on another machine.
+    pub(in crate::config) tls: Option<DatabaseTlsSetting>,
+}
+
+/// Whether rows may be changed.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum AccessSetting {
+    /// They may be read alone.
+    Read,
+    /// They may be read and changed.
+    Write,
+}
+
+/// Whether a database is spoken to by TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum DatabaseTlsSetting {
+    /// It must be, and the server's certificate is verified.
+    Require,
+    /// It is not.
+    Off,
 }
 
 /// What the external system knows us by: one of these.

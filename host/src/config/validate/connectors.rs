@@ -9,7 +9,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{Checker, grants, plugins, secrets, set};
+use super::{Checker, databases, grants, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
     BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
@@ -51,7 +51,10 @@ fn connector(path: &KeyPath, mut settings: ConnectorSettings, checker: &mut Chec
 fn endpoint(path: &KeyPath, text: Option<String>, checker: &mut Checker<'_>) -> Url {
     let path = path.key("endpoint");
     let text = checker.required(&path, text, "write the external system's address");
-    let url = text.and_then(|text| checker.http_url(&path, &text));
+    let url = text.and_then(|text| match databases::url(&text) {
+        Some(url) => databases::endpoint(&path, url, checker),
+        None => checker.http_url(&path, &text),
+    });
     if url.as_ref().is_some_and(|url| url.query().is_some()) {
         checker.mistake(
             &path,
@@ -61,7 +64,8 @@ fn endpoint(path: &KeyPath, text: Option<String>, checker: &mut Checker<'_>) -> 
     url.unwrap_or_else(|| Url::parse("https://invalid/").expect("an address"))
 }
 
-fn egress(path: &KeyPath, settings: ConnectorSettings, egress: &mut Egress, checker: &mut Checker<'_>) {
+fn egress(path: &KeyPath, mut settings: ConnectorSettings, egress: &mut Egress, checker: &mut Checker<'_>) {
+    databases::database(path, &mut settings, egress, checker);
     egress.credential =
         settings.credential.and_then(|settings| credential(&path.key("credential"), settings, checker));
     if egress.credential.is_some() && egress.endpoint.scheme() == "http" {

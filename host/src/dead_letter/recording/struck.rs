@@ -107,7 +107,7 @@ impl Strike for Effect {
             Effect::Grpc(GrpcRequest { metadata, message, .. }) => {
                 metadata.strike(mask) | message.strike(mask)
             }
-            Effect::Sql => false,
+            Effect::Sql(request) => request.strike(mask),
         }
     }
 }
@@ -131,6 +131,7 @@ impl Strike for Answer {
             Answer::Grpc(GrpcResponse { status_message, metadata, message, .. }) => {
                 status_message.strike(mask) | metadata.strike(mask) | message.strike(mask)
             }
+            Answer::Sql(response) => response.strike(mask),
             Answer::Failed(
                 Failure::NotAllowed(text)
                 | Failure::Invalid(text)

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::mask::tests::mask_of;
-use crate::contract::{Body, HttpRequest, Retry, Transformed};
+use crate::contract::{Body, HttpRequest, Retry, SqlRequest, Transformed};
 use crate::event::Origin;
 
 pub(crate) fn event(kind: &str) -> Event {
@@ -60,7 +60,7 @@ fn delivery(event: Event, rounds: Vec<Vec<Reply>>) -> Delivery {
 
 fn asked() -> Vec<Vec<Effect>> {
     vec![
-        vec![put("/a", Body::EventData), Effect::Sql],
+        vec![put("/a", Body::EventData), Effect::Sql(SqlRequest { statements: Vec::new(), timeout: None })],
         vec![
             put("/b", Body::OfReply { round: 0, position: 0 }),
             put("/c", Body::Bytes(Bytes::from_static(&[0xff]))),

@@ -109,7 +109,7 @@ pub(crate) fn effect_text(effect: &Effect) -> String {
         Effect::Grpc(call) => {
             return format!("gRPC {} with {} bytes", printable(&call.method), call.message.len());
         }
-        Effect::Sql => return "a SQL transaction".to_owned(),
+        Effect::Sql(request) => return printable(&request.to_string()),
     };
     let body = match body {
         Body::None => "no body".to_owned(),
@@ -131,6 +131,7 @@ fn answer_text(answer: &Answer) -> String {
         Answer::Grpc(GrpcResponse { status, message, .. }) => {
             format!("gRPC status {status}, {} bytes", message.as_ref().map_or(0, |message| message.len()))
         }
+        Answer::Sql(response) => printable(&response.to_string()),
         Answer::Failed(failure) => format!("nothing: {}", printable(&failure.to_string())),
     }
 }

@@ -99,7 +99,7 @@ async fn ask(gateway: &Gateway, request: &GrpcRequest) -> Result<GrpcResponse, F
     match gateway.perform(&Effect::Grpc(request.clone()), &call).await {
         Reply::Grpc(response) => Ok(response),
         Reply::Failed(failure) => Err(failure),
-        Reply::Http(response) => panic!("{response:?}"),
+        reply @ (Reply::Http(_) | Reply::Sql(_)) => panic!("{reply:?}"),
     }
 }
 

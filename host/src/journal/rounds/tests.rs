@@ -6,7 +6,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::*;
-use crate::contract::{Body, Content, Failure, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Kept};
+use crate::contract::{
+    Body, Content, Failure, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Kept, SqlRequest,
+    SqlResponse, SqlResult, SqlStatement, SqlValue,
+};
 use crate::event::{Event, Origin};
 
 pub(crate) fn delivery(rounds: usize, resolution: Option<Resolution>) -> Delivery {
@@ -69,6 +72,7 @@ fn shown(rounds: &[Vec<Answered>]) -> Vec<String> {
         None => "-".to_owned(),
         Some(Reply::Http(response)) => response.status.to_string(),
         Some(Reply::Grpc(response)) => format!("grpc-{}", response.status),
+        Some(Reply::Sql(response)) => response.to_string(),
         Some(Reply::Failed(_)) => "0".to_owned(),
     };
     rounds.iter().map(|round| round.iter().map(status).collect::<Vec<_>>().join(" ")).collect()
@@ -143,7 +147,7 @@ fn recorded(rounds: &[&str]) -> Recorded {
 fn statuses(replies: &[Option<Reply>]) -> Vec<Option<u16>> {
     let status = |reply: &Reply| match reply {
         Reply::Http(response) => response.status,
-        Reply::Grpc(response) => panic!("{response:?}"),
+        reply @ (Reply::Grpc(_) | Reply::Sql(_)) => panic!("{reply:?}"),
         Reply::Failed(_) => 0,
     };
     replies.iter().map(|reply| reply.as_ref().map(status)).collect()
@@ -187,6 +191,26 @@ fn a_grpc_call_is_a_change_that_is_done_when_it_is_ok() {
         let after = Recorded::from_json(&before.to_json()).unwrap();
         assert_eq!(format!("{:?}", after.rounds), format!("{:?}", before.rounds));
     }
+}
+
+#[test]
+fn a_transaction_that_was_committed_is_done_and_what_only_reads_is_asked_again() {
+    let ask = |sql: &str| {
+        let parameters = vec![SqlValue::Bytes(Bytes::from_static(b"\xff"))];
+        let statements = vec![SqlStatement { sql: sql.to_owned(), parameters }];
+        Effect::Sql(SqlRequest { statements, timeout: None })
+    };
+    let rows = vec![vec![SqlValue::Null, SqlValue::Integer(7)]];
+    let result = SqlResult { affected: 1, columns: vec!["a".to_owned(), "b".to_owned()], rows };
+    let done = || Reply::Sql(SqlResponse::Done(vec![result.clone()]));
+    let asked = [vec![ask("select 1")], vec![ask("update a set b = ?")], vec![effect("GET /a")]];
+    let replies = [vec![done()], vec![done()], vec![reply(200)]];
+    let rounds = so_far(&asked, &replies);
+    assert_eq!(shown(&rounds[1..2]), ["committed, 1 rows changed, 1 rows given"]);
+    let arguments = Arguments::of(&delivery(0, None));
+    let before = Recorded { idempotency_key: "key".into(), arguments, rounds };
+    let after = Recorded::from_json(&before.to_json()).unwrap();
+    assert_eq!(format!("{:?}", after.rounds), format!("{:?}", before.rounds));
 }
 
 #[test]

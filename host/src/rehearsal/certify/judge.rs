@@ -70,7 +70,7 @@ pub(super) fn always(run: &Run) -> Findings {
         let refused = match &exchange.answer {
             Answer::Failed(Failure::NotAllowed(_)) => Some(Rule::DeclaredHosts),
             Answer::Failed(Failure::Invalid(_)) => Some(Rule::ValidRequests),
-            Answer::Failed(_) | Answer::Http { .. } | Answer::Grpc(_) => None,
+            Answer::Failed(_) | Answer::Http { .. } | Answer::Grpc(_) | Answer::Sql(_) => None,
         };
         if let (Some(rule), None) = (refused, &exchange.sent) {
             findings.push((rule, answer_text(&exchange.answer)));
@@ -139,7 +139,7 @@ pub(super) fn no_repetition(run: &Run) -> Findings {
     let is_doubtful = |exchange: &Exchange| match &exchange.answer {
         Answer::Http { status, .. } => *status >= 500,
         // No script answers one.
-        Answer::Grpc(_) => false,
+        Answer::Grpc(_) | Answer::Sql(_) => false,
         Answer::Failed(failure) => matches!(failure, Failure::TimedOut | Failure::Connection(_)),
     };
     let all: Vec<_> = run.rounds.iter().flatten().filter(|exchange| is_change(exchange)).collect();

@@ -223,6 +223,7 @@ impl Stages {
         let status = match &reply {
             Reply::Http(response) => StatusClass::of(response.status),
             Reply::Grpc(response) => StatusClass::of_grpc(response.status),
+            Reply::Sql(response) => StatusClass::of_sql(response),
             Reply::Failed(_) => StatusClass::Failed,
         };
         let now = Instant::now();

@@ -1,0 +1,191 @@
+//! MySQL and MariaDB, by mysql_async, which is given the addresses that were checked and looks up none.
+//!
+//! Every statement is prepared, so that one text holds one statement. Time zones are UTC, and rows that an update finds
+//! count as changed, whether it changed them or not.
+
+mod convert;
+mod errors;
+
+use std::rc::Rc;
+
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{ClientIdentity, Conn, Error, Opts, OptsBuilder, Params, SslOpts};
+use tokio::time::{Instant, timeout};
+use url::Host;
+
+use super::bounds::Budget;
+use super::login::Login;
+use super::state::refused;
+use super::{Ended, Session, Sessions};
+use crate::config::mask::Mask;
+use crate::config::secret::Secret;
+use crate::config::{Access, ClientCertificate, Database, Egress};
+use crate::contract::{Failure, SqlErrorKind, SqlResult, SqlStatement};
+use crate::egress::dial::{Dialer, Place};
+use crate::egress::{EgressError, tls};
+
+/// Prepared statements of a session.
+const MAX_PREPARED: usize = 128;
+
+/// A packet may always be as large as what a plugin can ask for.
+const LEAST_PACKET_BYTES: usize = 16 << 20;
+
+/// One server.
+pub(super) struct MySql {
+    host: Host,
+    port: u16,
+    /// For people.
+    shown: String,
+    login: Login,
+    /// All but what changes.
+    options: OptsBuilder,
+    security: Option<SslOpts>,
+    client_certificate: Option<ClientCertificate>,
+    dialer: Rc<Dialer>,
+}
+
+impl MySql {
+    pub(super) fn new(
+        database: &Database,
+        settings: &Egress,
+        dialer: Rc<Dialer>,
+        mask: &Mask,
+    ) -> Result<Self, EgressError> {
+        let (host, name) = super::address(settings)?;
+        let port = settings.endpoint.port().unwrap_or(database.engine.default_port());
+        let security = match database.tls {
+            false => None,
+            true => {
+                let certificates = tls::trusted_certificates(settings.ca_file.as_deref())?;
+                let roots = certificates.into_iter().map(|der| der.to_vec().into()).collect();
+                Some(SslOpts::default().with_root_certs(roots).with_disable_built_in_roots(true))
+            }
+        };
+        let login = Login::new(settings, mask)?;
+        let max_bytes = usize::try_from(settings.max_reply_bytes).unwrap_or(usize::MAX);
+        let options = OptsBuilder::default()
+            .ip_or_hostname(super::server_name(&host))
+            .tcp_port(port)
+            .db_name(Some(name))
+            .user(Some(login.username.clone()))
+            // A socket in the file system would be another server than the one that was granted.
+            .prefer_socket(false)
+            .client_found_rows(true)
+            .stmt_cache_size(MAX_PREPARED)
+            .max_allowed_packet(Some(max_bytes.max(LEAST_PACKET_BYTES)))
+            .init(vec!["set time_zone = '+00:00'"]);
+        let shown = format!("mysql://{host}:{port}");
+        let client_certificate = settings.client_certificate.clone();
+        Ok(Self { host, port, shown, login, options, security, client_certificate, dialer })
+    }
+
+    async fn log_in(&self, password: &Secret) -> Result<MySqlSession, Ended> {
+        let place = Place { host: &self.host, port: self.port, shown: &self.shown };
+        let addresses = self.dialer.addresses(&place).await?;
+        let options = self.options.clone().pass(Some(password.expose())).resolved_ips(Some(addresses));
+        let options = Opts::from(options.ssl_opts(self.security()?));
+        let connection = Conn::new(options).await.map_err(|error| match error {
+            Error::Server(refusal) => errors::ended(&Error::Server(refusal)),
+            other => Failure::Connection(format!("connecting to {}: {other}", self.shown)).into(),
+        })?;
+        Ok(MySqlSession { connection })
+    }
+
+    /// With the client's certificate as it is now.
+    fn security(&self) -> Result<Option<SslOpts>, Ended> {
+        let (Some(security), Some(client)) = (&self.security, &self.client_certificate) else {
+            return Ok(self.security.clone());
+        };
+        let read = |reference: &crate::config::SecretRef| {
+            let secret = reference.read().map_err(|error| Failure::Connection(error.to_string()))?;
+            Ok::<_, Ended>(secret.expose().as_bytes().to_vec())
+        };
+        let identity = ClientIdentity::new(read(&client.certificate)?.into(), read(&client.key)?.into());
+        Ok(Some(security.clone().with_client_identity(Some(identity))))
+    }
+}
+
+impl Sessions for MySql {
+    type Session = MySqlSession;
+
+    async fn open(&self) -> Result<MySqlSession, Ended> {
+        let limit = self.dialer.connect_timeout;
+        let opening = async {
+            let password = self.login.current();
+            let opened = self.log_in(&password).await;
+            match (&opened, self.login.other_than(&password)) {
+                // Refused, and there is another one by now.
+                (Err(Ended::Refused(error)), Some(other)) if error.code.starts_with("28") => {
+                    self.log_in(&other).await
+                }
+                _ => opened,
+            }
+        };
+        timeout(limit, opening).await.unwrap_or_else(|_| {
+            Err(Failure::Connection(format!("{} did not answer within {limit:?}", self.shown)).into())
+        })
+    }
+}
+
+pub(super) struct MySqlSession {
+    connection: Conn,
+}
+
+impl Session for MySqlSession {
+    /// Nobody reads from it while it is idle: `begin` finds out.
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    async fn begin(&mut self, access: Access, end: Instant) -> Result<(), Ended> {
+        let mode = match access {
+            Access::Read => "read only",
+            Access::Write => "read write",
+        };
+        let left = end.saturating_duration_since(Instant::now());
+        let (seconds, milliseconds) = (left.as_secs() + 1, left.as_millis().max(1));
+        // MariaDB runs the first comment and passes over the second, MySQL the other way round.
+        let begin = format!(
+            "set session innodb_lock_wait_timeout = {seconds} \
+             /*M!100100 , max_statement_time = {} */ /*!80000 , max_execution_time = {milliseconds} */; \
+             start transaction {mode}",
+            left.as_secs_f64().max(0.001),
+        );
+        self.connection.query_drop(begin).await.map_err(|error| errors::ended(&error))
+    }
+
+    async fn run(&mut self, statement: &SqlStatement, budget: &mut Budget) -> Result<SqlResult, Ended> {
+        let failed = |error: Error| errors::ended(&error);
+        let prepared = self.connection.prep(statement.sql.as_str()).await.map_err(failed)?;
+        let (takes, given) = (usize::from(prepared.num_params()), statement.parameters.len());
+        if takes != given {
+            let text = format!("it takes {takes} parameters and is given {given}");
+            return Err(refused(SqlErrorKind::Statement, "", text));
+        }
+        let parameters = convert::all(&statement.parameters)?;
+        let parameters = match parameters.is_empty() {
+            true => Params::Empty,
+            false => Params::Positional(parameters),
+        };
+        let mut rows = self.connection.exec_iter(&prepared, parameters).await.map_err(failed)?;
+        let columns = rows.columns_ref().iter().map(|column| column.name_str().into_owned());
+        let mut result = SqlResult { columns: columns.collect(), ..SqlResult::default() };
+        while let Some(row) = rows.next().await.map_err(failed)? {
+            budget.row(result.rows.len())?;
+            result.rows.push(convert::values(row, budget)?);
+        }
+        if !statement.only_reads() {
+            result.affected = rows.affected_rows();
+        }
+        rows.drop_result().await.map_err(failed)?;
+        Ok(result)
+    }
+
+    async fn commit(&mut self) -> Result<(), Ended> {
+        self.connection.query_drop("commit").await.map_err(|error| errors::ended(&error))
+    }
+
+    async fn rollback(&mut self) -> Result<(), Ended> {
+        self.connection.query_drop("rollback").await.map_err(|error| errors::ended(&error))
+    }
+}
