@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::outcome::{Check, Outcome};
 pub use crate::raw::connector::liaison::plugin::effects::Failure as Unanswered;
+use crate::sql::SqlRefusal;
 use crate::transform::Transformed;
 
 /// Why a plugin could not go on.
@@ -16,6 +17,10 @@ pub enum Failure {
     ///
     /// Becomes `retry` where another attempt may go better, else `rejected`.
     Unanswered { request: String, why: Unanswered },
+    /// The database refused a transaction, and nothing of it was done.
+    ///
+    /// Becomes what [`OutcomeKind::of_sql`](crate::outcome::OutcomeKind::of_sql) says of its kind.
+    Refused(SqlRefusal),
     /// The settings are not what the plugin wants. Becomes `denied`: nothing is lost while they are mended.
     Settings(String),
     /// The event is not what the plugin can deliver. Becomes `rejected`.
@@ -40,6 +45,7 @@ impl fmt::Display for Failure {
                 }
                 Unanswered::Other(why) => write!(formatter, "{request} failed: {why}"),
             },
+            Failure::Refused(refusal) => refusal.fmt(formatter),
             Failure::Settings(why) => write!(formatter, "settings: {why}"),
             Failure::Event(why) | Failure::Reply(why) => formatter.write_str(why),
         }
@@ -61,6 +67,7 @@ impl From<Failure> for Outcome {
                 | Unanswered::TooLarge(_)
                 | Unanswered::Unsupported(_) => Outcome::rejected(reason),
             },
+            Failure::Refused(refusal) => Outcome::from_sql(&refusal),
             Failure::Settings(_) => Outcome::denied(reason),
             Failure::Event(_) => Outcome::rejected(reason),
             Failure::Reply(_) => Outcome::retry(reason),

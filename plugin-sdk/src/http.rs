@@ -20,7 +20,7 @@ pub(crate) use rounds::{Fault, Place, Rounds};
 pub use settling::Settling;
 
 use crate::failure::{Failure, Unanswered};
-use crate::raw::connector::liaison::plugin::effects::{Body, Effect, HttpRequest, Reply};
+use crate::raw::connector::liaison::plugin::effects::{Body, Effect, HttpRequest, Reply, SqlRequest};
 
 /// The way to the external system, for one attempt.
 #[derive(Debug)]
@@ -193,8 +193,14 @@ pub(crate) fn line(effect: &Effect) -> String {
     match effect {
         Effect::Http(request) => Line(request).to_string(),
         Effect::Grpc(call) => format!("gRPC {}", call.method),
-        Effect::Sql(_) => "a SQL transaction".to_owned(),
+        Effect::Sql(request) => statements(request),
     }
+}
+
+/// All statements as they are written, without what is bound.
+fn statements(request: &SqlRequest) -> String {
+    let texts: Vec<&str> = request.statements.iter().map(|statement| statement.sql.as_str()).collect();
+    format!("SQL {}", texts.join("; "))
 }
 
 /// As the contract counts time; what does not fit is for ever.

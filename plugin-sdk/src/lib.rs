@@ -42,6 +42,7 @@
 //! |---|---|
 //! | [`http`] | requests and responses |
 //! | [`grpc`] | unary gRPC calls and their answers |
+//! | [`sql`] | transactions in the connector's database, and rows |
 //! | [`outcome`] | what a connector says of one attempt, and the table from HTTP status to outcome |
 //! | [`failure`] | what `?` carries, and what becomes of it |
 //! | [`transform`] | what a transformer makes of an event |
@@ -61,6 +62,7 @@ mod macros;
 pub mod outcome;
 pub mod raw;
 pub mod settings;
+pub mod sql;
 mod steps;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -82,5 +84,6 @@ pub mod prelude {
         Check, Conflict, Delivery, Ending, Merged, Outcome, OutcomeKind, Receipt, Resolution, Retry,
     };
     pub use crate::settings::settings;
+    pub use crate::sql::{Row, Sql, SqlAnswer, SqlErrorKind, SqlRefusal, SqlValue, timestamp_ms};
     pub use crate::transform::{Event, Reshaped, Transformed};
 }

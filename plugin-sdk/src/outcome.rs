@@ -12,6 +12,7 @@ pub use crate::raw::connector::exports::liaison::plugin::connector::{
 
 use crate::grpc::GrpcAnswer;
 use crate::http::{Http, Response, Settling, milliseconds};
+use crate::sql::{SqlErrorKind, SqlRefusal};
 
 impl Outcome {
     /// The external system has it.
@@ -92,6 +93,20 @@ impl Outcome {
     pub fn from_grpc(answer: &GrpcAnswer) -> Self {
         let reason = answer.summary();
         match OutcomeKind::of_grpc_status(answer.status()) {
+            OutcomeKind::Delivered => Outcome::delivered(),
+            OutcomeKind::Skipped => Outcome::skipped(reason),
+            OutcomeKind::Retry => Outcome::retry(reason),
+            OutcomeKind::Throttled => Outcome::throttled(None, reason),
+            OutcomeKind::Denied => Outcome::denied(reason),
+            OutcomeKind::Conflict => Outcome::conflict(None, None, reason),
+            OutcomeKind::Rejected => Outcome::rejected(reason),
+        }
+    }
+
+    /// What a database's refusal means by [`OutcomeKind::of_sql`].
+    pub fn from_sql(refusal: &SqlRefusal) -> Self {
+        let reason = refusal.to_string();
+        match OutcomeKind::of_sql(refusal.error.kind) {
             OutcomeKind::Delivered => Outcome::delivered(),
             OutcomeKind::Skipped => Outcome::skipped(reason),
             OutcomeKind::Retry => Outcome::retry(reason),
@@ -203,6 +218,28 @@ impl OutcomeKind {
             8 => OutcomeKind::Throttled,
             6 | 9 | 10 => OutcomeKind::Conflict,
             _ => OutcomeKind::Rejected,
+        }
+    }
+}
+
+impl OutcomeKind {
+    /// What a database's refusal usually means.
+    ///
+    /// | kind | outcome |
+    /// |---|---|
+    /// | constraint, data, statement, too many rows | rejected |
+    /// | serialization, unavailable, other | retry |
+    /// | permission | denied |
+    pub fn of_sql(kind: SqlErrorKind) -> Self {
+        match kind {
+            SqlErrorKind::Constraint
+            | SqlErrorKind::Data
+            | SqlErrorKind::Statement
+            | SqlErrorKind::TooManyRows => OutcomeKind::Rejected,
+            SqlErrorKind::Serialization | SqlErrorKind::Unavailable | SqlErrorKind::Other => {
+                OutcomeKind::Retry
+            }
+            SqlErrorKind::Permission => OutcomeKind::Denied,
         }
     }
 }

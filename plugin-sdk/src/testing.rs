@@ -28,19 +28,21 @@
 //! ```
 
 mod builders;
+mod sql;
 
 use std::collections::VecDeque;
 
 use serde_json::Value;
 
 pub use builders::{EventBuilder, GrpcReply, Reply, event, grpc_reply, reply};
+pub use sql::{SqlErrorReply, SqlReply, affected, rows, sql_error};
 
 use crate::http::{Fault, Http, line};
 use crate::log::lines::LINES;
 use crate::outcome::{Check, Delivery, Ending, Outcome};
 use crate::raw::connector::exports::liaison::plugin::connector::{CheckStep, Step};
 use crate::raw::connector::liaison::plugin::effects::{
-    Body, Effect, GrpcRequest, HttpRequest, Reply as RawReply,
+    Body, Effect, GrpcRequest, HttpRequest, Reply as RawReply, SqlRequest,
 };
 use crate::steps;
 use crate::transform::{Event, Transformed};
@@ -90,13 +92,15 @@ pub struct Run<T = Outcome> {
     pub requests: Vec<HttpRequest>,
     /// All gRPC calls it made, in order.
     pub grpc_calls: Vec<GrpcRequest>,
+    /// All SQL transactions it asked for, in order.
+    pub transactions: Vec<SqlRequest>,
     /// How many requests each round had: those of one round are sent together.
     pub rounds: Vec<usize>,
 }
 
 impl Endpoint {
-    /// The next call, such as `PUT /events/1` or `gRPC /package.Service/Method`, and the reply to it: a [`reply`], a
-    /// [`grpc_reply`], or an [`Unanswered`](crate::failure::Unanswered).
+    /// The next call, such as `PUT /events/1`, `gRPC /package.Service/Method` or `SQL` and all statements with `; ` between
+    /// them, and the reply to it: a [`reply`], a [`grpc_reply`], [`rows`], [`affected`], a [`sql_error`], or an [`Unanswered`](crate::failure::Unanswered).
     #[must_use]
     pub fn expect(mut self, call: &str, reply: impl Into<Reply>) -> Self {
         self.script.push_back((call.to_owned(), reply.into().into_raw()));
@@ -145,7 +149,7 @@ impl Endpoint {
         mut self,
         step: impl Fn(Vec<Vec<RawReply>>) -> Result<Next<T>, Fault>,
     ) -> Run<T> {
-        let (mut requests, mut grpc_calls) = (Vec::new(), Vec::new());
+        let (mut requests, mut grpc_calls, mut transactions) = (Vec::new(), Vec::new(), Vec::new());
         let (mut recorded, mut rounds) = (Vec::new(), Vec::new());
         loop {
             let next = step(recorded.clone());
@@ -158,14 +162,14 @@ impl Endpoint {
                         match effect {
                             Effect::Http(request) => requests.push(request),
                             Effect::Grpc(call) => grpc_calls.push(call),
-                            Effect::Sql(_) => unreachable!("this crate writes no SQL"),
+                            Effect::Sql(request) => transactions.push(request),
                         }
                     }
                 }
                 Next::End(outcome) => {
                     let missing = self.script.iter().map(|(call, _)| call).collect::<Vec<_>>();
                     assert!(missing.is_empty(), "it ended with {outcome:?} and never asked for {missing:?}");
-                    return Run { outcome, requests, grpc_calls, rounds };
+                    return Run { outcome, requests, grpc_calls, transactions, rounds };
                 }
             }
         }

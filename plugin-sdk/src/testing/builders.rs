@@ -214,6 +214,10 @@ impl Reply {
         self
     }
 
+    pub(super) fn of(raw: RawReply) -> Self {
+        Self(raw)
+    }
+
     pub(super) fn into_raw(self) -> RawReply {
         self.0
     }
