@@ -261,6 +261,20 @@ pub enum Credential {
     },
     /// An access token, fetched with these.
     OAuth2(OAuth2Client),
+    /// A signature of each request.
+    Aws(AwsCredential),
+}
+
+/// Keys that sign requests in the way of AWS (Signature Version 4), and are never sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsCredential {
+    pub access_key_id: SecretRef,
+    pub secret_access_key: SecretRef,
+    /// Of keys that are good for some hours.
+    pub session_token: Option<SecretRef>,
+    pub region: String,
+    /// As the signature names it, such as `s3`.
+    pub service: String,
 }
 
 /// A client of OAuth 2.0 that gets its tokens by the client credentials grant (RFC 6749, 4.4).

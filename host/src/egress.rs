@@ -8,6 +8,7 @@
 //! that was written, and decides nothing about the event: that is for the plugin and the delivery rules.
 
 mod address;
+mod aws;
 mod credential;
 mod dial;
 mod error;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::EgressError;
@@ -213,21 +214,24 @@ impl Gateway {
         if index != OriginIndex::ENDPOINT {
             return self.pool.exchange(index, message, protocol, intake).await;
         }
-        self.credentials.apply(&mut message).await?;
+        let origin = self.pool.grants.origin(index);
+        self.credentials.apply(&mut message, origin).await?;
         let spare = self.credentials.is_renewable().then(|| message.clone());
         let reply = self.pool.exchange(index, message, protocol, intake).await?;
         match spare {
-            Some(mut again) if is_refused(&reply) => match self.credentials.renew(&mut again).await? {
-                true => self.pool.exchange(index, again, protocol, intake).await,
-                false => Ok(reply),
-            },
+            Some(mut again) if self.is_refused(&reply) => {
+                match self.credentials.renew(&mut again, origin).await? {
+                    true => self.pool.exchange(index, again, protocol, intake).await,
+                    false => Ok(reply),
+                }
+            }
             Some(_) | None => Ok(reply),
         }
     }
-}
 
-fn is_refused(reply: &Received) -> bool {
-    reply.status == StatusCode::UNAUTHORIZED || grpc::is_unauthenticated(reply)
+    fn is_refused(&self, reply: &Received) -> bool {
+        reply.status == self.credentials.refusal() || grpc::is_unauthenticated(reply)
+    }
 }
 
 /// When a request with this time-out is over, and how long that is from now.

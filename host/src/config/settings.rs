@@ -20,7 +20,7 @@ pub(super) use alerts::{
     AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
 };
 pub(super) use connectors::{
-    AccessSetting, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings,
+    AccessSetting, AwsSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings,
     ConnectorSettings, CredentialSettings, DatabaseSettings, DatabaseTlsSetting, FolderSecret, GrantSettings,
     OAuth2Credential, RateLimitSettings, SecretSettings,
 };

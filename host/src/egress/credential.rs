@@ -9,11 +9,14 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use super::EgressError;
+use super::aws::Signer;
 use super::message::Message;
 use super::oauth::TokenSource;
+use super::origin::Origin;
 use crate::config::mask::Mask;
 use crate::config::secret::{Secret, Watched};
 use crate::config::{Credential, Egress, SecretRef};
@@ -24,6 +27,7 @@ pub(super) enum Credentials {
     None,
     Header(Box<RefCell<HeaderCredential>>),
     OAuth2(Box<TokenSource>),
+    Aws(Box<Signer>),
 }
 
 impl Credentials {
@@ -36,6 +40,7 @@ impl Credentials {
             Some(Credential::OAuth2(client)) => {
                 Ok(Self::OAuth2(Box::new(TokenSource::new(client, settings, mask.clone())?)))
             }
+            Some(Credential::Aws(keys)) => Ok(Self::Aws(Box::new(Signer::new(keys, mask.clone())?))),
             Some(Credential::Bearer(secret)) => Self::header_of(Form::Bearer, secret, mask),
             Some(Credential::Basic { username, .. }) if username.contains(':') => {
                 Err(EgressError::Username { username: username.clone() })
@@ -59,12 +64,20 @@ impl Credentials {
         match self {
             Self::None => None,
             Self::Header(header) => Some(header.borrow().form.name()),
-            Self::OAuth2(_) => Some(AUTHORIZATION),
+            Self::OAuth2(_) | Self::Aws(_) => Some(AUTHORIZATION),
+        }
+    }
+
+    /// What a refused credential is answered with: AWS says 403.
+    pub(super) fn refusal(&self) -> StatusCode {
+        match self {
+            Self::None | Self::Header(_) | Self::OAuth2(_) => StatusCode::UNAUTHORIZED,
+            Self::Aws(_) => StatusCode::FORBIDDEN,
         }
     }
 
     /// Adds what is right now. Fetches an access token where there is none that holds.
-    pub(super) async fn apply(&self, message: &mut Message) -> Result<(), Failure> {
+    pub(super) async fn apply(&self, message: &mut Message, origin: &Origin) -> Result<(), Failure> {
         let (name, value) = match self {
             Self::None => return Ok(()),
             Self::Header(header) => {
@@ -73,6 +86,7 @@ impl Credentials {
                 (header.form.name(), header.value.clone())
             }
             Self::OAuth2(tokens) => (AUTHORIZATION, tokens.current().await?),
+            Self::Aws(signer) => return signer.sign(message, origin),
         };
         message.headers_mut().insert(name, value);
         Ok(())
@@ -83,13 +97,13 @@ impl Credentials {
         match self {
             Self::None => false,
             Self::Header(header) => matches!(header.borrow().watched.reference(), SecretRef::File(_)),
-            Self::OAuth2(_) => true,
+            Self::OAuth2(_) | Self::Aws(_) => true,
         }
     }
 
-    /// The message was refused with what it carries (401): gives it another credential, if there is one. False where
+    /// The message was refused with what it carries: gives it another credential, if there is one. False where
     /// there is none.
-    pub(super) async fn renew(&self, message: &mut Message) -> Result<bool, Failure> {
+    pub(super) async fn renew(&self, message: &mut Message, origin: &Origin) -> Result<bool, Failure> {
         let Some(name) = self.header() else { return Ok(false) };
         let value = match (self, message.headers().get(&name)) {
             (Self::None, _) | (_, None) => return Ok(false),
@@ -101,6 +115,7 @@ impl Credentials {
                 }
                 header.value.clone()
             }
+            (Self::Aws(signer), Some(_)) => return signer.sign_with_others(message, origin),
             (Self::OAuth2(tokens), Some(refused)) => tokens.other_than(refused).await?,
         };
         message.headers_mut().insert(name, value);
@@ -206,6 +221,7 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::egress::origin::{Grants, OriginIndex};
     use crate::egress::tests::settings;
 
     fn file(name: &str, content: &str) -> SecretRef {
@@ -222,6 +238,14 @@ mod tests {
 
     fn credentials(credential: Credential, mask: &Mask) -> Result<Credentials, EgressError> {
         Credentials::new(&Egress { credential: Some(credential), ..settings("http://h") }, mask)
+    }
+
+    fn grants() -> Grants {
+        Grants::new(&settings("http://h")).unwrap()
+    }
+
+    fn origin(grants: &Grants) -> &Origin {
+        grants.origin(OriginIndex::ENDPOINT)
     }
 
     fn message() -> Message {
@@ -248,7 +272,7 @@ mod tests {
             let credentials = credentials(credential, &Mask::default()).unwrap();
             assert_eq!(credentials.header().unwrap(), name);
             let mut message = message();
-            credentials.apply(&mut message).await.unwrap();
+            credentials.apply(&mut message, origin(&grants())).await.unwrap();
             assert_eq!(message.headers()[name], value);
             assert!(message.headers()[name].is_sensitive());
             assert!(!format!("{message:?}").contains("sesame"));
@@ -292,13 +316,13 @@ mod tests {
         let credentials = credentials(Credential::Bearer(reference.clone()), &mask).unwrap();
         assert!(credentials.is_renewable());
         let mut message = message();
-        credentials.apply(&mut message).await.unwrap();
-        assert!(!credentials.renew(&mut message).await.unwrap(), "there is no other");
+        credentials.apply(&mut message, origin(&grants())).await.unwrap();
+        assert!(!credentials.renew(&mut message, origin(&grants())).await.unwrap(), "there is no other");
         file("rotated", "second-one");
-        assert!(credentials.renew(&mut message).await.unwrap());
+        assert!(credentials.renew(&mut message, origin(&grants())).await.unwrap());
         assert_eq!(message.headers()[AUTHORIZATION], "Bearer second-one");
         file("rotated", "hush\nhush");
-        assert!(!credentials.renew(&mut message).await.unwrap(), "no header carries it");
+        assert!(!credentials.renew(&mut message, origin(&grants())).await.unwrap(), "no header carries it");
         let mut text = "first-one second-one".to_owned();
         assert!(mask.text(&mut text));
         assert_eq!(text, "[secret] [secret]");

@@ -180,8 +180,8 @@ fn body(body: &Body, call: &Call<'_>) -> Result<Outgoing, Failure> {
                 Some(Reply::Http(response)) => match &response.kept {
                     None => Ok(response.body.clone().into()),
                     Some(Kept { content: Content::Memory(bytes), .. }) => Ok(bytes.clone().into()),
-                    Some(Kept { content: Content::File(file), length, .. }) => {
-                        Ok(Outgoing::of_file(file.clone(), *length))
+                    Some(Kept { content: Content::File(file), length, sha256 }) => {
+                        Ok(Outgoing::of_file(file.clone(), *length, *sha256))
                     }
                     Some(Kept { content: Content::Lost, .. }) => Err(Failure::Invalid(format!(
                         "body: that of reply ({round}, {position}) was too large for the journal, and is gone"

@@ -28,12 +28,14 @@ pub(super) struct FileBody {
     file: Arc<File>,
     offset: u64,
     length: u64,
+    sha256: [u8; 32],
     reading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl Outgoing {
-    pub(super) fn of_file(file: Arc<File>, length: u64) -> Self {
-        Self::File(FileBody { file, offset: 0, length, reading: None })
+    /// Of this length and sha256.
+    pub(super) fn of_file(file: Arc<File>, length: u64, sha256: [u8; 32]) -> Self {
+        Self::File(FileBody { file, offset: 0, length, sha256, reading: None })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -52,7 +54,7 @@ impl Clone for Outgoing {
     fn clone(&self) -> Self {
         match self {
             Self::Bytes(bytes) => Self::Bytes(bytes.clone()),
-            Self::File(body) => Self::of_file(body.file.clone(), body.length),
+            Self::File(body) => Self::of_file(body.file.clone(), body.length, body.sha256),
         }
     }
 }
@@ -93,6 +95,10 @@ impl Body for Outgoing {
 }
 
 impl FileBody {
+    pub(super) fn sha256(&self) -> &[u8; 32] {
+        &self.sha256
+    }
+
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let left = self.length - self.offset;
         if left == 0 {

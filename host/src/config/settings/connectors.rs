@@ -161,6 +161,28 @@ pub(in crate::config) enum CredentialSettings {
     Header(HeaderCredential),
     /// `Authorization: Bearer …` with an access token of OAuth 2.0's client credentials grant.
     Oauth2(OAuth2Credential),
+    /// `Authorization: AWS4-HMAC-SHA256 …`: each request is signed in the way of AWS (Signature Version 4).
+    Aws(AwsSettings),
+}
+
+/// Keys that sign requests and are never sent.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct AwsSettings {
+    /// The identifier of the keys.
+    #[schemars(required)]
+    pub(in crate::config) access_key_id: Option<SecretSettings>,
+    /// The secret key.
+    #[schemars(required)]
+    pub(in crate::config) secret_access_key: Option<SecretSettings>,
+    /// Of keys that are good for some hours.
+    pub(in crate::config) session_token: Option<SecretSettings>,
+    /// Such as `eu-central-1`.
+    #[schemars(required)]
+    pub(in crate::config) region: Option<String>,
+    /// Such as `s3`.
+    #[schemars(required)]
+    pub(in crate::config) service: Option<String>,
 }
 
 /// A client of OAuth 2.0.

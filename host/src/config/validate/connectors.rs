@@ -12,12 +12,12 @@ use url::Url;
 use super::{Checker, databases, grants, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
+    AwsSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
     CredentialSettings, OAuth2Credential, RateLimitSettings, SecretSettings, TextOrFalse,
 };
 use crate::config::{
-    Breaker, ClientAuthentication, ClientCertificate, Connector, ConnectorName, Credential, Egress,
-    OAuth2Client, RateLimit, defaults,
+    AwsCredential, Breaker, ClientAuthentication, ClientCertificate, Connector, ConnectorName, Credential,
+    Egress, OAuth2Client, RateLimit, defaults,
 };
 
 pub(super) fn connectors(
@@ -126,7 +126,33 @@ fn credential(path: &KeyPath, settings: CredentialSettings, checker: &mut Checke
         CredentialSettings::Oauth2(client) => {
             oauth2(&path.key("oauth2"), client, checker).map(Credential::OAuth2)
         }
+        CredentialSettings::Aws(keys) => aws(&path.key("aws"), keys, checker).map(Credential::Aws),
     }
+}
+
+fn aws(path: &KeyPath, settings: AwsSettings, checker: &mut Checker<'_>) -> Option<AwsCredential> {
+    let id = secrets::required_secret(&path.key("access-key-id"), settings.access_key_id, checker);
+    let key = secrets::required_secret(&path.key("secret-access-key"), settings.secret_access_key, checker);
+    let token = path.key("session-token");
+    let session_token = settings.session_token.map(|secret| secrets::secret(&token, secret, checker));
+    let mut name = |key: &str, text, mend| {
+        let path = path.key(key);
+        let text: Option<String> = checker.required(&path, text, mend);
+        if text.as_ref().is_some_and(|text| text.is_empty() || text.contains(['/', ' '])) {
+            checker.mistake(&path, format!("is no name; {mend}"));
+        }
+        text
+    };
+    let region = name("region", settings.region, "write such as \"eu-central-1\"");
+    let service = name("service", settings.service, "write such as \"s3\"");
+    let (access_key_id, secret_access_key) = (id?, key?);
+    Some(AwsCredential {
+        access_key_id,
+        secret_access_key,
+        session_token,
+        region: region?,
+        service: service?,
+    })
 }
 
 fn oauth2(path: &KeyPath, settings: OAuth2Credential, checker: &mut Checker<'_>) -> Option<OAuth2Client> {

@@ -116,7 +116,10 @@ fn credential(path: &KeyPath, settings: &ConnectorSettings, is_file: bool, check
         }
         Some(CredentialSettings::Basic(_)) => {}
         Some(
-            CredentialSettings::Bearer(_) | CredentialSettings::Header(_) | CredentialSettings::Oauth2(_),
+            CredentialSettings::Aws(_)
+            | CredentialSettings::Bearer(_)
+            | CredentialSettings::Header(_)
+            | CredentialSettings::Oauth2(_),
         ) => checker.mistake(
             &path,
             "no database takes it; write { basic = { username = \"…\", password = { env = \"…\" } } }",

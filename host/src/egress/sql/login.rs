@@ -21,7 +21,13 @@ impl Login {
     pub(super) fn new(settings: &Egress, mask: &Mask) -> Result<Self, EgressError> {
         let (username, password) = match &settings.credential {
             Some(Credential::Basic { username, password }) => (username, password),
-            None | Some(Credential::Bearer(_) | Credential::Header { .. } | Credential::OAuth2(_)) => {
+            None
+            | Some(
+                Credential::Bearer(_)
+                | Credential::Header { .. }
+                | Credential::OAuth2(_)
+                | Credential::Aws(_),
+            ) => {
                 return Err(EgressError::Login);
             }
         };
