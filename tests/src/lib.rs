@@ -19,6 +19,7 @@
 //! - [`grpc`]: a gRPC server by grpcio
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
+//! - [`postgres`], [`mariadb`]: databases, read by their own clients
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
 //! - [`languages`]: the languages that have an SDK, and the connector that all of them have
@@ -38,8 +39,10 @@ pub mod kafka;
 pub mod languages;
 pub mod local;
 pub mod mail;
+pub mod mariadb;
 pub mod metrics;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod produce;
 pub mod proof;

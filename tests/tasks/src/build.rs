@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 9] = [
+const PLUGINS: [&str; 10] = [
     "rest",
     "reshape",
     "errand",
     "filing",
     "hostile",
     "outdated",
+    "records",
     "training",
     "versioned",
     "versioned-transformer",

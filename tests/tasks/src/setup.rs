@@ -79,6 +79,38 @@ pub(crate) fn kafka_tools() -> Result<(), Failure> {
     }
 }
 
+/// Makes sure that PostgreSQL and MariaDB are there, which the scenarios of SQL start.
+pub(crate) fn databases() -> Result<(), Failure> {
+    for (name, package, is_there) in [
+        ("PostgreSQL", "postgresql", has_postgres as fn() -> bool),
+        ("MariaDB", "mariadb-server", has_mariadb),
+    ] {
+        if !is_there() && may_install_packages() {
+            say(&format!("installing {name}: about 1 minute"));
+            update_packages()?;
+            install_package(package)?;
+        }
+        if !is_there() {
+            return Err(format!(
+                "{name} is missing, and the scenarios of SQL start one: install it (on Debian: apt-get install {package}), or \
+                 leave that out with `cargo verify --quick`"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// Where Debian puts it, a folder a version.
+fn has_postgres() -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.into_iter().any(|version| version.path().join("bin/initdb").exists())
+}
+
+fn has_mariadb() -> bool {
+    output(Command::new("mariadbd").arg("--version")).is_some()
+}
+
 /// Makes sure that Python and pip are there, which fetch and run a gRPC server.
 pub(crate) fn python_tools() -> Result<(), Failure> {
     if has_pip() {

@@ -10,7 +10,7 @@ use crate::{kafka, python, sdks, setup};
 /// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// With real Kafka, a real gRPC server, a real registry of images, and the SDKs in other languages.
+    /// With real Kafka, a real gRPC server, a real registry of images, real databases, and the SDKs in other languages.
     Full,
     /// Without what needs Java, Python or Node.
     Quick,
@@ -52,7 +52,7 @@ pub(crate) fn run(extent: Extent) -> Result<(), Failure> {
     let left_out = match extent {
         Extent::Full => "",
         Extent::Quick => {
-            ", without real Kafka, a real gRPC server, a real registry of images and the SDKs in other languages"
+            ", without real Kafka, a real gRPC server, a real registry of images, real databases and the SDKs in other languages"
         }
     };
     say(&format!("verify: everything passed in {}{left_out}", shown(started.elapsed())));
@@ -67,6 +67,7 @@ fn tools(extent: Extent) -> Result<(), Failure> {
             sdks::tools()?;
             setup::python_tools()?;
             setup::registry_tools()?;
+            setup::databases()?;
             setup::kafka_tools()
         }
         Extent::Quick => Ok(()),

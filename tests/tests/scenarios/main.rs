@@ -56,5 +56,8 @@ mod reload_api;
 mod reload_connector;
 mod reload_fixture;
 mod shutdown;
+mod sql;
+mod sql_outages;
+mod sql_values;
 mod transform;
 mod walls;
