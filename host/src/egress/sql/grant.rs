@@ -4,6 +4,7 @@
 //! where tables are granted. The stronger wall is the rights of the database user, which this does not replace. SQLite
 //! says itself what a statement touches, see [`super::sqlite`].
 
+mod depth;
 mod names;
 mod tables;
 
@@ -14,6 +15,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{Statement, Visit as _};
 use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect};
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Tokenizer;
 
 use self::names::Name;
 use self::tables::Inspector;
@@ -66,6 +68,9 @@ impl Grant {
         if self.engine == Engine::MySql {
             mysql_reads_alike(sql, !self.tables.is_empty())?;
         }
+        // What has no tokens cannot be parsed either, and is told by that.
+        let tokens = Tokenizer::new(dialect, sql).tokenize().unwrap_or_default();
+        depth::check(&tokens)?;
         match Parser::parse_sql(dialect, sql).as_deref() {
             Ok([statement]) => self.check_statement(statement),
             Ok([]) => Err("is empty".to_owned()),

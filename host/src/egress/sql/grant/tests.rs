@@ -1,3 +1,5 @@
+//! Statements that are granted and those that are not, as each database reads them.
+
 use super::*;
 use crate::contract::SqlStatement;
 
@@ -171,4 +173,27 @@ fn mysql_is_read_as_mysql_reads() {
             ("start transaction", Some("never granted")),
         ],
     );
+}
+
+/// On a stack of two megabytes, as threads have it: what is granted at the limit is walked through, and beyond it nothing is
+/// parsed.
+#[test]
+fn a_statement_cannot_be_so_deep_that_the_stack_ends() {
+    let chain =
+        |count: usize| format!("select * from records where col7 = 1{}", " or col7 = 1".repeat(count));
+    let unions = |count: usize| format!("select 1{}", " union select 1".repeat(count));
+    let brackets = |count: usize| format!("select {}1{}", "(".repeat(count), ")".repeat(count));
+    for tables in [&[][..], &["records"]] {
+        for sql in [chain(95), unions(95)] {
+            assert_eq!(check(Engine::Postgres, Access::Write, tables, &sql), Ok(()));
+        }
+        for sql in [chain(7_000), unions(4_000), format!("select 1{}", "+1".repeat(32_000)), brackets(30_000)]
+        {
+            let refused = check(Engine::Postgres, Access::Write, tables, &sql).unwrap_err();
+            assert!(refused.contains("nests or chains more than 200"), "{refused}");
+        }
+        // The parser's own limit is narrower.
+        let refused = check(Engine::Postgres, Access::Write, &["records"], &brackets(190)).unwrap_err();
+        assert!(refused.contains("cannot be read"), "{refused}");
+    }
 }
