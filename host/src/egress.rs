@@ -4,7 +4,7 @@
 //! request as data ─▶ origin (granted?) ─▶ message (checked, credential added) ─▶ pool ─▶ dial (address checked) ─▶ reply
 //! ```
 //!
-//! HTTP and gRPC go this way; [`sql`] is that to a database.
+//! HTTP and gRPC go this way; `sql` is the way to a database.
 //!
 //! In comes a request as the plugin wrote it, out goes a reply. It follows no redirect, knows no proxy, retries nothing
 //! that was written, and decides nothing about the event: that is for the plugin and the delivery rules.
