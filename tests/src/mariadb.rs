@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use crate::certificates::Certified;
 use crate::folder::Folder;
 use crate::port;
 use crate::process::Process;
@@ -31,8 +32,8 @@ pub struct MariaDb {
 }
 
 impl MariaDb {
-    /// Starts one and waits until it answers.
-    pub fn start() -> anyhow::Result<Self> {
+    /// Starts one and waits until it answers. With a certificate, it takes connections over the network by TLS alone.
+    pub fn start(certified: Option<&Certified>) -> anyhow::Result<Self> {
         let folder = Folder::new("mariadb")?;
         let data = folder.path().join("data");
         let mut install = Command::new("mariadb-install-db");
@@ -53,6 +54,14 @@ impl MariaDb {
             "--innodb-buffer-pool-size=16M",
             "--skip-name-resolve",
         ]);
+        if let Some(certified) = certified {
+            for (option, name, pem) in
+                [("cert", "server.crt", &certified.certificate), ("key", "server.key", &certified.key)]
+            {
+                command.arg(format!("--ssl-{option}={}", folder.write(name, pem)?.display()));
+            }
+            command.arg("--require-secure-transport=ON");
+        }
         let process = Process::start("mariadbd", &command, folder.path())?;
         let server = Self { process, address, folder };
         wait::until(STARTED, "MariaDB", || server.client("mysql", "select 1").is_ok())

@@ -190,38 +190,61 @@ fn postgres_takes_whole_transactions_of_granted_statements_by_tls_alone() -> any
     assert_eq!(server.psql("select bool_and(ssl) from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'liaison'")?, "t");
     database.host.stop()?;
 
-    // A CA that nobody has named is not trusted, and what is asked in the clear is not let in.
-    for (settings, is_usable, part) in [
-        (trusting.as_str(), true, "it holds 2 records"),
-        (tls.as_str(), false, "invalid peer certificate"),
-        (GRANT, false, "no pg_hba.conf entry"),
-    ] {
-        let connector = connector("postgres", &credential, settings);
-        let config = Config { plugin: "records", connector: &connector, ..Config::default() };
-        let program = Program::new(&config.text(database.broker.bootstrap(), &server.url())?)?;
+    only_by_tls(
+        &database.broker,
+        &server.url(),
+        [
+            (connector("postgres", &credential, &trusting), true, "it holds 2 records"),
+            (connector("postgres", &credential, &tls), false, "invalid peer certificate"),
+            (connector("postgres", &credential, GRANT), false, "no pg_hba.conf entry"),
+        ],
+    )
+}
+
+/// A CA that nobody has named is not trusted, and what is asked in the clear is not let in.
+fn only_by_tls(
+    broker: &Embedded,
+    endpoint: &str,
+    connectors: [(String, bool, &str); 3],
+) -> anyhow::Result<()> {
+    for (connector, is_usable, part) in &connectors {
+        let config = Config { plugin: "records", connector, ..Config::default() };
+        let program = Program::new(&config.text(broker.bootstrap(), endpoint)?)?;
         let checked = program.run("check --live")?;
-        assert_eq!(checked.code == Some(0), is_usable, "{checked:?}");
+        assert_eq!(checked.code == Some(0), *is_usable, "{checked:?}");
         assert!(checked.out.contains(part), "{part}: {checked:?}");
     }
     Ok(())
 }
 
 #[test]
-fn mariadb_takes_whole_transactions_of_granted_statements() -> anyhow::Result<()> {
+fn mariadb_takes_whole_transactions_of_granted_statements_by_tls_alone() -> anyhow::Result<()> {
     if is_quick() {
-        say_skipped("mariadb_takes_whole_transactions_of_granted_statements", "needs MariaDB");
+        say_skipped("mariadb_takes_whole_transactions_of_granted_statements_by_tls_alone", "needs MariaDB");
         return Ok(());
     }
-    let server = MariaDb::start()?;
+    let authority = Authority::new("database-ca")?;
+    let server = MariaDb::start(Some(&authority.certify(&LOOPBACK)?))?;
     server.query(&schema("varchar(100)"))?;
     let folder = Folder::new("mariadb-scenario")?;
     let credential = credential(mariadb::USER, &folder.write("password", mariadb::PASSWORD)?);
-    let database = Database::start(&server.url(), &connector("mysql", &credential, GRANT))?;
+    let tls = GRANT.replace("tables", "tls = \"require\", tables");
+    let trusting = format!("{tls}\nca-file = '{}'", authority.write(&folder)?.display());
+    let database = Database::start(&server.url(), &connector("mysql", &credential, &trusting))?;
     let endless =
         "with recursive n(i) as (select 1 union all select i + 1 from n where i < 900) select i from n";
     delivers_and_refuses(&database, "?", endless)?;
     let rows = server.query("select id, name, updated_at from records order by id")?;
     assert_eq!(rows, format!("a\tAda Lovelace\t3\nevil\t{EVIL}\t1"));
     assert_eq!(server.query("select count(*) from log")?, "3");
-    database.host.stop()
+    database.host.stop()?;
+    only_by_tls(
+        &database.broker,
+        &server.url(),
+        [
+            (connector("mysql", &credential, &trusting), true, "it holds 2 records"),
+            (connector("mysql", &credential, &tls), false, "invalid peer certificate"),
+            (connector("mysql", &credential, GRANT), false, "Access denied"),
+        ],
+    )
 }

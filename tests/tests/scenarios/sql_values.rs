@@ -199,7 +199,7 @@ fn every_type_of_mariadb_goes_in_and_comes_back() -> anyhow::Result<()> {
         say_skipped("every_type_of_mariadb_goes_in_and_comes_back", "needs MariaDB");
         return Ok(());
     }
-    let server = MariaDb::start()?;
+    let server = MariaDb::start(None)?;
     server.query(
         "create table t (b boolean, i8 bigint, un bigint unsigned, f8 double, n decimal(20, 5), s text, v varchar(3), \
          ts timestamp(6) null, dt datetime(6), d date, h time(6), j json, y blob, m enum('glad', 'sad')); \
