@@ -38,7 +38,7 @@ struct Entry<'event> {
     updated: &'event str,
 }
 
-async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+async fn deliver(delivery: &Delivery, http: &Http) -> Result<Ending, Failure> {
     let calendar = format!("/calendars/{}/sessions", encode_segment(&settings::<Settings>()?.calendar));
     let id =
         delivery.event.subject.as_deref().ok_or_else(|| {
@@ -46,31 +46,31 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
         })?;
     let url = format!("{calendar}/{}", encode_segment(id));
     if delivery.data().is_none() {
-        return Ok(removed(&http.delete(url).send().await?));
+        return Ok(http.delete(url).settle_or(removed).into());
     }
     let session: Session = delivery.json()?;
     let room_url = format!("/rooms/{}", encode_segment(&session.room));
     let (held, found) = join(http.get(&url).send(), http.get(room_url).send()).await;
     let (held, found) = (held?, found?);
     if found.status() == 404 {
-        return Ok(Outcome::rejected(format!("there is no room {}", session.room)));
+        return Ok(Outcome::rejected(format!("there is no room {}", session.room)).into());
     }
     if !found.is_success() {
-        return Ok(Outcome::from_response(&found));
+        return Ok(Outcome::from_response(&found).into());
     }
     let room: Room = found.json()?;
     if session.seats > room.seats {
         let why = format!("{} has {} seats, not {}", room.name, room.seats, session.seats);
-        return Ok(Outcome::rejected(why));
+        return Ok(Outcome::rejected(why).into());
     }
     let request = match held.status() {
         404 => http.post(calendar),
         200..=299 => over(delivery, &held, http.put(url)),
-        _ => return Ok(Outcome::from_response(&held)),
+        _ => return Ok(Outcome::from_response(&held).into()),
     };
     let Session { title, seats, updated, .. } = &session;
     let entry = Entry { id, title, room: &room.name, seats: *seats, updated };
-    Ok(Outcome::from_response(&request.json(&entry).send().await?))
+    Ok(request.json(&entry).settle().into())
 }
 
 /// Writes over the version that was found, or over the one that the host decided on after a conflict.

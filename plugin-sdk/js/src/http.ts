@@ -1,22 +1,20 @@
 /**
- * Requests to the external system, as a plugin writes them, and the answers.
+ * Requests to the external system, as a plugin writes them.
  *
  * Nothing is sent here: a request that is sent becomes part of the next step, and the host performs it, with the
  * credentials that it adds.
  */
 
-import { EventFailure, ReplyFailure, UnansweredFailure } from "./failure.js";
-import { parse, Unreadable, write, type Schema } from "./json.js";
-import type { HttpRequest, HttpResponse, KeptBody, Place, Rounds } from "./rounds.js";
-
-/** How much of a body is quoted in a reason, in characters. */
-const QUOTED_CHARACTERS = 200;
-/** Of the three forms of a date that RFC 9110 knows, its beginning. */
-const HTTP_DATE = /^(Mon|Tues?|Wed(nes)?|Thu(rs)?|Fri|Sat(ur)?|Sun)(day)?[, ]/;
+import { httpAnswer } from "./asking.js";
+import { EventFailure } from "./failure.js";
+import { GrpcCall } from "./grpc.js";
+import { Unreadable, write } from "./json.js";
+import { Outcome } from "./outcome.js";
+import { Response } from "./response.js";
+import type { HttpRequest, Rounds } from "./rounds.js";
+import { Settling } from "./settling.js";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const NO_BYTES = new Uint8Array();
 
 /** The way to the external system, for one attempt. */
 export class Http {
@@ -61,9 +59,14 @@ export class Http {
     delete(url: string): Request {
         return this.request("DELETE", url);
     }
+
+    /** A unary gRPC call of `/package.Service/Method`, at the connector's endpoint. */
+    grpc(method: string): GrpcCall {
+        return new GrpcCall(this.#rounds, method);
+    }
 }
 
-/** A request that is being written. Nothing is asked before `.send()`. */
+/** A request that is being written. Nothing is asked before `.send()`, or before `.settle()` is returned. */
 export class Request {
     readonly #rounds: Rounds;
     readonly #nowMs: number;
@@ -137,143 +140,32 @@ export class Request {
      */
     async send(): Promise<Response> {
         const request = this.#request;
-        const { place, reply } = this.#rounds.ask(request);
-        const answer = await reply;
-        if ("unanswered" in answer) {
-            throw new UnansweredFailure(line(request), answer.unanswered);
-        }
-        return new Response(request, answer.response, place, this.#nowMs);
-    }
-}
-
-/** The answer to a request, whatever its status. Redirects are answers too: nobody follows them. */
-export class Response {
-    readonly #request: HttpRequest;
-    readonly #response: HttpResponse;
-    readonly #nowMs: number;
-    /** The contract's name for this response. */
-    readonly place: Place;
-
-    /** @internal */
-    constructor(request: HttpRequest, response: HttpResponse, place: Place, nowMs: number) {
-        this.#request = request;
-        this.#response = response;
-        this.#nowMs = nowMs;
-        this.place = place;
-    }
-
-    /** The status code. */
-    get status(): number {
-        return this.#response.status;
-    }
-
-    /** True for 2xx. */
-    get isSuccess(): boolean {
-        return this.status >= 200 && this.status <= 299;
-    }
-
-    /** The first header of this name. Values that are not text are left out by the host. */
-    header(name: string): string | undefined {
-        const wanted = name.toLowerCase();
-        return this.#response.headers.find(([known]) => known.toLowerCase() === wanted)?.[1];
-    }
-
-    /** The body; empty where it was kept by the host. */
-    get body(): Uint8Array {
-        return this.#response.body instanceof Uint8Array ? this.#response.body : NO_BYTES;
-    }
-
-    /** Length and sha256 of the body where it was kept by the host. */
-    get keptBody(): KeptBody | undefined {
-        return this.#response.body instanceof Uint8Array ? undefined : this.#response.body;
-    }
-
-    /** The body as text; what is not UTF-8 is replaced. */
-    get text(): string {
-        return decoder.decode(this.body);
+        const { place, reply } = this.#rounds.ask({ http: request });
+        return new Response(request, httpAnswer({ http: request }, await reply), place, this.#nowMs);
     }
 
     /**
-     * The body as JSON, read now; through the schema, where there is one.
+     * Makes it the last thing that the connector's function does: return it. A 2xx delivers the event, and anything else is
+     * what {@link Outcome.fromResponse} says of it.
      *
-     * @throws {@link ReplyFailure} where it is not JSON of this shape: a reply that is not what the system promises, such
-     * as a proxy's page, may be another one next time.
+     * It comes to the same as `Outcome.fromResponse(await request.send())`, and spares the host a second call of the plugin
+     * where the answer is a 2xx, which is most of the time.
+     *
+     * ```ts
+     * async function deliver(delivery: Delivery, http: Http): Promise<Settling> {
+     *     return http.put(`/events/${encodeSegment(delivery.event.id)}`).eventData().settle();
+     * }
+     * ```
      */
-    json<T = unknown>(schema?: Schema<T>): T {
-        try {
-            return parse(this.body, schema);
-        } catch (error) {
-            throw error instanceof Unreadable ? new ReplyFailure(`${this.summary}: its body: ${error.message}`) : error;
-        }
+    settle(): Settling {
+        return this.settleOr(Outcome.fromResponse);
     }
 
     /**
-     * `Retry-After` in both its forms (RFC 9110, 10.2.3), in milliseconds from the attempt's begin; `undefined` where it
-     * is absent or says neither.
+     * As {@link Request.settle}, for a system that uses its statuses in its own way: `judge` says what an answer other than a
+     * 2xx means. Where even a 2xx need not mean that the event is delivered, send it and look at the answer.
      */
-    get retryAfterMs(): number | undefined {
-        const value = (this.header("retry-after") ?? "").trim();
-        if (/^[0-9]+$/.test(value)) {
-            return Math.min(Number(value) * 1000, Number.MAX_SAFE_INTEGER);
-        }
-        // Without a zone, as in one of the three forms, it is UTC.
-        const date = HTTP_DATE.test(value) ? Date.parse(value.endsWith("GMT") ? value : `${value} GMT`) : NaN;
-        return Number.isNaN(date) ? undefined : Math.max(date - this.#nowMs, 0);
-    }
-
-    /**
-     * For a person: `PUT /events/1 answered 503 Service Unavailable`. Of the URL it shows neither user nor query, which may
-     * hold secrets.
-     */
-    get summary(): string {
-        return `${line(this.#request)} answered ${this.status} ${PHRASES[this.status] ?? ""}`.trimEnd();
-    }
-
-    /** {@link Response.summary} and the beginning of the body. */
-    get summaryWithBody(): string {
-        if (this.status >= 300 && this.status <= 399 && this.status !== 304) {
-            return `${this.summary}: redirects are not followed`;
-        }
-        const characters = [...this.text.trim()];
-        const beginning = characters.slice(0, QUOTED_CHARACTERS).join("");
-        // Control characters would break a log line or a terminal: one space for each run of them.
-        const quoted = beginning.replace(/[\s\x00-\x1f\x7f-\x9f]+/g, " ").trim();
-        const more = characters.length > QUOTED_CHARACTERS ? "…" : "";
-        return quoted === "" ? this.summary : `${this.summary}: ${quoted}${more}`;
+    settleOr(judge: (response: Response) => Outcome): Settling {
+        return new Settling(this.#request, this.#nowMs, judge);
     }
 }
-
-/** A request as a person knows it, `PUT https://host/path`: without user, password and query. */
-function line(request: HttpRequest): string {
-    const url = request.url.replace(/[?#].*$/s, "").replace(/^([^:/]*:\/\/)[^/]*@/, "$1");
-    return `${request.method} ${url}`;
-}
-
-/** What people call the statuses that end an attempt badly (RFC 9110, section 15, and RFC 6585). */
-const PHRASES: Readonly<Record<number, string>> = {
-    200: "OK",
-    201: "Created",
-    204: "No Content",
-    304: "Not Modified",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    407: "Proxy Authentication Required",
-    408: "Request Timeout",
-    409: "Conflict",
-    410: "Gone",
-    412: "Precondition Failed",
-    413: "Content Too Large",
-    415: "Unsupported Media Type",
-    422: "Unprocessable Content",
-    425: "Too Early",
-    428: "Precondition Required",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-};

@@ -5,11 +5,10 @@
  * and the host does the asking. With this package it reads as if it did it all itself:
  *
  * ```ts
- * import { connector, encodeSegment, Outcome, type Delivery, type Http } from "liaison-sdk";
+ * import { connector, encodeSegment, type Delivery, type Http, type Settling } from "liaison-sdk";
  *
- * async function deliver(delivery: Delivery, http: Http): Promise<Outcome> {
- *     const reply = await http.put(`/events/${encodeSegment(delivery.event.id)}`).eventData().send();
- *     return Outcome.fromResponse(reply);
+ * async function deliver(delivery: Delivery, http: Http): Promise<Settling> {
+ *     return http.put(`/events/${encodeSegment(delivery.event.id)}`).eventData().settle();
  * }
  *
  * connector(deliver);
@@ -37,11 +36,14 @@ export {
     UnansweredFailure,
     type Unanswered,
 } from "./failure.js";
-export { Http, Request, Response } from "./http.js";
+export type { GrpcAnswer, GrpcCall } from "./grpc.js";
+export { Http, Request } from "./http.js";
 export { join, joinAll } from "./joining.js";
 export * as log from "./log.js";
 export { Check, Outcome, type OutcomeKind } from "./outcome.js";
 export { connector, transformer } from "./plugin.js";
+export { Response } from "./response.js";
 export type { KeptBody } from "./rounds.js";
 export { settings } from "./settings.js";
+export type { Ending, Settling } from "./settling.js";
 export { Reshaped, Transformed } from "./transform.js";

@@ -1,11 +1,12 @@
 /**
- * What a connector says of one attempt, and which HTTP answer means what.
+ * What a connector says of one attempt, and which answer means what.
  *
  * A plugin says what happened; what follows from it (wait, alert, dead letter) is the host's.
  */
 
 import { Failure, ReplyFailure, SettingsFailure, UnansweredFailure } from "./failure.js";
-import type { Response } from "./http.js";
+import type { GrpcAnswer } from "./grpc.js";
+import type { Response } from "./response.js";
 
 /** What came of an attempt. The host decides what follows. Waits are in milliseconds. */
 export type Outcome =
@@ -137,6 +138,62 @@ export const Outcome = {
             return "delivered";
         }
         return status >= 500 && status <= 599 ? "retry" : "rejected";
+    },
+
+    /** What the answer to a gRPC call means by {@link Outcome.kindOfGrpcStatus}. */
+    fromGrpc(answer: GrpcAnswer): Outcome {
+        const reason = answer.summary;
+        const kind = Outcome.kindOfGrpcStatus(answer.status);
+        switch (kind) {
+            case "delivered":
+                return Outcome.delivered();
+            case "throttled":
+                return Outcome.throttled(undefined, reason);
+            case "retry":
+                return Outcome.retry(reason);
+            case "conflict":
+                return Outcome.conflict(undefined, undefined, reason);
+            case "skipped":
+            case "denied":
+            case "rejected":
+                return { kind, reason };
+        }
+    },
+
+    /**
+     * What a status of gRPC usually means.
+     *
+     * | status | kind |
+     * |---|---|
+     * | OK | delivered |
+     * | CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE | retry |
+     * | PERMISSION_DENIED, UNAUTHENTICATED | denied |
+     * | RESOURCE_EXHAUSTED | throttled |
+     * | ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED | conflict |
+     * | all others | rejected |
+     */
+    kindOfGrpcStatus(status: number): OutcomeKind {
+        switch (status) {
+            case 0:
+                return "delivered";
+            case 1:
+            case 2:
+            case 4:
+            case 13:
+            case 14:
+                return "retry";
+            case 7:
+            case 16:
+                return "denied";
+            case 8:
+                return "throttled";
+            case 6:
+            case 9:
+            case 10:
+                return "conflict";
+            default:
+                return "rejected";
+        }
     },
 
     /** What a failure becomes: the outcome that does the least harm. */

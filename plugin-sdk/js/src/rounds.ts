@@ -41,8 +41,30 @@ export interface HttpResponse {
     readonly body: Uint8Array | KeptBody;
 }
 
-/** What came of one request. */
-export type Reply = { readonly response: HttpResponse } | { readonly unanswered: Unanswered };
+/** A unary gRPC call as the host is told of it. */
+export interface GrpcRequest {
+    method: string;
+    metadata: Attribute[];
+    message: Uint8Array;
+    timeoutMs: number | undefined;
+}
+
+/** The answer to a call as the host tells it. */
+export interface GrpcResponse {
+    readonly status: number;
+    readonly statusMessage: string;
+    readonly metadata: readonly Attribute[];
+    readonly message: Uint8Array | undefined;
+}
+
+/** What the host can be asked for. */
+export type Effect = { readonly http: HttpRequest } | { readonly grpc: GrpcRequest };
+
+/** What came of it. */
+export type Reply =
+    | { readonly http: HttpResponse }
+    | { readonly grpc: GrpcResponse }
+    | { readonly unanswered: Unanswered };
 
 /** A plugin's function that cannot be run in steps: a mistake of its author. */
 export class Fault extends Error {}
@@ -51,21 +73,21 @@ export class Fault extends Error {}
 export class Rounds {
     #recorded: readonly (readonly Reply[])[];
     #ended = 0;
-    #asked: { request: HttpRequest; answer: (reply: Reply) => void }[] = [];
+    #asked: { effect: Effect; answer: (reply: Reply) => void }[] = [];
 
     constructor(recorded: readonly (readonly Reply[])[]) {
         this.#recorded = recorded;
     }
 
     /** Takes the next place of the current round; the answer comes once the round has ended. */
-    ask(request: HttpRequest): { place: Place; reply: Promise<Reply> } {
+    ask(effect: Effect): { place: Place; reply: Promise<Reply> } {
         const place: Place = [this.#ended, this.#asked.length];
-        const reply = new Promise<Reply>((answer) => this.#asked.push({ request, answer }));
+        const reply = new Promise<Reply>((answer) => this.#asked.push({ effect, answer }));
         return { place, reply };
     }
 
     /** Ends a round after a pass that left the function waiting: `undefined` to go on, else what to ask the host. */
-    endRound(): HttpRequest[] | undefined {
+    endRound(): Effect[] | undefined {
         if (this.#asked.length === 0) {
             throw new Fault(
                 "plugin fault: it awaits something that is no request of `http`; only requests, and what is made of them by " +
@@ -76,7 +98,7 @@ export class Rounds {
         this.#asked = [];
         const replies = this.#recorded[this.#ended];
         if (replies === undefined) {
-            return asked.map(({ request }) => request);
+            return asked.map(({ effect }) => effect);
         }
         if (asked.length !== replies.length) {
             throw this.#changed(asked.length);
@@ -84,6 +106,22 @@ export class Rounds {
         this.#ended += 1;
         replies.forEach((reply, position) => asked[position]?.answer(reply));
         return undefined;
+    }
+
+    /** The function has ended with one more request: what came of it; `undefined` where it is still to be asked. */
+    last(): { place: Place; reply: Reply } | undefined {
+        const replies = this.#recorded[this.#ended];
+        if (replies === undefined) {
+            return undefined;
+        }
+        const [reply] = replies;
+        if (reply === undefined || replies.length !== 1) {
+            throw this.#changed(1);
+        }
+        const place: Place = [this.#ended, 0];
+        this.#ended += 1;
+        this.end();
+        return { place, reply };
     }
 
     /** The function has ended: it must have come as far as it did before. */

@@ -11,37 +11,51 @@ import { Http } from "./http.js";
 import * as log from "./log.js";
 import { Check, Outcome } from "./outcome.js";
 import { seed } from "./randomness.js";
-import { Fault, Rounds, type HttpRequest, type Reply } from "./rounds.js";
+import { Fault, Rounds, type Effect, type Reply } from "./rounds.js";
+import { Settling, type Ending } from "./settling.js";
 import { Transformed } from "./transform.js";
 
 /** A connector's function: one delivery to the external system. */
-export type Deliver = (delivery: Delivery, http: Http) => Promise<Outcome>;
+export type Deliver = (delivery: Delivery, http: Http) => Promise<Ending>;
 /** A connector's function that finds out whether the external system is usable. */
 export type DoCheck = (http: Http) => Promise<Check>;
 /** A transformer's function. */
 export type Transform = (event: Event) => Transformed;
 
-/** How far a function came: what it asks, or what it ended with. */
-export type Progress<T> = { readonly asks: readonly HttpRequest[] } | { readonly ended: T };
+/** What a function asks before it goes on. */
+export type Asks = { readonly asks: readonly Effect[] };
+/** How a delivery's function ended: with an outcome, or by the request whose answer is one. */
+export type DeliveryEnd = { readonly settlesBy: Effect } | { readonly ended: Outcome };
+/** How a check's function ended. */
+export type CheckEnd = { readonly ended: Check };
 
 /** A function that was begun. */
-export class Running<T> {
+export class Running<End> {
     readonly #rounds: Rounds;
     readonly #undoSeed: () => void;
-    #end: { value: T } | { error: unknown } | undefined;
+    readonly #finish: (value: unknown, rounds: Rounds) => End;
+    #end: { value: unknown } | { error: unknown } | undefined;
 
-    constructor(recorded: readonly (readonly Reply[])[], nowMs: number, seeded: bigint, begin: (http: Http) => Promise<T>) {
+    /** `finish` says what that comes to which the function returned, or threw as a failure. */
+    constructor(
+        recorded: readonly (readonly Reply[])[],
+        nowMs: number,
+        seeded: bigint,
+        begin: (http: Http) => Promise<unknown>,
+        finish: (value: unknown, rounds: Rounds) => End,
+    ) {
+        this.#finish = finish;
         this.#rounds = new Rounds(recorded);
         this.#undoSeed = seed(seeded);
         const http = new Http(this.#rounds, nowMs);
-        new Promise<T>((resolve) => resolve(begin(http))).then(
+        caught(() => begin(http)).then(
             (value) => (this.#end = { value }),
             (error: unknown) => (this.#end = { error }),
         );
     }
 
     /** When nothing in it moves any more: `undefined` where it goes on by itself. Throws what is no failure, and a fault. */
-    next(): Progress<T> | undefined {
+    next(): Asks | End | undefined {
         try {
             const progress = this.#progress();
             if (progress !== undefined) {
@@ -54,16 +68,15 @@ export class Running<T> {
         }
     }
 
-    #progress(): Progress<T> | undefined {
+    #progress(): Asks | End | undefined {
         if (this.#end === undefined) {
             const asks = this.#rounds.endRound();
             return asks === undefined ? undefined : { asks };
         }
-        if ("error" in this.#end) {
-            throw this.#end.error;
+        if ("value" in this.#end) {
+            return this.#finish(this.#end.value, this.#rounds);
         }
-        this.#rounds.end();
-        return { ended: this.#end.value };
+        throw this.#end.error;
     }
 }
 
@@ -72,32 +85,50 @@ export function beginDelivery(
     deliver: Deliver,
     delivery: Delivery,
     recorded: readonly (readonly Reply[])[],
-): Running<Outcome> {
-    return new Running(recorded, delivery.nowMs, delivery.seed, async (http) => {
-        try {
-            return expectKind(await deliver(delivery, http), "Outcome");
-        } catch (error) {
-            return Outcome.ofFailure(failure(error));
+): Running<DeliveryEnd> {
+    return new Running(recorded, delivery.nowMs, delivery.seed, (http) => deliver(delivery, http), finishDelivery);
+}
+
+function finishDelivery(value: unknown, rounds: Rounds): DeliveryEnd {
+    try {
+        if (value instanceof Settling) {
+            return value.step(rounds);
         }
-    });
+        rounds.end();
+        return { ended: value instanceof Failure ? Outcome.ofFailure(value) : expectKind<Outcome>(value, "Outcome") };
+    } catch (error) {
+        return { ended: Outcome.ofFailure(failure(error)) };
+    }
 }
 
 /** Begins a check. */
-export function beginCheck(check: DoCheck, nowMs: number, recorded: readonly (readonly Reply[])[]): Running<Check> {
-    return new Running(recorded, nowMs, BigInt(nowMs), async (http) => {
-        try {
-            return expectKind(await check(http), "Check");
-        } catch (error) {
-            return Check.unusable(failure(error).message);
-        }
-    });
+export function beginCheck(
+    check: DoCheck,
+    nowMs: number,
+    recorded: readonly (readonly Reply[])[],
+): Running<CheckEnd> {
+    return new Running(recorded, nowMs, BigInt(nowMs), check, finishCheck);
+}
+
+function finishCheck(value: unknown, rounds: Rounds): CheckEnd {
+    rounds.end();
+    return { ended: value instanceof Failure ? Check.unusable(value.message) : expectKind<Check>(value, "Check") };
+}
+
+/** A failure that is thrown, as if it were returned. */
+async function caught(begin: () => Promise<unknown>): Promise<unknown> {
+    try {
+        return await begin();
+    } catch (error) {
+        return failure(error);
+    }
 }
 
 /** What becomes of the event. */
 export function transformOne(transform: Transform, event: Event): Transformed {
     const undoSeed = seed(event.origin.offset);
     try {
-        return expectKind(transform(event), "Transformed");
+        return expectKind<Transformed>(transform(event), "Transformed");
     } catch (error) {
         return Transformed.reject(failure(error).message);
     } finally {
@@ -128,9 +159,9 @@ function failure(error: unknown): Failure {
 }
 
 /** Not every author has a compiler that would tell. */
-function expectKind<T extends { kind: string }>(value: T, what: string): T {
+function expectKind<T extends { kind: string }>(value: unknown, what: string): T {
     if (typeof (value as { kind?: unknown } | undefined)?.kind !== "string") {
         throw new Fault(`plugin fault: it returned ${String(value)}, and not what is made by \`${what}\``);
     }
-    return value;
+    return value as T;
 }

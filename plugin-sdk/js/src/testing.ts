@@ -25,26 +25,27 @@
 
 import assert from "node:assert/strict";
 
+import { line } from "./asking.js";
 import type { Attribute } from "./event.js";
 import type { Unanswered } from "./failure.js";
 import * as log from "./log.js";
 import type { Check, Outcome } from "./outcome.js";
-import type { Body, HttpRequest, Reply } from "./rounds.js";
+import type { Body, Effect, GrpcRequest, HttpRequest, Reply } from "./rounds.js";
 import { readFrom } from "./settings.js";
 import {
     beginCheck,
     beginDelivery,
     transformOne,
+    type Asks,
     type Deliver,
     type DoCheck,
-    type Progress,
     type Running,
     type Transform,
 } from "./steps.js";
-import { NOW_MS, ScriptedReply, type Prepared } from "./testing/builders.js";
+import { NOW_MS, ScriptedGrpcReply, ScriptedReply, type Prepared } from "./testing/builders.js";
 import type { Transformed } from "./transform.js";
 
-export { event, Prepared, reply, ScriptedReply } from "./testing/builders.js";
+export { event, grpcReply, Prepared, reply, ScriptedGrpcReply, ScriptedReply } from "./testing/builders.js";
 
 const decoder = new TextDecoder();
 
@@ -76,8 +77,10 @@ export function endpoint(): Endpoint {
 export interface Run<T> {
     /** How it ended. */
     readonly outcome: T;
-    /** All it asked for, in order. */
+    /** All HTTP requests it made, in order. */
     readonly requests: readonly Asked[];
+    /** All gRPC calls it made, in order. */
+    readonly grpcCalls: readonly GrpcRequest[];
     /** How many requests each round had: those of one round are sent together. */
     readonly rounds: readonly number[];
 }
@@ -113,13 +116,20 @@ export class Asked {
     }
 }
 
+/** How a function of either kind ends. */
+type End<T> = { readonly settlesBy: Effect } | { readonly ended: T };
+
 /** An endpoint that follows a script. */
 export class Endpoint {
     readonly #script: { call: string; reply: Reply }[] = [];
 
-    /** The next call, such as `PUT /events/1`, and the reply to it: a {@link reply}, or why there is none. */
-    expect(call: string, reply: ScriptedReply | Unanswered): this {
-        this.#script.push({ call, reply: reply instanceof ScriptedReply ? reply : { unanswered: reply } });
+    /**
+     * The next call, such as `PUT /events/1` or `gRPC /package.Service/Method`, and the reply to it: a {@link reply}, a
+     * {@link grpcReply}, or why there is none.
+     */
+    expect(call: string, reply: ScriptedReply | ScriptedGrpcReply | Unanswered): this {
+        const isScripted = reply instanceof ScriptedReply || reply instanceof ScriptedGrpcReply;
+        this.#script.push({ call, reply: isScripted ? reply.reply : { unanswered: reply } });
         return this;
     }
 
@@ -136,8 +146,8 @@ export class Endpoint {
         return this.#run((recorded) => beginCheck(check, NOW_MS, recorded));
     }
 
-    async #run<T>(begin: (recorded: Reply[][]) => Running<T>): Promise<Run<T>> {
-        const requests: Asked[] = [];
+    async #run<T>(begin: (recorded: Reply[][]) => Running<End<T>>): Promise<Run<T>> {
+        const asked: Effect[] = [];
         const recorded: Reply[][] = [];
         const rounds: number[] = [];
         for (;;) {
@@ -147,31 +157,36 @@ export class Endpoint {
             if ("ended" in progress) {
                 const missing = this.#script.map(({ call }) => call);
                 assert.deepEqual(missing, [], `it ended with ${JSON.stringify(progress.ended)} and never asked for these`);
-                return { outcome: progress.ended, requests, rounds };
+                const requests = asked.flatMap((effect) => ("http" in effect ? [new Asked(effect.http)] : []));
+                const grpcCalls = asked.flatMap((effect) => ("grpc" in effect ? [effect.grpc] : []));
+                return { outcome: progress.ended, requests, grpcCalls, rounds };
             }
-            rounds.push(progress.asks.length);
-            recorded.push(progress.asks.map((request) => this.#answer(request)));
-            requests.push(...progress.asks.map((request) => new Asked(request)));
+            // Asked for again with its reply, it must say what the host may make of a 2xx by itself.
+            const effects = "asks" in progress ? progress.asks : [progress.settlesBy];
+            rounds.push(effects.length);
+            recorded.push(effects.map((effect) => this.#answer(effect)));
+            asked.push(...effects);
         }
     }
 
-    #answer(request: HttpRequest): Reply {
-        const asked = `${request.method} ${request.url}`;
+    #answer(effect: Effect): Reply {
+        const asked = "http" in effect ? `${effect.http.method} ${effect.http.url}` : line(effect);
         const next = this.#script.shift();
         assert(next !== undefined, `it asks for \`${asked}\`, and the script is at its end`);
         assert(asked === next.call, `it asks for \`${asked}\`, and the script expects \`${next.call}\``);
         const { reply } = next;
-        if (!request.keepBody || !("response" in reply) || !(reply.response.body instanceof Uint8Array)) {
+        const isKept = "http" in effect && effect.http.keepBody;
+        if (!isKept || !("http" in reply) || !(reply.http.body instanceof Uint8Array)) {
             return reply;
         }
         // The sha256 is all zeros: nothing here computes one.
-        const body = { length: reply.response.body.length, sha256: new Uint8Array(32) };
-        return { response: { ...reply.response, body } };
+        const body = { length: reply.http.body.length, sha256: new Uint8Array(32) };
+        return { http: { ...reply.http, body } };
     }
 }
 
 /** Node runs a macrotask only when all that promises have to do is done. */
-async function settled<T>(running: Running<T>): Promise<Progress<T>> {
+async function settled<End>(running: Running<End>): Promise<Asks | End> {
     for (;;) {
         await new Promise((resolve) => setImmediate(resolve));
         const progress = running.next();

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { EventFailure, join, joinAll, log, Outcome, type Delivery, type Http } from "../src/index.js";
-import { Fault, type HttpRequest, type Reply } from "../src/rounds.js";
+import { EventFailure, join, joinAll, log, Outcome, type Delivery, type Ending, type Http, type Settling } from "../src/index.js";
+import { Fault, type Effect, type HttpResponse, type Reply } from "../src/rounds.js";
 import { beginDelivery, noCheck, type Deliver } from "../src/steps.js";
 import { endpoint, event, logged, reply } from "../src/testing.js";
 
@@ -14,13 +14,13 @@ async function inTurn(http: Http, first: string, second: string): Promise<string
 }
 
 /** One step, with these rounds recorded. */
-async function step(deliver: Deliver, recorded: Reply[][]): Promise<readonly HttpRequest[] | Outcome> {
+async function step(deliver: Deliver, recorded: Reply[][]): Promise<readonly Effect[] | Effect | Outcome> {
     const running = beginDelivery(deliver, event("t").delivery(), recorded);
     for (;;) {
         await new Promise((resolve) => setImmediate(resolve));
         const progress = running.next();
         if (progress !== undefined) {
-            return "asks" in progress ? progress.asks : progress.ended;
+            return "asks" in progress ? progress.asks : "settlesBy" in progress ? progress.settlesBy : progress.ended;
         }
     }
 }
@@ -143,7 +143,7 @@ test("asking for another number of requests is a fault", async () => {
         await joinAll(Array.from({ length: runs }, () => http.get("/").send()));
         return Outcome.delivered();
     }
-    assert.equal(((await step(deliver, [])) as HttpRequest[]).length, 1);
+    assert.equal(((await step(deliver, [])) as Effect[]).length, 1);
     await assert.rejects(step(deliver, [[TIMED_OUT]]), /makes 2 requests in round 0 where it made 1 before/);
 });
 
@@ -211,4 +211,49 @@ test("what is logged is kept for the test", () => {
     log.error("two");
     assert.deepEqual(logged(), ["one", "two"]);
     assert.deepEqual(logged(), []);
+});
+
+async function put(_: Delivery, http: Http): Promise<Settling> {
+    const found = await http.get("/a").send();
+    return http
+        .put("/a")
+        .eventData()
+        .settleOr((response) => Outcome.skipped(`${found.status} before, then ${response.status}`));
+}
+
+test("a function may end with its last request", async () => {
+    const http = (status: number): { http: HttpResponse } => {
+        const names = ["etag", "location", "ETag", "location"];
+        return { http: { status, headers: names.map((name, at) => [name, `${name} ${at}`]), body: new Uint8Array() } };
+    };
+    const found = [http(404)];
+    assert.ok(Array.isArray(await step(put, [])));
+    const asked = (await step(put, [found])) as Effect;
+    assert.equal("http" in asked && asked.http.method, "PUT");
+    const delivered = Outcome.delivered({ externalId: "location 1", version: "etag 0" });
+    const table: [Reply, Outcome][] = [
+        [http(200), delivered],
+        [http(299), delivered],
+        [http(300), Outcome.skipped("404 before, then 300")],
+        [http(199), Outcome.skipped("404 before, then 199")],
+        [TIMED_OUT, Outcome.retry("PUT /a timed out")],
+    ];
+    for (const [reply, outcome] of table) {
+        assert.deepEqual(await step(put, [found, [reply]]), outcome);
+    }
+    for (const wrong of [[], [http(200), http(200)]]) {
+        await assert.rejects(step(put, [found, wrong]), /makes 1 requests in round 1 where it made [02]/);
+    }
+    await assert.rejects(step(put, [found, [http(200)], [http(200)]]), /makes 0 requests in round 2/);
+});
+
+test("a function that judges its last answer may fail", async () => {
+    async function deliver(_: Delivery, http: Http): Promise<Ending> {
+        return http.put("/a").settleOr(() => {
+            throw new EventFailure("never");
+        });
+    }
+    const outcome = async (status: number) => (await endpoint().expect("PUT /a", reply(status)).deliver(deliver, event("t"))).outcome;
+    assert.deepEqual(await outcome(204), Outcome.delivered());
+    assert.deepEqual(await outcome(400), Outcome.rejected("never"));
 });

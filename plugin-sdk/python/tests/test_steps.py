@@ -6,9 +6,10 @@ from itertools import count
 
 import pytest
 
-from liaison_sdk import Delivery, EventFailure, Http, Outcome, join, join_all
+from liaison_sdk import Delivery, Ending, EventFailure, Http, Outcome, Settling, join, join_all
 from liaison_sdk.failure import Unanswered
-from liaison_sdk.rounds import Fault, Place
+from liaison_sdk.rounds import Fault, HttpRequest, HttpResponse, Place, Reply
+from liaison_sdk.settling import SettleBy
 from liaison_sdk.steps import check_one, deliver_one, no_check
 from liaison_sdk.testing import NOW_MS, endpoint, event, reply
 
@@ -205,3 +206,51 @@ def test_a_script_must_be_followed() -> None:
 
 def test_a_check_without_requests_cannot_tell() -> None:
     assert str(check_one(no_check, NOW_MS, [])) == "Usable(how='this plugin has no check: it cannot tell')"
+
+
+async def put(delivery: Delivery, http: Http) -> Settling:
+    found = await http.get("/a").send()
+    return (
+        http.put("/a")
+        .event_data()
+        .settle_or(lambda response: Outcome.skipped(f"{found.status} before, then {response.status}"))
+    )
+
+
+def test_a_function_may_end_with_its_last_request() -> None:
+    def step(*rounds: list[Reply]) -> object:
+        return deliver_one(put, event("t").delivery(), list(rounds))
+
+    def http(status: int) -> HttpResponse:
+        headers = [("etag", "etag"), ("location", "location"), ("ETag", "ETag"), ("location", "other")]
+        return HttpResponse(status, headers, b"")
+
+    found: list[Reply] = [http(404)]
+    assert isinstance(step(), list)
+    asked = step(found)
+    assert isinstance(asked, SettleBy) and isinstance(asked.effect, HttpRequest) and asked.effect.method == "PUT"
+    replies: list[tuple[Reply, Outcome]] = [
+        (http(200), Outcome.delivered("location", "etag")),
+        (http(299), Outcome.delivered("location", "etag")),
+        (http(300), Outcome.skipped("404 before, then 300")),
+        (http(199), Outcome.skipped("404 before, then 199")),
+        (Unanswered("timed-out"), Outcome.retry("PUT /a timed out")),
+    ]
+    for reply, outcome in replies:
+        assert step(found, [reply]) == outcome
+    for wrong, where in [([http(200), http(200)], "makes 1 requests in round 1"), ([], "makes 1 requests in round 1")]:
+        with pytest.raises(Fault, match=where):
+            step(found, [*wrong])
+    with pytest.raises(Fault, match="makes 0 requests in round 2"):
+        step(found, [http(200)], [http(200)])
+
+
+def test_a_function_that_judges_its_last_answer_may_fail() -> None:
+    def fail(_: object) -> Outcome:
+        raise EventFailure("never")
+
+    async def deliver(delivery: Delivery, http: Http) -> Ending:
+        return http.put("/a").settle_or(fail)
+
+    assert endpoint().expect("PUT /a", reply(204)).deliver(deliver, event("t")).outcome == Outcome.delivered()
+    assert endpoint().expect("PUT /a", reply(400)).deliver(deliver, event("t")).outcome == Outcome.rejected("never")

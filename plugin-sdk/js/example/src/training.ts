@@ -13,6 +13,7 @@ import {
     Outcome,
     settings,
     type Delivery,
+    type Ending,
     type Http,
     type Request,
     type Response,
@@ -24,7 +25,7 @@ const Seats = pipe(number(), integer());
 const Session = object({ title: string(), room: string(), seats: Seats, updated: string() });
 const Room = object({ name: string(), seats: Seats });
 
-export async function deliver(delivery: Delivery, http: Http): Promise<Outcome> {
+export async function deliver(delivery: Delivery, http: Http): Promise<Ending> {
     const calendar = `/calendars/${encodeSegment(settings(Settings).calendar)}/sessions`;
     const id = delivery.event.subject;
     if (id === undefined) {
@@ -32,7 +33,7 @@ export async function deliver(delivery: Delivery, http: Http): Promise<Outcome> 
     }
     const url = `${calendar}/${encodeSegment(id)}`;
     if (delivery.data === undefined) {
-        return removed(await http.delete(url).send());
+        return http.delete(url).settleOr(removed);
     }
     const session = delivery.json(Session);
     const [held, found] = await join(http.get(url).send(), http.get(`/rooms/${encodeSegment(session.room)}`).send());
@@ -55,7 +56,7 @@ export async function deliver(delivery: Delivery, http: Http): Promise<Outcome> 
         return Outcome.fromResponse(held);
     }
     const { title, seats, updated } = session;
-    return Outcome.fromResponse(await request.json({ id, title, room: room.name, seats, updated }).send());
+    return request.json({ id, title, room: room.name, seats, updated }).settle();
 }
 
 /** Writes over the version that was found, or over the one that the host decided on after a conflict. */

@@ -6,8 +6,8 @@ import { Delivery, type Resolution } from "../event.js";
 import type { Unanswered } from "../failure.js";
 import type { Check, Outcome } from "../outcome.js";
 import { plugin } from "../plugin.js";
-import type { Body, HttpRequest, KeptBody, Reply } from "../rounds.js";
-import { beginCheck, beginDelivery, told, type Progress, type Running } from "../steps.js";
+import type { Body, Effect, KeptBody, Reply } from "../rounds.js";
+import { beginCheck, beginDelivery, told, type Asks, type Running } from "../steps.js";
 import { bytes, event, milliseconds } from "./common.js";
 import type {
     RawBody,
@@ -41,15 +41,18 @@ function step(raw: RawDelivery): RawStep {
         const progress = run(
             beginDelivery(functions().deliver, delivery(raw), raw.rounds.map((round) => round.map(reply))),
         );
-        return "asks" in progress
-            ? { tag: "perform", val: progress.asks.map(effect) }
+        if ("asks" in progress) {
+            return { tag: "perform", val: progress.asks.map(effect) };
+        }
+        return "settlesBy" in progress
+            ? { tag: "settle-by", val: effect(progress.settlesBy) }
             : { tag: "settle", val: outcome(progress.ended) };
     } catch (error) {
         return { tag: "settle", val: { tag: "rejected", val: told(error) } };
     }
 }
 
-function run<T>(running: Running<T>): Progress<T> {
+function run<End>(running: Running<End>): Asks | End {
     for (;;) {
         drain();
         const progress = running.next();
@@ -89,12 +92,16 @@ function reply(raw: RawReply): Reply {
     switch (raw.tag) {
         case "http": {
             const { status, headers, body } = raw.val;
-            return { response: { status, headers, body: body.tag === "bytes" ? bytes(body.val) : kept(body.val) } };
+            return { http: { status, headers, body: body.tag === "bytes" ? bytes(body.val) : kept(body.val) } };
+        }
+        case "grpc": {
+            const { status, statusMessage, metadata, message } = raw.val;
+            return { grpc: { status, statusMessage, metadata, message: message && bytes(message) } };
         }
         case "failed":
             return { unanswered: unanswered(raw.val) };
-        default:
-            return { unanswered: { kind: "other", detail: "the host answered an HTTP request in another kind" } };
+        case "sql":
+            return { unanswered: { kind: "other", detail: "the host answered in a kind that this SDK never asks for" } };
     }
 }
 
@@ -113,10 +120,18 @@ function unanswered(raw: RawFailure): Unanswered {
     }
 }
 
-function effect(request: HttpRequest): RawEffect {
-    const { method, url, headers, timeoutMs, keepBody } = request;
-    const timeout = timeoutMs === undefined ? undefined : BigInt(timeoutMs);
-    return { tag: "http", val: { method, url, headers, body: body(request.body), timeout, keepBody } };
+function effect(effect: Effect): RawEffect {
+    if ("grpc" in effect) {
+        const { method, metadata, message, timeoutMs } = effect.grpc;
+        return { tag: "grpc", val: { method, metadata, message, timeout: timeout(timeoutMs) } };
+    }
+    const { method, url, headers, timeoutMs, keepBody } = effect.http;
+    const val = { method, url, headers, body: body(effect.http.body), timeout: timeout(timeoutMs), keepBody };
+    return { tag: "http", val };
+}
+
+function timeout(timeoutMs: number | undefined): bigint | undefined {
+    return timeoutMs === undefined ? undefined : BigInt(timeoutMs);
 }
 
 function body(body: Body): RawBody {

@@ -51,12 +51,26 @@ export interface RawRequest {
     keepBody: boolean;
 }
 
-export type RawEffect = CaseOf<"http", RawRequest>;
+export interface RawGrpcRequest {
+    method: string;
+    metadata: Attribute[];
+    message: Uint8Array;
+    timeout: bigint | undefined;
+}
+
+export type RawEffect = CaseOf<"http", RawRequest> | CaseOf<"grpc", RawGrpcRequest>;
 
 export interface RawResponse {
     status: number;
     headers: Attribute[];
     body: CaseOf<"bytes", Uint8Array> | CaseOf<"kept", { length: bigint; sha256: Uint8Array }>;
+}
+
+export interface RawGrpcResponse {
+    status: number;
+    statusMessage: string;
+    metadata: Attribute[];
+    message?: Uint8Array;
 }
 
 export type RawFailure =
@@ -66,8 +80,9 @@ export type RawFailure =
 
 export type RawReply =
     | CaseOf<"http", RawResponse>
+    | CaseOf<"grpc", RawGrpcResponse>
     | CaseOf<"failed", RawFailure>
-    | CaseOf<"grpc" | "sql", unknown>;
+    | CaseOf<"sql", unknown>;
 
 interface RawRetry {
     after: bigint | undefined;
@@ -80,7 +95,10 @@ export type RawOutcome =
     | CaseOf<"retry" | "throttled", RawRetry>
     | CaseOf<"conflict", { version: string | undefined; current: Uint8Array | undefined; reason: string }>;
 
-export type RawStep = CaseOf<"perform", RawEffect[]> | CaseOf<"settle", RawOutcome>;
+export type RawStep =
+    | CaseOf<"perform", RawEffect[]>
+    | CaseOf<"settle-by", RawEffect>
+    | CaseOf<"settle", RawOutcome>;
 export type RawCheckStep = CaseOf<"perform", RawEffect[]> | CaseOf<"usable" | "unusable", string>;
 
 export interface RawReshaped {

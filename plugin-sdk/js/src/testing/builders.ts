@@ -1,7 +1,7 @@
 /** Events, deliveries and replies for a test, with defaults for all that the test does not care about. */
 
-import { Delivery, Event, type DeliveryFields, type EventFields, type Resolution } from "../event.js";
-import type { HttpResponse } from "../rounds.js";
+import { Delivery, Event, type Attribute, type DeliveryFields, type EventFields, type Resolution } from "../event.js";
+import type { GrpcResponse, HttpResponse, Reply } from "../rounds.js";
 
 /** 2026-01-01T00:00:00Z: when attempts begin. */
 export const NOW_MS = 1_767_225_600_000;
@@ -11,6 +11,11 @@ const encoder = new TextEncoder();
 /** A reply with this status and nothing else. */
 export function reply(status: number): ScriptedReply {
     return new ScriptedReply({ status, headers: [], body: new Uint8Array() });
+}
+
+/** The answer to a gRPC call with this status and nothing else; 0 is OK. */
+export function grpcReply(status: number): ScriptedGrpcReply {
+    return new ScriptedGrpcReply({ status, statusMessage: "", metadata: [], message: undefined });
 }
 
 /** An event of this type: id `1`, source `/test`, data `{}`. */
@@ -42,6 +47,11 @@ export class ScriptedReply {
     /** @internal */
     constructor(readonly response: HttpResponse) {}
 
+    /** @internal */
+    get reply(): Reply {
+        return { http: this.response };
+    }
+
     /** Adds a header. */
     header(name: string, value: string): ScriptedReply {
         return this.#with({ headers: [...this.response.headers, [name.toLowerCase(), value]] });
@@ -64,6 +74,34 @@ export class ScriptedReply {
 
     #with(changes: Partial<HttpResponse>): ScriptedReply {
         return new ScriptedReply({ ...this.response, ...changes });
+    }
+}
+
+/** What the endpoint answers to a gRPC call. */
+export class ScriptedGrpcReply {
+    /** @internal */
+    constructor(readonly response: GrpcResponse) {}
+
+    /** @internal */
+    get reply(): Reply {
+        return { grpc: this.response };
+    }
+
+    /** With these words beside the status. */
+    statusMessage(statusMessage: string): ScriptedGrpcReply {
+        return new ScriptedGrpcReply({ ...this.response, statusMessage });
+    }
+
+    /** Adds metadata. */
+    metadata(name: string, value: string): ScriptedGrpcReply {
+        const metadata = [...this.response.metadata, [name.toLowerCase(), value] as Attribute];
+        return new ScriptedGrpcReply({ ...this.response, metadata });
+    }
+
+    /** With this encoded message, or this text in UTF-8. */
+    message(message: Uint8Array | string): ScriptedGrpcReply {
+        const bytes = typeof message === "string" ? encoder.encode(message) : message;
+        return new ScriptedGrpcReply({ ...this.response, message: bytes });
     }
 }
 

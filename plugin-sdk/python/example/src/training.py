@@ -5,7 +5,7 @@ The same connector stands beside each SDK, and all pass one suite.
 
 from dataclasses import dataclass
 
-from liaison_sdk import Check, Delivery, EventFailure, Http, Outcome, Request, Response
+from liaison_sdk import Check, Delivery, Ending, EventFailure, Http, Outcome, Request, Response
 from liaison_sdk import connector, encode_segment, join, settings
 
 
@@ -28,14 +28,14 @@ class Room:
     seats: int
 
 
-async def deliver(delivery: Delivery, http: Http) -> Outcome:
+async def deliver(delivery: Delivery, http: Http) -> Ending:
     calendar = f"/calendars/{encode_segment(settings(Settings).calendar)}/sessions"
     session_id = delivery.event.subject
     if session_id is None:
         raise EventFailure("the event has no subject, which is to be the session")
     url = f"{calendar}/{encode_segment(session_id)}"
     if delivery.data is None:
-        return removed(await http.delete(url).send())
+        return http.delete(url).settle_or(removed)
     session = delivery.json(Session)
     held, found = await join(
         http.get(url).send(),
@@ -61,7 +61,7 @@ async def deliver(delivery: Delivery, http: Http) -> Outcome:
         "seats": session.seats,
         "updated": session.updated,
     }
-    return Outcome.from_response(await request.json(body).send())
+    return request.json(body).settle()
 
 
 def over(delivery: Delivery, held: Response, request: Request) -> Request:

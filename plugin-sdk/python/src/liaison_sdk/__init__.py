@@ -3,11 +3,10 @@
 A plugin is a WebAssembly component that does no I/O: it answers what to ask an external system and what came of it,
 and the host does the asking. With this package it reads as if it did it all itself:
 
-    from liaison_sdk import Delivery, Http, Outcome, connector, encode_segment
+    from liaison_sdk import Delivery, Http, Settling, connector, encode_segment
 
-    async def deliver(delivery: Delivery, http: Http) -> Outcome:
-        reply = await http.put(f"/events/{encode_segment(delivery.event.id)}").event_data().send()
-        return Outcome.from_response(reply)
+    async def deliver(delivery: Delivery, http: Http) -> Settling:
+        return http.put(f"/events/{encode_segment(delivery.event.id)}").event_data().settle()
 
     connector(deliver)
 
@@ -33,7 +32,8 @@ from liaison_sdk.failure import (
     Unanswered,
     UnansweredFailure,
 )
-from liaison_sdk.http import Http, Request, Response
+from liaison_sdk.grpc import GrpcAnswer, GrpcCall
+from liaison_sdk.http import Http, Request
 from liaison_sdk.joining import join, join_all
 from liaison_sdk.outcome import (
     Check,
@@ -50,7 +50,9 @@ from liaison_sdk.outcome import (
     Usable,
 )
 from liaison_sdk.plugin import connector, transformer
+from liaison_sdk.response import Response
 from liaison_sdk.rounds import KeptBody
+from liaison_sdk.settling import Ending, Settling
 from liaison_sdk.transform import Drop, Emit, Reject, Reshaped, Transformed
 
 __all__ = [
@@ -61,9 +63,12 @@ __all__ = [
     "Denied",
     "Drop",
     "Emit",
+    "Ending",
     "Event",
     "EventFailure",
     "Failure",
+    "GrpcAnswer",
+    "GrpcCall",
     "Http",
     "KeptBody",
     "Merged",
@@ -80,6 +85,7 @@ __all__ = [
     "Response",
     "Retry",
     "SettingsFailure",
+    "Settling",
     "Skipped",
     "Throttled",
     "Transformed",

@@ -1,4 +1,4 @@
-"""What a connector says of one attempt, and which HTTP answer means what.
+"""What a connector says of one attempt, and which answer means what.
 
 A plugin says what happened; what follows from it (wait, alert, dead letter) is the host's.
 """
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from liaison_sdk.failure import Failure, ReplyFailure, SettingsFailure, UnansweredFailure
 
 if TYPE_CHECKING:
-    from liaison_sdk.http import Response
+    from liaison_sdk.grpc import GrpcAnswer
+    from liaison_sdk.response import Response
 
 
 class OutcomeKind(Enum):
@@ -60,6 +61,33 @@ class OutcomeKind(Enum):
                 return OutcomeKind.RETRY
             case _ if 500 <= status <= 599:
                 return OutcomeKind.RETRY
+            case _:
+                return OutcomeKind.REJECTED
+
+    @staticmethod
+    def of_grpc_status(status: int) -> OutcomeKind:
+        """What a status of gRPC usually means.
+
+        | status | kind |
+        |---|---|
+        | OK | delivered |
+        | CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE | retry |
+        | PERMISSION_DENIED, UNAUTHENTICATED | denied |
+        | RESOURCE_EXHAUSTED | throttled |
+        | ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED | conflict |
+        | all others | rejected |
+        """
+        match status:
+            case 0:
+                return OutcomeKind.DELIVERED
+            case 1 | 2 | 4 | 13 | 14:
+                return OutcomeKind.RETRY
+            case 7 | 16:
+                return OutcomeKind.DENIED
+            case 8:
+                return OutcomeKind.THROTTLED
+            case 6 | 9 | 10:
+                return OutcomeKind.CONFLICT
             case _:
                 return OutcomeKind.REJECTED
 
@@ -134,6 +162,25 @@ class Outcome:
                 return Conflict(response.summary, response.header("etag"), response.body or None)
             case OutcomeKind.REJECTED:
                 return Rejected(response.summary_with_body)
+
+    @staticmethod
+    def from_grpc(answer: GrpcAnswer) -> Outcome:
+        """What the answer to a gRPC call means by `OutcomeKind.of_grpc_status`."""
+        match OutcomeKind.of_grpc_status(answer.status):
+            case OutcomeKind.DELIVERED:
+                return Delivered()
+            case OutcomeKind.SKIPPED:
+                return Skipped(answer.summary)
+            case OutcomeKind.RETRY:
+                return Retry(answer.summary)
+            case OutcomeKind.THROTTLED:
+                return Throttled(answer.summary)
+            case OutcomeKind.DENIED:
+                return Denied(answer.summary)
+            case OutcomeKind.CONFLICT:
+                return Conflict(answer.summary)
+            case OutcomeKind.REJECTED:
+                return Rejected(answer.summary)
 
     @staticmethod
     def of_failure(failure: Failure) -> Outcome:

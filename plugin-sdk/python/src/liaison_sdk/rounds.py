@@ -7,6 +7,7 @@ and joined branches that ask for more than one thing keep theirs.
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from liaison_sdk.failure import Unanswered
 
@@ -58,7 +59,30 @@ class HttpResponse:
     body: bytes | KeptBody
 
 
-Reply = HttpResponse | Unanswered
+@dataclass
+class GrpcRequest:
+    """A unary gRPC call as the host is told of it."""
+
+    method: str
+    metadata: list[tuple[str, str]] = field(default_factory=list)
+    message: bytes = b""
+    timeout_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class GrpcResponse:
+    """The answer to a call as the host tells it."""
+
+    status: int
+    status_message: str
+    metadata: list[tuple[str, str]]
+    message: bytes | None
+
+
+Effect = HttpRequest | GrpcRequest
+"""What the host can be asked for."""
+Reply = HttpResponse | GrpcResponse | Unanswered
+"""What came of it."""
 
 
 class Fault(Exception):
@@ -71,12 +95,12 @@ class Rounds:
     def __init__(self, recorded: list[list[Reply]]) -> None:
         self._recorded = recorded
         self._answered: list[list[Reply]] = []
-        self._asked: list[HttpRequest] = []
+        self._asked: list[Effect] = []
 
-    def ask(self, request: HttpRequest) -> Place:
+    def ask(self, effect: Effect) -> Place:
         """Takes the next place of the current round."""
         place = Place(len(self._answered), len(self._asked))
-        self._asked.append(request)
+        self._asked.append(effect)
         return place
 
     def answer(self, place: Place) -> Reply | None:
@@ -85,7 +109,7 @@ class Rounds:
             return self._answered[place.round][place.position]
         return None
 
-    def end_round(self) -> list[HttpRequest] | None:
+    def end_round(self) -> list[Effect] | None:
         """Ends a round after a pass that left the function waiting: `None` to go on, else what to ask the host."""
         if not self._asked:
             raise foreign()
@@ -98,6 +122,17 @@ class Rounds:
         self._answered.append(self._recorded[number])
         return None
 
+    def last(self) -> tuple[Reply, Place] | None:
+        """The function has ended with one more request: what came of it; `None` where it is still to be asked."""
+        number = len(self._answered)
+        if number == len(self._recorded):
+            return None
+        if len(self._recorded[number]) != 1:
+            raise self._changed(1)
+        self._answered.append(self._recorded[number])
+        self.end()
+        return self._recorded[number][0], Place(number, 0)
+
     def end(self) -> None:
         """The function has ended: it must have come as far as it did before."""
         if len(self._answered) < len(self._recorded):
@@ -109,6 +144,11 @@ class Rounds:
             f"plugin fault: run again with the same arguments, it makes {asked} requests in round {number} where it "
             f"made {len(self._recorded[number])} before; what it asks must depend on its arguments and the replies alone"
         )
+
+
+def milliseconds(timeout: timedelta) -> int:
+    """As the contract counts time."""
+    return max(0, timeout // timedelta(milliseconds=1))
 
 
 def foreign() -> Fault:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from liaison_sdk import log, randomness
 from liaison_sdk.event import Delivery, Event
@@ -11,35 +12,48 @@ from liaison_sdk.failure import Failure
 from liaison_sdk.http import Http
 from liaison_sdk.joining import WAITING
 from liaison_sdk.outcome import Check, Outcome, Unusable
-from liaison_sdk.rounds import Fault, HttpRequest, Reply, Rounds, foreign
+from liaison_sdk.rounds import Effect, Fault, Reply, Rounds, foreign
+from liaison_sdk.settling import Ending, SettleBy, Settling
 from liaison_sdk.transform import Reject, Transformed
 
 T = TypeVar("T")
 
-Deliver = Callable[[Delivery, Http], Awaitable[Outcome]]
+Deliver = Callable[[Delivery, Http], Awaitable[Ending]]
 DoCheck = Callable[[Http], Awaitable[Check]]
 Transform = Callable[[Event], Transformed]
 
 
-def deliver_one(deliver: Deliver, delivery: Delivery, recorded: list[list[Reply]]) -> list[HttpRequest] | Outcome:
+def deliver_one(
+    deliver: Deliver, delivery: Delivery, recorded: list[list[Reply]]
+) -> list[Effect] | SettleBy | Outcome:
     """What to ask next, or how the attempt ended."""
     rounds = Rounds(recorded)
     http = Http(rounds, delivery.now_ms)
     with randomness.seeded(delivery.seed):
         try:
-            return _run(rounds, deliver(delivery, http), Outcome)
+            progress = _run(rounds, deliver(delivery, http))
+            if isinstance(progress, list):
+                return progress
+            if isinstance(progress.value, Settling):
+                return progress.value.step(rounds)
+            rounds.end()
+            return _expect(progress.value, Outcome)
         except Failure as failure:
             rounds.end()
             return Outcome.of_failure(failure)
 
 
-def check_one(check: DoCheck, now_ms: int, recorded: list[list[Reply]]) -> list[HttpRequest] | Check:
+def check_one(check: DoCheck, now_ms: int, recorded: list[list[Reply]]) -> list[Effect] | Check:
     """What to ask next, or whether the external system is usable."""
     rounds = Rounds(recorded)
     http = Http(rounds, now_ms)
     with randomness.seeded(now_ms):
         try:
-            return _run(rounds, check(http), Check)
+            progress = _run(rounds, check(http))
+            if isinstance(progress, list):
+                return progress
+            rounds.end()
+            return _expect(progress.value, Check)
         except Failure as failure:
             rounds.end()
             return Unusable(str(failure))
@@ -65,7 +79,14 @@ def told(fault: Fault) -> str:
     return str(fault)
 
 
-def _run(rounds: Rounds, function: Awaitable[T], expected: type[T]) -> list[HttpRequest] | T:
+@dataclass(frozen=True)
+class _Ended(Generic[T]):
+    """A function that has returned. Whether that was all that it asked before is still to be seen."""
+
+    value: T
+
+
+def _run(rounds: Rounds, function: Awaitable[T]) -> list[Effect] | _Ended[T]:
     """Goes on in passes, one a round: see `rounds` for why."""
     steps = function.__await__()
     try:
@@ -73,8 +94,7 @@ def _run(rounds: Rounds, function: Awaitable[T], expected: type[T]) -> list[Http
             try:
                 yielded = next(steps)
             except StopIteration as end:
-                rounds.end()
-                return _expect(end.value, expected)
+                return _Ended(end.value)
             if yielded is not WAITING:
                 raise foreign()
             asked = rounds.end_round()
@@ -85,6 +105,7 @@ def _run(rounds: Rounds, function: Awaitable[T], expected: type[T]) -> list[Http
 
 
 def _expect(value: object, expected: type[T]) -> T:
+    """Not every author has a type checker that would tell."""
     if not isinstance(value, expected):
         raise Fault(f"plugin fault: it returned {value!r:.100}, and not what is made by `{expected.__name__}`")
     return value

@@ -63,7 +63,7 @@ pub(super) fn check(places: &Places) -> Result<(), Failure> {
         let reporter = ["--import", "tsx", "--test-reporter=dot", "--test"];
         run(workshop.command("node").args(reporter).args(files))
     };
-    test(&["test/steps.test.ts", "test/outcome.test.ts", "test/reading.test.ts"])?;
+    test(&["test/steps.test.ts", "test/outcome.test.ts", "test/reading.test.ts", "test/grpc.test.ts"])?;
     test(&["example/test/training.test.ts"])
 }
 

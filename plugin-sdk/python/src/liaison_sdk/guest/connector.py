@@ -11,7 +11,20 @@ from liaison_sdk.guest import common
 from liaison_sdk.outcome import Conflict, Delivered, Denied, Outcome, Rejected, Retry, Skipped, Throttled, Unusable, Usable
 from liaison_sdk.plugin import Connector as Functions
 from liaison_sdk.plugin import Registered
-from liaison_sdk.rounds import EventData, Fault, HttpRequest, HttpResponse, KeptBody, Place, Reply
+from liaison_sdk.rounds import (
+    Effect,
+    EventData,
+    Fault,
+    GrpcRequest,
+    GrpcResponse,
+    HttpRequest,
+    HttpResponse,
+    KeptBody,
+    Place,
+    Reply,
+    milliseconds,
+)
+from liaison_sdk.settling import SettleBy
 from liaison_sdk.steps import check_one, deliver_one, told
 
 common.connect()
@@ -28,7 +41,7 @@ class Connector:
             return contract.CheckStep_Unusable(told(fault))
         match asked:
             case list():
-                return contract.CheckStep_Perform([_effect(request) for request in asked])
+                return contract.CheckStep_Perform([_effect(effect) for effect in asked])
             case Usable(how):
                 return contract.CheckStep_Usable(how)
             case Unusable(why):
@@ -48,9 +61,13 @@ def _step(raw: contract.Delivery) -> contract.Step:
         asked = deliver_one(_functions().deliver, _delivery(raw), _rounds(raw.rounds))
     except Fault as fault:
         return contract.Step_Settle(contract.Outcome_Rejected(told(fault)))
-    if isinstance(asked, list):
-        return contract.Step_Perform([_effect(request) for request in asked])
-    return contract.Step_Settle(_outcome(asked))
+    match asked:
+        case list():
+            return contract.Step_Perform([_effect(effect) for effect in asked])
+        case SettleBy(effect):
+            return contract.Step_SettleBy(_effect(effect))
+        case outcome:
+            return contract.Step_Settle(_outcome(outcome))
 
 
 def _delivery(raw: contract.Delivery) -> Delivery:
@@ -86,8 +103,10 @@ def _reply(raw: effects.Reply) -> Reply:
             return HttpResponse(response.status, response.headers, _response_body(response.body))
         case effects.Reply_Failed(failure):
             return _unanswered(failure)
+        case effects.Reply_Grpc(answer):
+            return GrpcResponse(answer.status, answer.status_message, answer.metadata, answer.message)
         case _:
-            return Unanswered("other", "the host answered an HTTP request in another kind")
+            return Unanswered("other", "the host answered in a kind that this SDK never asks for")
 
 
 def _response_body(raw: effects.ResponseBody) -> bytes | KeptBody:
@@ -118,16 +137,22 @@ def _unanswered(raw: effects.Failure) -> Unanswered:
     raise TypeError(f"{raw!r} is no failure")
 
 
-def _effect(request: HttpRequest) -> effects.Effect:
-    return effects.Effect_Http(
-        effects.HttpRequest(
-            method=request.method,
-            url=request.url,
-            headers=request.headers,
-            body=_body(request),
-            timeout=request.timeout_ms,
-            keep_body=request.keep_body,
-        )
+def _effect(effect: Effect) -> effects.Effect:
+    match effect:
+        case HttpRequest():
+            return effects.Effect_Http(_http(effect))
+        case GrpcRequest(method, metadata, message, timeout_ms):
+            return effects.Effect_Grpc(effects.GrpcRequest(method, metadata, message, timeout_ms))
+
+
+def _http(request: HttpRequest) -> effects.HttpRequest:
+    return effects.HttpRequest(
+        method=request.method,
+        url=request.url,
+        headers=request.headers,
+        body=_body(request),
+        timeout=request.timeout_ms,
+        keep_body=request.keep_body,
     )
 
 
@@ -163,4 +188,4 @@ def _outcome(outcome: Outcome) -> contract.Outcome:
 
 
 def _milliseconds(after: timedelta | None) -> int | None:
-    return None if after is None else max(0, after // timedelta(milliseconds=1))
+    return None if after is None else milliseconds(after)
