@@ -1,5 +1,20 @@
 //! The same connector in each language that has an SDK: `training`, which lies beside the SDKs as their example.
 
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+
+use crate::host::plugin;
+
+/// The JavaScript SDK as a plugin's folder may name it: built, with its dependencies beside it.
+pub fn javascript_sdk() -> anyhow::Result<PathBuf> {
+    let component = plugin(Language::JavaScript.plugin())?;
+    let target = component.ancestors().nth(3).context("a component is in the target folder")?;
+    let folder = target.join("sdks/js");
+    ensure!(folder.join("dist/build.js").is_file(), "{} is not built: run `cargo verify`", folder.display());
+    Ok(folder)
+}
+
 /// A language with an SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {

@@ -16,9 +16,10 @@ use crate::cli::output::{self, bytes_text};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The language is seen by the folder's manifest: Cargo.toml is Rust. What is missing on this machine
-is said, with how to get it. Exit code 1 if it does not compile, or the host would refuse what is
-made.")]
+The language is seen by the folder's manifest: Cargo.toml is Rust, package.json is TypeScript or
+JavaScript, pyproject.toml is Python. What is missing on this machine is said, with how to get it.
+The first time, npm or pip install what the folder names. Exit code 1 if it does not compile, or the
+host would refuse what is made.")]
 pub(in crate::cli) struct Build {
     /// The plugin's folder
     #[arg(default_value = ".")]

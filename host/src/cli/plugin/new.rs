@@ -14,19 +14,20 @@ use crate::cli::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The SDKs are not in any package registry: --sdk names the folder of one, such as plugin-sdk of a
-checkout of liaison, by which the new folder refers to it. A relative path is kept as one.")]
+The SDKs are not in any package registry: --sdk names the folder plugin-sdk of a checkout of liaison,
+or that of the language's SDK in it, by which the new folder refers to it. A relative path is kept
+as one.")]
 pub(in crate::cli) struct New {
     /// Of the plugin and its folder: lower-case letters, digits and -
     #[arg(value_parser = name)]
     name: String,
-    /// The language: rust
+    /// The language: rust, ts or python
     #[arg(long, value_parser = language::named)]
     lang: &'static Language,
     /// What it is to be
     #[arg(long, value_enum)]
     kind: Kind,
-    /// The folder of the language's SDK
+    /// The folder of the SDKs, or of the language's own
     #[arg(long, value_name = "FOLDER")]
     sdk: PathBuf,
     /// Print JSON
@@ -36,7 +37,7 @@ pub(in crate::cli) struct New {
 
 pub(super) fn new(options: &New) -> Result<(), Failure> {
     let New { name, lang, kind, sdk, json } = options;
-    (lang.check_sdk)(sdk).map_err(|why| Failure::Usage(format!("--sdk: {why}")))?;
+    let sdk = (lang.sdk)(sdk).map_err(|why| Failure::Usage(format!("--sdk: {why}")))?;
     let folder = Path::new(name);
     let failed = |path: &Path, error: &io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::Usage(format!("{} is there already", path.display())),
@@ -44,9 +45,9 @@ pub(super) fn new(options: &New) -> Result<(), Failure> {
     };
     fs::create_dir(folder).map_err(|error| failed(folder, &error))?;
     // As seen from within the new folder.
-    let sdk = if sdk.is_absolute() { sdk.clone() } else { Path::new("..").join(sdk) };
+    let sdk = if sdk.is_absolute() { sdk } else { Path::new("..").join(sdk) };
     let mut written = Vec::new();
-    for (path, text) in (lang.files)(*kind) {
+    for (path, text) in lang.files(*kind) {
         let text = fill(text, name, *kind, &sdk.display().to_string());
         let path = folder.join(path);
         write(&path, &text).map_err(|error| failed(&path, &error))?;
@@ -65,7 +66,7 @@ pub(super) fn new(options: &New) -> Result<(), Failure> {
 /// The text with its placeholders filled in.
 pub(super) fn fill(text: &str, name: &str, kind: Kind, sdk: &str) -> String {
     let text = text.replace("{{name}}", name).replace("{{file}}", &file(name));
-    text.replace("{{kind}}", kind.name()).replace("{{sdk}}", sdk)
+    text.replace("{{kind}}", kind.name()).replace("{{run}}", kind.run()).replace("{{sdk}}", sdk)
 }
 
 /// The component's file, without its ending.

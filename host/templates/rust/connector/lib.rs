@@ -13,7 +13,7 @@ struct Settings {
     path: String,
 }
 
-async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+async fn deliver(delivery: &Delivery, http: &Http) -> Result<Settling, Failure> {
     let settings = settings::<Settings>()?;
     let url = format!("{}/{}", settings.path, encode_segment(&delivery.event.id));
     let request = match &delivery.event.data {
@@ -21,7 +21,7 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
         // A tombstone: the thing is gone.
         None => http.delete(url),
     };
-    Ok(Outcome::from_response(&request.send().await?))
+    Ok(request.settle())
 }
 
 async fn check(http: &Http) -> Result<Check, Failure> {

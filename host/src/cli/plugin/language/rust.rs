@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::{Kind, Language, Tool, answer, not_run};
+use super::{Kind, Language, Tool, answer, not_run, sdk_folder, template};
 use crate::cli::failure::Failure;
 
 const TARGET: &str = "wasm32-wasip2";
@@ -15,7 +15,7 @@ pub(super) const RUST: Language = Language {
     name: "rust",
     manifest: "Cargo.toml",
     files,
-    check_sdk,
+    sdk: |folder| sdk_folder(&[folder.to_owned()], "Cargo.toml", "name = \"liaison-sdk\""),
     tools: &[
         Tool {
             name: "cargo and rustc",
@@ -36,35 +36,19 @@ pub(super) const RUST: Language = Language {
     build,
 };
 
-macro_rules! template {
-    ($path:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/rust/", $path))
-    };
-}
-
 fn files(kind: Kind) -> Vec<(&'static str, &'static str)> {
-    let (code, cases) = match kind {
-        Kind::Connector => (template!("connector/lib.rs"), template!("connector/first.toml")),
-        Kind::Transformer => (template!("transformer/lib.rs"), template!("transformer/first.toml")),
+    let code = match kind {
+        Kind::Connector => template!("rust/connector/lib.rs"),
+        Kind::Transformer => template!("rust/transformer/lib.rs"),
     };
     vec![
-        ("Cargo.toml", template!("Cargo.toml.template")),
-        ("build.rs", template!("build.rs")),
+        ("Cargo.toml", template!("rust/Cargo.toml.template")),
+        ("build.rs", template!("rust/build.rs")),
         ("src/lib.rs", code),
-        ("cases/first.toml", cases),
-        ("ci.sh", template!("ci.sh")),
-        (".gitignore", template!("gitignore.template")),
-        ("README.md", template!("README.md")),
+        ("ci.sh", template!("rust/ci.sh")),
+        (".gitignore", template!("rust/gitignore.template")),
+        ("README.md", template!("rust/README.md")),
     ]
-}
-
-fn check_sdk(folder: &Path) -> Result<(), String> {
-    let manifest = folder.join("Cargo.toml");
-    let text = fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
-    match text.contains("name = \"liaison-sdk\"") {
-        true => Ok(()),
-        false => Err(format!("{} is not the one of liaison-sdk", manifest.display())),
-    }
 }
 
 /// cargo says itself what is wrong with the code, and where it put the component.
@@ -111,15 +95,5 @@ mod tests {
         let text = messages.map(|message| message.to_string()).join("\nno json\n");
         assert_eq!(component(&text, Path::new("/p/Cargo.toml")), Some(PathBuf::from("/t/p.wasm")));
         assert_eq!(component(&text, Path::new("/q/Cargo.toml")), None);
-    }
-
-    #[test]
-    fn every_placeholder_of_a_template_is_known() {
-        for kind in [Kind::Connector, Kind::Transformer] {
-            for (path, text) in files(kind) {
-                let filled = crate::cli::plugin::new::fill(text, "a-b", kind, "../sdk");
-                assert!(!filled.contains("{{") && !filled.contains("}}"), "{path}: {filled}");
-            }
-        }
     }
 }
