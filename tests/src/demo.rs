@@ -15,6 +15,7 @@ mod configuration;
 mod events;
 mod expected;
 mod levels;
+mod own;
 mod play;
 mod report;
 mod screen;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use alerts::Alerts;
+pub use own::{Kind, Own};
 use screen::{Screen, Tone};
 use stage::{Places, Stage, shown};
 use systems::Subscriber;
@@ -52,8 +54,8 @@ enum End {
     Interrupted,
 }
 
-/// Runs the demo, and stays at its end until Ctrl-C if asked to.
-pub fn run(stay: bool) -> ExitCode {
+/// Runs the demo, with somebody's own plugin if there is one, and stays at its end until Ctrl-C if asked to.
+pub fn run(stay: bool, own: Option<Own>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into(), None),
@@ -62,7 +64,7 @@ pub fn run(stay: bool) -> ExitCode {
         Ok(places) => places,
         Err(error) => return failed(&error, None),
     };
-    let ended = runtime.block_on(demo(stay, &places));
+    let ended = runtime.block_on(demo(stay, own, &places));
     runtime.shutdown_timeout(LEFT_BEHIND);
     match ended {
         Ok(End::Proven) => ExitCode::SUCCESS,
@@ -72,7 +74,7 @@ pub fn run(stay: bool) -> ExitCode {
     }
 }
 
-async fn demo(stay: bool, places: &Places) -> anyhow::Result<End> {
+async fn demo(stay: bool, own: Option<Own>, places: &Places) -> anyhow::Result<End> {
     // Before anything else, so that Ctrl-C never ends the process at once.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -88,7 +90,7 @@ async fn demo(stay: bool, places: &Places) -> anyhow::Result<End> {
     screen.show("liaison: events from Kafka, through sandboxed plugins, to three systems on this machine\n");
     screen.moment(Tone::Plain, "starting broker, systems and host; the host compiles each plugin once");
     let (stage, mut host) = tokio::select! {
-        started = Stage::start(places) => started?,
+        started = Stage::start(places, own) => started?,
         () = interrupted() => return Ok(End::Interrupted),
     };
     let at_the_end = Cell::new(None);
@@ -121,17 +123,21 @@ async fn demo(stay: bool, places: &Places) -> anyhow::Result<End> {
 async fn show(stage: &Stage, places: &Places, screen: &Screen, alerts: &Alerts) -> anyhow::Result<End> {
     introduce(stage, places, screen);
     play::join(stage).await?;
-    screen.moment(Tone::Plain, "the host has joined its three consumer groups; here come the events");
+    screen.moment(Tone::Plain, "the host has joined its consumer groups; here come the events");
     let played = play::play(stage, events::events(EVENTS, REFUSED)?, screen).await?;
     let accounts = report::accounts(stage).await?;
     let is_proven = report::show(screen, &played, &accounts, &alerts.heard());
+    if let Some(own) = &stage.own {
+        own.show(EVENTS, stage, screen).await?;
+    }
     Ok(if is_proven { End::Proven } else { End::Disproven })
 }
 
 fn introduce(stage: &Stage, places: &Places, screen: &Screen) {
     screen.show("");
     addresses_of_systems(stage, screen);
-    let text = format!("{}, with 3 subscriptions and 2 plugins", shown(&places.config));
+    let (subscriptions, plugins) = (stage.config.subscriptions.len(), stage.config.plugins.len());
+    let text = format!("{}, with {subscriptions} subscriptions and {plugins} plugins", shown(&places.config));
     screen.titled(Tone::Plain, "host", &text, TITLE_COLUMNS);
     screen.titled(Tone::Plain, "log", &shown(&places.log), TITLE_COLUMNS);
     screen.show("");
@@ -144,6 +150,10 @@ fn addresses_of_systems(stage: &Stage, screen: &Screen) {
     for subscriber in Subscriber::ALL {
         let text = format!("{}, the {}", stage.systems.of(subscriber).url(), subscriber.system());
         screen.titled(Tone::Plain, subscriber.name(), &text, TITLE_COLUMNS);
+    }
+    if let Some(own) = &stage.own {
+        let text = format!("{}, for your plugin", own.url());
+        screen.titled(Tone::Plain, own::NAME, &text, TITLE_COLUMNS);
     }
 }
 
@@ -178,7 +188,7 @@ fn try_next(stay: bool, stage: &Stage, places: &Places, screen: &Screen) {
         [
             ("the same, kept running to look into it", "cargo demo -- --stay".to_owned()),
             ("the configuration that was used", format!("{liaison} check --config {config}")),
-            ("how to write a plugin", "less plugins/README.md".to_owned()),
+            ("how to write a plugin, and see it deliver here", "less plugins/README.md".to_owned()),
         ]
     };
     for (what, command) in commands {

@@ -29,11 +29,17 @@ impl Levels {
 /// Of each subscription, in the order of [`Subscriber::ALL`].
 pub(super) fn levels(telemetry: &Telemetry) -> anyhow::Result<[Levels; 3]> {
     let page = Metrics::parse(&telemetry.encode()).context("the host's metrics cannot be read")?;
-    Ok(Subscriber::ALL.map(|subscriber| of(&page, subscriber)))
+    Ok(Subscriber::ALL.map(|subscriber| of(&page, subscriber.name(), subscriber.connector())))
 }
 
-fn of(page: &Metrics, subscriber: Subscriber) -> Levels {
-    let own = ("subscription", subscriber.name());
+/// Of one subscription and its connector.
+pub(super) fn level_of(telemetry: &Telemetry, subscription: &str, connector: &str) -> anyhow::Result<Levels> {
+    let page = Metrics::parse(&telemetry.encode()).context("the host's metrics cannot be read")?;
+    Ok(of(&page, subscription, connector))
+}
+
+fn of(page: &Metrics, subscription: &str, connector: &str) -> Levels {
+    let own = ("subscription", subscription);
     let count = |name: &str| page.sum(name, &[own]) as usize;
     let settled = |kind: &str| page.sum("liaison_events_settled_total", &[own, ("kind", kind)]) as usize;
     Levels {
@@ -43,6 +49,6 @@ fn of(page: &Metrics, subscriber: Subscriber) -> Levels {
         attempts: count("liaison_attempts_total"),
         assigned: count("liaison_partitions_assigned"),
         is_paused: count("liaison_partitions_paused") > 0,
-        is_down: page.sum("liaison_breaker_state", &[("connector", subscriber.connector())]) > 0.0,
+        is_down: page.sum("liaison_breaker_state", &[("connector", connector)]) > 0.0,
     }
 }

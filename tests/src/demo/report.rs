@@ -44,20 +44,25 @@ pub(super) struct Account {
 pub(super) async fn accounts(stage: &Stage) -> anyhow::Result<Vec<Account>> {
     let mut accounts = Vec::with_capacity(Subscriber::ALL.len());
     for (subscriber, levels) in Subscriber::ALL.into_iter().zip(levels(&stage.telemetry)?) {
-        let name = SubscriptionName::new(subscriber.name());
-        let topic = stage.config.subscriptions.get(&name).map(|settings| settings.dead_letter_topic.clone());
-        let topic = topic.context("the demo's configuration has all its subscriptions")?;
-        let (kafka, bootstrap) = (stage.config.kafka.clone(), stage.broker.bootstrap().to_owned());
-        let read = move || {
-            let (settings, bootstrap, subscription) = (&kafka, bootstrap.as_str(), &name);
-            let store = Store { settings, bootstrap, subscription, topic: &topic, limit: READ };
-            listing::list(&store, &Selection::default())
-        };
-        let letters = tokio::task::spawn_blocking(read).await??;
+        let letters = letters(stage, subscriber.name()).await?;
         let ledger = stage.systems.of(subscriber).ledger();
         accounts.push(Account { subscriber, ledger, letters, levels });
     }
     Ok(accounts)
+}
+
+/// The dead letters of a subscription, as read back from Kafka.
+pub(super) async fn letters(stage: &Stage, subscription: &str) -> anyhow::Result<Listing> {
+    let name = SubscriptionName::new(subscription);
+    let topic = stage.config.subscriptions.get(&name).map(|settings| settings.dead_letter_topic.clone());
+    let topic = topic.context("the demo's configuration has all its subscriptions")?;
+    let (kafka, bootstrap) = (stage.config.kafka.clone(), stage.broker.bootstrap().to_owned());
+    let read = move || {
+        let (settings, bootstrap, subscription) = (&kafka, bootstrap.as_str(), &name);
+        let store = Store { settings, bootstrap, subscription, topic: &topic, limit: READ };
+        listing::list(&store, &Selection::default())
+    };
+    Ok(tokio::task::spawn_blocking(read).await??)
 }
 
 /// Shows the whole end but what to try next. Gives whether all is as it should be.
@@ -98,7 +103,7 @@ fn table(emitted: &[Emitted], accounts: &[Account]) -> Table {
     table
 }
 
-fn show_letter(screen: &Screen, letter: &Summary) {
+pub(super) fn show_letter(screen: &Screen, letter: &Summary) {
     let event = letter.event_id.as_deref().unwrap_or("an event without id");
     let kind = letter.event_type.as_deref().unwrap_or("unknown");
     let text = format!(

@@ -21,6 +21,7 @@ use tracing_subscriber::{Layer, Registry};
 
 use super::alerts::Alerts;
 use super::configuration::{self, TOPIC};
+use super::own::{self, Own};
 use super::systems::{CALENDAR_TOKEN, Subscriber, Systems};
 use crate::port;
 
@@ -34,6 +35,8 @@ pub(super) struct Stage {
     pub(super) config: Config,
     pub(super) telemetry: Telemetry,
     pub(super) systems: Systems,
+    /// A plugin of somebody's own, and its system.
+    pub(super) own: Option<own::Running>,
     pub(super) broker: Embedded,
     pub(super) admin: SocketAddr,
 }
@@ -84,15 +87,18 @@ impl Places {
 
 impl Stage {
     /// Starts everything. The host still joins its consumer groups then.
-    pub(super) async fn start(places: &Places) -> anyhow::Result<(Self, RunningHost)> {
-        let letters = Subscriber::ALL.map(|subscriber| dead_letter_topic(subscriber.name()));
+    pub(super) async fn start(places: &Places, own: Option<Own>) -> anyhow::Result<(Self, RunningHost)> {
+        let names = Subscriber::ALL.map(Subscriber::name).into_iter().chain(own.as_ref().map(|_| own::NAME));
+        let letters: Vec<_> = names.map(dead_letter_topic).collect();
         let topics: Vec<(&str, i32)> = std::iter::once((TOPIC, PARTITIONS))
             .chain(letters.iter().map(|topic| (topic.as_str(), 1)))
             .collect();
         let broker = Embedded::start(&topics)?;
         let systems = Systems::start()?;
+        let own = own.map(Own::start).transpose()?;
         let admin = port::free()?;
         let text = configuration::text(broker.bootstrap(), admin, &systems);
+        let text = text + &own.as_ref().map(own::Running::tables).unwrap_or_default();
         write(&places.folder.join(configuration::TOKEN_FILE), CALENDAR_TOKEN)?;
         write(&places.config, &text)?;
         let config = Config::from_file(&places.config)?.config;
@@ -109,7 +115,7 @@ impl Stage {
         let telemetry = host.telemetry().clone();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(host.run(async { drop(stopped.await) }));
-        Ok((Self { config, telemetry, systems, broker, admin }, RunningHost { task, stop }))
+        Ok((Self { config, telemetry, systems, own, broker, admin }, RunningHost { task, stop }))
     }
 }
 
