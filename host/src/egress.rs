@@ -41,6 +41,7 @@ use http::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::EgressError;
+pub(crate) use self::sent::GRPC;
 pub use self::sent::Sent;
 
 use self::credential::Credentials;

@@ -2,8 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Call, Gateway, message};
-use crate::contract::{Failure, HttpRequest};
+use super::message::Message;
+use super::{Call, Gateway, end, grpc, message};
+use crate::contract::{Failure, GrpcRequest, HttpRequest};
+
+/// What stands in the place of the method of a gRPC call, which is a `POST` on the wire.
+pub(crate) const GRPC: &str = "gRPC";
 
 /// A request that the gateway would send. Its body is for the caller to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,12 +27,29 @@ impl Gateway {
         let origin = self.pool.grants.origin(target.origin);
         let prefix = origin.to_string();
         let message = self.composer.compose(request, call, origin, method, target)?;
+        Ok(Sent::of(&message, message.method().as_str(), &prefix))
+    }
+
+    /// As [`Gateway::would_send`], of a gRPC call: its method is [`GRPC`].
+    pub(crate) fn would_call(&self, request: &GrpcRequest, call: &Call<'_>) -> Result<Sent, Failure> {
+        let grants = &self.pool.grants;
+        let target = grants.target(&grpc::check_method(&request.method)?, &request.method)?;
+        let origin = grants.origin(target.origin);
+        let (_, left) = end(request.timeout, call)?;
+        let prefix = origin.to_string();
+        let message = grpc::compose(&self.composer, request, call, origin, target, left)?;
+        Ok(Sent::of(&message, GRPC, &prefix))
+    }
+}
+
+impl Sent {
+    fn of(message: &Message, method: &str, origin: &str) -> Self {
         let headers = message.headers().iter();
         let text = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-        Ok(Sent {
-            method: message.method().to_string(),
-            url: format!("{prefix}{}", message.uri()),
+        Self {
+            method: method.to_owned(),
+            url: format!("{origin}{}", message.uri()),
             headers: text.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        })
+        }
     }
 }

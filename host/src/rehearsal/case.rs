@@ -14,7 +14,7 @@ use url::Url;
 
 use self::written::{content, duration};
 use crate::config::Grant;
-use crate::contract::{Failure, Resolution, TimestampMs};
+use crate::contract::{Failure, GrpcResponse, Resolution, TimestampMs};
 use crate::event::Event;
 
 /// 2026-01-01T00:00:00Z: when attempts begin, as in the tests of the SDKs.
@@ -53,6 +53,7 @@ pub struct DeliverySettings {
 /// A request that is expected, and the reply to it.
 #[derive(Debug, Clone)]
 pub struct Scripted {
+    /// `gRPC` for a call by gRPC.
     pub method: String,
     /// Absolute.
     pub url: String,
@@ -77,6 +78,7 @@ pub struct ScriptedReply {
 #[derive(Debug, Clone)]
 pub enum ScriptedAnswer {
     Http { status: u16, headers: Vec<(String, String)>, body: Bytes },
+    Grpc(GrpcResponse),
     Failed(Failure),
 }
 

@@ -23,6 +23,7 @@ use super::compare::{differences, ending_of};
 use super::run::{Exchange, Run};
 use super::{Clock, RehearsalError, Subject};
 use crate::delivery::attempt::Place;
+use crate::egress::GRPC;
 use crate::plugin::Observed;
 
 /// More findings of one trial are counted and not kept.
@@ -194,6 +195,10 @@ impl<'a> Kit<'a> {
     async fn reply(&mut self, bench: &Bench, case: &Case, tampering: &Tampering<'_>, trial: ReplyTrial) {
         let Tampering { at, exchange, ending } = *tampering;
         let Some(sent) = &exchange.sent else { return };
+        let is_grpc = sent.method == GRPC;
+        if is_grpc && !trial.is_of_grpc() {
+            return;
+        }
         let run = bench.tampered(case, at, trial, SECRET).await;
         let right = trial.right_endings(&sent.method, ending);
         let right = with_accepted(right, case, Trial::Reply(trial));
@@ -201,7 +206,7 @@ impl<'a> Kit<'a> {
         findings.extend(judge::outcome(&run, &right));
         findings.extend(judge::no_repetition(&run));
         findings.extend(judge::secrets_stay(&run, SECRET));
-        if trial.has_wait() {
+        if trial.has_wait() && !is_grpc {
             findings.extend(judge::wait(&run, trial::WAIT));
         }
         if trial.is_transient() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::compare::Difference;
 use super::run::{Exchange, Run, RunEnd};
-use crate::contract::{Outcome, Reshaped, Transformed};
+use crate::contract::{GrpcResponse, Outcome, Reshaped, Transformed};
 use crate::dead_letter::recording::{Answer, AnswerBody, End};
 use crate::dead_letter::report::{effect_text, line_text, outcome_text, printable};
 use crate::plugin::{LogLine, Observed};
@@ -100,8 +100,9 @@ pub(super) fn answer_text(answer: &Answer) -> String {
         Answer::Http { status, body: AnswerBody::Kept { length, .. }, .. } => {
             format!("{status}, {length} bytes that stay with the host")
         }
-        Answer::Grpc(response) => {
-            format!("gRPC status {} {}", response.status, one_line(&response.status_message))
+        Answer::Grpc(GrpcResponse { status, status_message, message, .. }) => {
+            let message = message.as_ref().map_or_else(|| "without a message".to_owned(), body_text);
+            format!("gRPC status {status} {}, {message}", one_line(status_message))
         }
         Answer::Sql(response) => one_line(&response.to_string()),
         Answer::Failed(failure) => format!("nothing: {}", one_line(&failure.to_string())),
@@ -131,10 +132,13 @@ fn exchange_text(exchange: &Exchange) -> String {
         u64::try_from(exchange.took.as_millis()).unwrap_or(u64::MAX),
     ));
     let _ = writeln!(text, "  answered after {took}: {}", answer_text(&exchange.answer));
-    if let Answer::Http { headers, .. } = &exchange.answer {
-        for (name, value) in headers {
-            let _ = writeln!(text, "    {name}: {}", one_line(value));
-        }
+    let headers: &[_] = match &exchange.answer {
+        Answer::Http { headers, .. } => headers,
+        Answer::Grpc(response) => &response.metadata,
+        Answer::Sql(_) | Answer::Failed(_) => &[],
+    };
+    for (name, value) in headers {
+        let _ = writeln!(text, "    {name}: {}", one_line(value));
     }
     text
 }

@@ -15,7 +15,7 @@ use super::case::{Case, ScriptedReply};
 use super::simulated::Script;
 use crate::config::{self, mask::Mask};
 use crate::contract::{
-    Body, Content, Delivery, Effect, Failure, Fault, HttpRequest, Kept, Outcome, Reply, Transformed, written,
+    Body, Content, Delivery, Effect, Failure, Fault, Kept, Outcome, Reply, SqlRequest, Transformed, written,
 };
 use crate::dead_letter::recording::{Answer, strike_exchange, strike_result};
 use crate::delivery::ask::Limits;
@@ -195,53 +195,57 @@ async fn perform(
 ) -> (Option<Sent>, Bytes, Result<Reply, String>) {
     let key = effect_key(&delivery.idempotency_key, place);
     let call = Call::of(delivery, &key, until);
-    let request = match effect {
-        Effect::Http(request) => request,
-        Effect::Grpc(_) | Effect::Sql(_) => {
-            return (None, Bytes::new(), perform_other(effect, &call, way).await);
+    let gateway = match way {
+        Way::Real(gateway) | Way::Scripted { gateway, .. } => gateway,
+    };
+    let (sent, body, timeout, keep_body) = match effect {
+        Effect::Http(request) => {
+            let body = body(&request.body, &call);
+            (gateway.would_send(request, &call), body, request.timeout, request.keep_body)
+        }
+        Effect::Grpc(request) => {
+            (gateway.would_call(request, &call), request.message.clone(), request.timeout, false)
+        }
+        Effect::Sql(request) => {
+            return (None, Bytes::new(), perform_sql(effect, request, &call, way).await);
         }
     };
-    let body = body(&request.body, &call);
-    let (gateway, answers, max_reply_bytes) = match way {
-        Way::Real(gateway) => {
-            let sent = gateway.would_send(request, &call).ok();
-            return (sent, body, Ok(gateway.perform(effect, &call).await));
-        }
-        Way::Scripted { gateway, answers, max_reply_bytes } => (gateway, answers, *max_reply_bytes),
+    let (answers, max_reply_bytes) = match way {
+        Way::Real(gateway) => return (sent.ok(), body, Ok(gateway.perform(effect, &call).await)),
+        Way::Scripted { answers, max_reply_bytes, .. } => (answers, *max_reply_bytes),
     };
-    let sent = match gateway.would_send(request, &call) {
+    let sent = match sent {
         Ok(sent) => sent,
         Err(failure) => return (None, body, Ok(Reply::Failed(failure))),
     };
     let reply = match answers.answer(place, &sent, &body) {
         None => Err(format!("{} {}", sent.method, sent.url)),
-        Some(scripted) => Ok(scripted_reply(request, &scripted, until, max_reply_bytes).await),
+        Some(scripted) => match in_time(timeout, scripted.after, until).await {
+            true => Ok(scripted.reply(keep_body, max_reply_bytes)),
+            false => Ok(Reply::Failed(Failure::TimedOut)),
+        },
     };
     (Some(sent), body, reply)
 }
 
-/// A script has answers to HTTP requests alone.
-async fn perform_other(effect: &Effect, call: &Call<'_>, way: &Way<'_>) -> Result<Reply, String> {
-    match (way, effect) {
-        (Way::Scripted { .. }, Effect::Grpc(asked)) => Err(format!("gRPC {}", asked.method)),
-        (Way::Scripted { .. }, Effect::Sql(asked)) => Err(asked.to_string()),
-        (Way::Real(gateway) | Way::Scripted { gateway, .. }, _) => Ok(gateway.perform(effect, call).await),
+/// No script has answers to SQL.
+async fn perform_sql(
+    effect: &Effect,
+    request: &SqlRequest,
+    call: &Call<'_>,
+    way: &Way<'_>,
+) -> Result<Reply, String> {
+    match way {
+        Way::Real(gateway) => Ok(gateway.perform(effect, call).await),
+        Way::Scripted { .. } => Err(request.to_string()),
     }
 }
 
-/// After the time that it takes, which the request's own or the attempt's end may cut short.
-async fn scripted_reply(
-    request: &HttpRequest,
-    scripted: &ScriptedReply,
-    until: Instant,
-    max_reply_bytes: u64,
-) -> Reply {
-    let own_end = request.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+/// Waits for the time that a reply takes, unless the request's own time or the attempt's end comes before.
+async fn in_time(timeout: Option<Duration>, after: Duration, until: Instant) -> bool {
+    let own_end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let end = own_end.map_or(until, |end| end.min(until));
-    match timeout_at(end, tokio::time::sleep_until(Instant::now() + scripted.after)).await {
-        Ok(()) => scripted.reply(request.keep_body, max_reply_bytes),
-        Err(_) => Reply::Failed(Failure::TimedOut),
-    }
+    timeout_at(end, tokio::time::sleep_until(Instant::now() + after)).await.is_ok()
 }
 
 /// What a request carries; nothing where the gateway refuses it.

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use super::case::{Scripted, ScriptedAnswer, ScriptedReply};
-use crate::contract::{Content, Failure, HttpResponse, Kept, Reply};
+use crate::contract::{Content, Failure, GrpcResponse, HttpResponse, Kept, Reply};
 use crate::delivery::attempt::Place;
 
 /// The script, and what of it was used.
@@ -46,6 +46,7 @@ impl ScriptedReply {
     pub(super) fn reply(&self, keep_body: bool, max_reply_bytes: u64) -> Reply {
         let (status, headers, body) = match &self.answer {
             ScriptedAnswer::Failed(failure) => return Reply::Failed(failure.clone()),
+            ScriptedAnswer::Grpc(response) => return grpc(response, max_reply_bytes),
             ScriptedAnswer::Http { status, headers, body } => (*status, headers, body.clone()),
         };
         if body.len() as u64 > max_reply_bytes {
@@ -71,6 +72,15 @@ impl ScriptedReply {
             }
         };
         Reply::Http(HttpResponse { status, headers: map, body, kept })
+    }
+}
+
+fn grpc(response: &GrpcResponse, max_reply_bytes: u64) -> Reply {
+    match &response.message {
+        Some(message) if message.len() as u64 > max_reply_bytes => {
+            Reply::Failed(Failure::TooLarge(max_reply_bytes))
+        }
+        Some(_) | None => Reply::Grpc(response.clone()),
     }
 }
 

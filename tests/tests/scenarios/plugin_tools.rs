@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use liaison_tests::host::plugin;
+use liaison_tests::is_quick;
 use liaison_tests::system::{Behaviour, System};
 use serde_json::{Value, json};
 
@@ -282,6 +283,34 @@ fn what_a_hostile_plugin_does_is_found() -> anyhow::Result<()> {
         let findings = &certificate["trials"][0]["findings"];
         assert_eq!(findings[0]["rule"], rule, "{misdeed}: {findings:#}");
         assert_eq!(certificate["good_cases"], 0);
+    }
+    Ok(())
+}
+
+/// As the guest `errand` books in Rust, `booking` does in Python and in TypeScript.
+#[test]
+fn calls_by_grpc_are_scripted_and_certified_alike_in_each_language() -> anyhow::Result<()> {
+    let guests = if is_quick() { &["errand"][..] } else { &["errand", "booking-python", "booking-js"] };
+    let program = Program::new("")?;
+    let cases = repository().join("tests/guests/booking/cases.toml");
+    let trials = |certificate: &Value, runs: u64| -> BTreeSet<String> {
+        let trials = certificate["trials"].as_array().into_iter().flatten();
+        let tried = trials.filter(|trial| trial["runs"] == runs);
+        tried.filter_map(|trial| Some(trial["name"].as_str()?.to_owned())).collect()
+    };
+    for guest in guests {
+        let words = format!("{} {}", plugin(guest)?.display(), cases.display());
+        let tested = program.ask(&format!("plugin test {words}"), 0).context(*guest)?;
+        assert_eq!((&tested["passed"], &tested["failed"]), (&json!(3), &json!(0)), "{guest}");
+        let exchange = &tested["cases"][0]["run"]["rounds"][0][0];
+        assert_eq!(exchange["sent"]["method"], "gRPC", "{guest}");
+        assert_eq!(exchange["sent"]["url"], "http://endpoint.example/rooms.Rooms/Book", "{guest}");
+        let words = words.replace(' ', " --cases ");
+        let certificate = program.ask(&format!("plugin certify {words}"), 0).context(*guest)?;
+        // What gRPC has no status for; and one call cannot be interrupted between two.
+        let untried = ["429-date", "502", "crash", "wrong-content-type"].map(str::to_owned);
+        assert_eq!(trials(&certificate, 0), BTreeSet::from(untried), "{guest}");
+        assert!(trials(&certificate, 1).contains("503"), "{guest}: {certificate:#}");
     }
     Ok(())
 }

@@ -56,7 +56,7 @@ fn ask(
 ) -> anyhow::Result<Vec<SqlResponse>> {
     let broker = Embedded::start(&[(TOPIC, 1), (DEAD_LETTERS, 1)])?;
     let mut config = Config::new(Brokers::At(vec![broker.bootstrap().to_owned()]));
-    config.admin = None;
+    config.admin.address = None;
     let mut connector = Connector::new(PluginName::new("asker"), endpoint.parse()?);
     connector.egress.allow_networks = vec!["127.0.0.0/8".parse()?];
     let password = SecretRef::File(password.to_owned());

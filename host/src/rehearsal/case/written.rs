@@ -1,23 +1,22 @@
 //! Reads a case: the JSON that a case file holds in (a TOML file is read as the same JSON), a [`Case`] out, or which part
 //! of it is wrong. Defaults stand for all that a case does not care about.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod reply;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{
-    Case, CaseError, Content, DeliverySettings, ENDPOINT, Ending, Expect, NOW_MS, Scripted, ScriptedAnswer,
-    ScriptedReply,
-};
+pub(super) use self::reply::content;
+
+use self::reply::WrittenReply;
+use super::{Case, CaseError, DeliverySettings, ENDPOINT, Ending, Expect, NOW_MS, Scripted};
 use crate::config::Grant;
-use crate::contract::{Failure, Resolution};
+use crate::contract::Resolution;
+use crate::egress::GRPC;
 use crate::event::Event;
 
 #[derive(Deserialize)]
@@ -69,20 +68,6 @@ struct WrittenRequest {
 enum WrittenHeader {
     Text(String),
     IsThere(bool),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct WrittenReply {
-    status: Option<u16>,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    json: Option<Value>,
-    text: Option<String>,
-    base64: Option<String>,
-    failed: Option<Failure>,
-    #[serde(default, with = "duration")]
-    after: Option<Duration>,
 }
 
 impl Case {
@@ -178,7 +163,7 @@ fn requests(written: Vec<WrittenRequest>, endpoint: &Url) -> Result<Vec<Scripted
             is_optional: written.optional,
             headers: headers.collect::<Result<_, CaseError>>()?,
             body: content(written.json, written.text, written.base64).map_err(&wrong)?,
-            reply: reply(written.reply).map_err(|text| wrong(format!("reply: {text}")))?,
+            reply: written.reply.read(method == GRPC).map_err(|text| wrong(format!("reply: {text}")))?,
         });
     }
     Ok(requests)
@@ -191,55 +176,6 @@ fn resolved(endpoint: &Url, url: &str) -> String {
         None | Some(b'?') => format!("{endpoint}{url}"),
         Some(b'/') => format!("{}{url}", endpoint.strip_suffix('/').unwrap_or(endpoint)),
         Some(_) => url.to_owned(),
-    }
-}
-
-fn reply(written: WrittenReply) -> Result<ScriptedReply, String> {
-    let after = written.after.unwrap_or_default();
-    let content = content(written.json, written.text, written.base64)?;
-    let answer = match (written.status, written.failed) {
-        (None, Some(failure)) if content.is_none() && written.headers.is_empty() => {
-            ScriptedAnswer::Failed(failure)
-        }
-        (Some(status @ 100..=599), None) => {
-            let mut headers: Vec<_> = written.headers.into_iter().collect();
-            let is_json = matches!(content, Some(Content::Json(_)));
-            let is_given = |(name, _): &(String, String)| name.eq_ignore_ascii_case("content-type");
-            if is_json && !headers.iter().any(is_given) {
-                headers.push(("content-type".to_owned(), "application/json".to_owned()));
-            }
-            let body = content.map(Content::bytes).unwrap_or_default();
-            ScriptedAnswer::Http { status, headers, body }
-        }
-        (Some(status), None) => return Err(format!("{status} is no HTTP status")),
-        _ => return Err("give a `status`, with headers and a body as need be, or `failed` alone".to_owned()),
-    };
-    Ok(ScriptedReply { answer, after })
-}
-
-pub(super) fn content(
-    json: Option<Value>,
-    text: Option<String>,
-    base64: Option<String>,
-) -> Result<Option<Content>, String> {
-    match (json, text, base64) {
-        (None, None, None) => Ok(None),
-        (Some(json), None, None) => Ok(Some(Content::Json(json))),
-        (None, Some(text), None) => Ok(Some(Content::Bytes(text.into()))),
-        (None, None, Some(base64)) => {
-            let bytes = STANDARD.decode(base64).map_err(|error| format!("base64: {error}"))?;
-            Ok(Some(Content::Bytes(bytes.into())))
-        }
-        _ => Err("give a body as one of `json`, `text` and `base64`".to_owned()),
-    }
-}
-
-impl Content {
-    fn bytes(self) -> Bytes {
-        match self {
-            Content::Json(value) => value.to_string().into(),
-            Content::Bytes(bytes) => bytes,
-        }
     }
 }
 
@@ -309,6 +245,14 @@ mod tests {
                 "request 1: give a body as one of",
             ),
             (with(json!({"expect": "PUT /", "reply": {"status": "x"}})), "request[0].reply.status: "),
+            (
+                with(json!({"expect": "gRPC /a.B/C", "reply": {"status": 200}})),
+                "request 1: reply: give a `grpc-status`",
+            ),
+            (
+                with(json!({"expect": "PUT /", "reply": {"grpc-status": 0}})),
+                "request 1: reply: give a `status`",
+            ),
         ] {
             let error = Case::from_json(case.clone(), "").unwrap_err().to_string();
             assert!(error.starts_with(expected), "{case}: {error}");

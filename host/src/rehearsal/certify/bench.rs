@@ -11,9 +11,9 @@ use super::super::simulated::Script;
 use super::super::{RehearsalError, Subject, Surroundings, USER};
 use super::trial::{Circumstances, ReplyTrial, is_safe};
 use crate::config::mask::Mask;
-use crate::contract::TimestampMs;
+use crate::contract::{GrpcResponse, TimestampMs};
 use crate::delivery::attempt::Place;
-use crate::egress::{Gateway, Sent};
+use crate::egress::{GRPC, Gateway, Sent};
 use crate::event::Event;
 use crate::journal::rounds::{Arguments, Recorded, so_far};
 use crate::plugin::{Calls, Observer, Plugin, Transformers};
@@ -135,8 +135,11 @@ impl Answers for Tampered<'_> {
         if !is_it {
             return scripted;
         }
-        let scripted = scripted.unwrap_or_else(|| simple(200));
-        Some(self.trial.reply(&scripted, &self.given))
+        let scripted = scripted.unwrap_or_else(|| simple(&sent.method, 200));
+        Some(match sent.method == GRPC {
+            true => self.trial.grpc_reply(&scripted, &self.given),
+            false => self.trial.reply(&scripted, &self.given),
+        })
     }
 }
 
@@ -147,12 +150,21 @@ struct Agreeable<'a>(RefCell<Script<'a>>);
 impl Answers for Agreeable<'_> {
     fn answer(&self, place: Place, sent: &Sent, _: &Bytes) -> Option<ScriptedReply> {
         let scripted = self.0.borrow_mut().answer(place, &sent.method, &sent.url).cloned();
-        scripted.or_else(|| Some(simple(if is_safe(&sent.method) { 404 } else { 200 })))
+        scripted.or_else(|| Some(simple(&sent.method, if is_safe(&sent.method) { 404 } else { 200 })))
     }
 }
 
-fn simple(status: u16) -> ScriptedReply {
+/// This status without anything to read; to a gRPC call, OK.
+fn simple(method: &str, status: u16) -> ScriptedReply {
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    let answer = ScriptedAnswer::Http { status, headers, body: Bytes::from_static(b"{}") };
+    let answer = match method {
+        GRPC => ScriptedAnswer::Grpc(GrpcResponse {
+            status: 0,
+            status_message: String::new(),
+            metadata: Vec::new(),
+            message: None,
+        }),
+        _ => ScriptedAnswer::Http { status, headers, body: Bytes::from_static(b"{}") },
+    };
     ScriptedReply { answer, after: Duration::ZERO }
 }

@@ -138,8 +138,10 @@ pub(super) fn no_double_effect(earlier: &Run, later: &Run) -> Findings {
 pub(super) fn no_repetition(run: &Run) -> Findings {
     let is_doubtful = |exchange: &Exchange| match &exchange.answer {
         Answer::Http { status, .. } => *status >= 500,
+        // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL and UNAVAILABLE.
+        Answer::Grpc(response) => matches!(response.status, 2 | 4 | 13 | 14),
         // No script answers one.
-        Answer::Grpc(_) | Answer::Sql(_) => false,
+        Answer::Sql(_) => false,
         Answer::Failed(failure) => matches!(failure, Failure::TimedOut | Failure::Connection(_)),
     };
     let all: Vec<_> = run.rounds.iter().flatten().filter(|exchange| is_change(exchange)).collect();

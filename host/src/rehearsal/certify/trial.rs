@@ -1,19 +1,11 @@
 //! The trials of the conformance kit: what each does to a plugin, and which endings are right. Pure.
 
-use std::time::Duration;
+mod grpc;
+mod reply;
 
-use bytes::Bytes;
-use http::Method;
-use serde_json::Value;
+pub(super) use self::reply::{Circumstances, REPLY_TRIALS, ReplyTrial, WAIT, is_safe};
 
-use super::super::case::{Ending, ScriptedAnswer, ScriptedReply};
-use crate::contract::{Failure, TimestampMs};
-
-/// What a throttled plugin is told to wait.
-pub(super) const WAIT: Duration = Duration::from_secs(90);
-
-const JSON: &str = "application/json";
-const LOGIN_PAGE: &[u8] = b"<!doctype html><title>Please log in</title>";
+use super::super::case::Ending;
 
 /// What is done to a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,27 +18,6 @@ pub(super) enum Trial {
     Event(EventTrial),
 }
 
-/// One of the replies is another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum ReplyTrial {
-    TimeOut,
-    Reset,
-    SlowDrip,
-    ThrottledSeconds,
-    ThrottledDate,
-    Unauthorized,
-    NotFound,
-    Conflict,
-    PreconditionFailed,
-    InternalError,
-    Unavailable,
-    EmptyBody,
-    HugeBody,
-    TooLargeBody,
-    WrongContentType,
-    EchoedSecret,
-}
-
 /// The event is another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum EventTrial {
@@ -56,25 +27,6 @@ pub(super) enum EventTrial {
     Large,
     NoJson,
 }
-
-pub(super) const REPLY_TRIALS: [ReplyTrial; 16] = [
-    ReplyTrial::TimeOut,
-    ReplyTrial::Reset,
-    ReplyTrial::SlowDrip,
-    ReplyTrial::ThrottledSeconds,
-    ReplyTrial::ThrottledDate,
-    ReplyTrial::Unauthorized,
-    ReplyTrial::NotFound,
-    ReplyTrial::Conflict,
-    ReplyTrial::PreconditionFailed,
-    ReplyTrial::InternalError,
-    ReplyTrial::Unavailable,
-    ReplyTrial::EmptyBody,
-    ReplyTrial::HugeBody,
-    ReplyTrial::TooLargeBody,
-    ReplyTrial::WrongContentType,
-    ReplyTrial::EchoedSecret,
-];
 
 pub(super) const EVENT_TRIALS: [EventTrial; 5] = [
     EventTrial::Tombstone,
@@ -103,22 +55,7 @@ impl Trial {
             Trial::Duplicate => "duplicate",
             Trial::Reordered => "re-ordered",
             Trial::Crash => "crash",
-            Trial::Reply(ReplyTrial::TimeOut) => "time-out",
-            Trial::Reply(ReplyTrial::Reset) => "reset",
-            Trial::Reply(ReplyTrial::SlowDrip) => "slow-drip",
-            Trial::Reply(ReplyTrial::ThrottledSeconds) => "429-seconds",
-            Trial::Reply(ReplyTrial::ThrottledDate) => "429-date",
-            Trial::Reply(ReplyTrial::Unauthorized) => "401",
-            Trial::Reply(ReplyTrial::NotFound) => "404",
-            Trial::Reply(ReplyTrial::Conflict) => "409",
-            Trial::Reply(ReplyTrial::PreconditionFailed) => "412",
-            Trial::Reply(ReplyTrial::InternalError) => "500",
-            Trial::Reply(ReplyTrial::Unavailable) => "503",
-            Trial::Reply(ReplyTrial::EmptyBody) => "empty-body",
-            Trial::Reply(ReplyTrial::HugeBody) => "huge-body",
-            Trial::Reply(ReplyTrial::TooLargeBody) => "too-large-body",
-            Trial::Reply(ReplyTrial::WrongContentType) => "wrong-content-type",
-            Trial::Reply(ReplyTrial::EchoedSecret) => "echoed-secret",
+            Trial::Reply(trial) => trial.name(),
             Trial::Event(EventTrial::Tombstone) => "tombstone",
             Trial::Event(EventTrial::UnknownFields) => "unknown-fields",
             Trial::Event(EventTrial::NonAscii) => "non-ascii",
@@ -144,121 +81,6 @@ impl Trial {
     }
 }
 
-impl ReplyTrial {
-    fn about(self) -> &'static str {
-        match self {
-            ReplyTrial::TimeOut => "no answer in time: retry, and the next attempt delivers",
-            ReplyTrial::Reset => "the connection breaks: retry, and the next attempt delivers",
-            ReplyTrial::SlowDrip => "it takes nine tenths of the attempt's time: the same end",
-            ReplyTrial::ThrottledSeconds => "Retry-After in seconds: throttled or retry, not sooner",
-            ReplyTrial::ThrottledDate => "Retry-After as a date: throttled or retry, not sooner",
-            ReplyTrial::Unauthorized => "denied: a person must act, and no event is lost",
-            ReplyTrial::NotFound => "not denied, not throttled, and no success of a write",
-            ReplyTrial::Conflict | ReplyTrial::PreconditionFailed => {
-                "conflict, retry or skipped: the host's policy decides"
-            }
-            ReplyTrial::InternalError => "retry, and the next attempt delivers",
-            ReplyTrial::Unavailable => "retry or throttled, and the next attempt delivers",
-            ReplyTrial::EmptyBody => "no fault, not denied, not throttled",
-            ReplyTrial::HugeBody => "as large as is let through: no fault, not denied, not throttled",
-            ReplyTrial::TooLargeBody => "larger, so that it is not seen: retry or rejected",
-            ReplyTrial::WrongContentType => "an HTML page: no fault, not denied, not throttled",
-            ReplyTrial::EchoedSecret => "400 with our credential in it: it is not logged, nor sent",
-        }
-    }
-
-    /// May the system have done what it was asked, and will it answer another time? Then the next attempt must deliver.
-    pub(super) fn is_transient(self) -> bool {
-        matches!(
-            self,
-            ReplyTrial::TimeOut | ReplyTrial::Reset | ReplyTrial::InternalError | ReplyTrial::Unavailable
-        )
-    }
-
-    /// Is there a wait to be passed on?
-    pub(super) fn has_wait(self) -> bool {
-        matches!(self, ReplyTrial::ThrottledSeconds | ReplyTrial::ThrottledDate)
-    }
-
-    /// The reply in place of the scripted one.
-    pub(super) fn reply(self, scripted: &ScriptedReply, given: &Circumstances<'_>) -> ScriptedReply {
-        let status = |status| answer(status, "text/plain", Vec::new());
-        let wait = |value: String| {
-            at_once(ScriptedAnswer::Http {
-                status: 429,
-                headers: vec![("retry-after".to_owned(), value)],
-                body: Bytes::new(),
-            })
-        };
-        let same_status = |content_type: &str, body: Vec<u8>| {
-            let status = match &scripted.answer {
-                ScriptedAnswer::Http { status, .. } => *status,
-                ScriptedAnswer::Failed(_) => 200,
-            };
-            answer(status, content_type, body)
-        };
-        match self {
-            ReplyTrial::TimeOut => ScriptedReply { after: given.attempt_timeout * 2, ..scripted.clone() },
-            ReplyTrial::SlowDrip => {
-                ScriptedReply { after: given.attempt_timeout * 9 / 10, ..scripted.clone() }
-            }
-            ReplyTrial::Reset => {
-                let why = "reading the reply: connection reset by peer";
-                at_once(ScriptedAnswer::Failed(Failure::Connection(why.to_owned())))
-            }
-            ReplyTrial::ThrottledSeconds => wait(WAIT.as_secs().to_string()),
-            ReplyTrial::ThrottledDate => wait(date_after(given.now, WAIT)),
-            ReplyTrial::Unauthorized => status(401),
-            ReplyTrial::NotFound => status(404),
-            ReplyTrial::Conflict => status(409),
-            ReplyTrial::PreconditionFailed => status(412),
-            ReplyTrial::InternalError => status(500),
-            ReplyTrial::Unavailable => status(503),
-            ReplyTrial::EmptyBody => same_status(JSON, Vec::new()),
-            ReplyTrial::HugeBody => same_status(JSON, spaces(given.max_reply_bytes)),
-            ReplyTrial::TooLargeBody => same_status(JSON, spaces(given.max_reply_bytes + 1)),
-            ReplyTrial::WrongContentType => same_status("text/html", LOGIN_PAGE.into()),
-            ReplyTrial::EchoedSecret => {
-                let body = Value::from(format!("Authorization: Bearer {}", given.secret));
-                answer(400, JSON, body.to_string().into())
-            }
-        }
-    }
-
-    /// The endings that are right where this is the reply to a request of this method.
-    ///
-    /// After a request that changes nothing there (RFC 9110, 9.2.1) a plugin may well do without the answer. `base` is how
-    /// it ends with the scripted reply.
-    pub(super) fn right_endings(self, method: &str, base: Ending) -> Vec<Ending> {
-        use Ending::{Conflict, Delivered, Denied, Rejected, Retry, Skipped, Throttled};
-        let is_safe = is_safe(method);
-        let mut endings = match self {
-            ReplyTrial::TimeOut | ReplyTrial::Reset | ReplyTrial::InternalError => vec![Retry],
-            ReplyTrial::Unavailable | ReplyTrial::ThrottledSeconds | ReplyTrial::ThrottledDate => {
-                vec![Retry, Throttled]
-            }
-            ReplyTrial::Unauthorized => vec![Denied],
-            ReplyTrial::NotFound if method == Method::DELETE => vec![Delivered, Skipped, Rejected],
-            ReplyTrial::NotFound => vec![Skipped, Rejected, Retry, Conflict],
-            ReplyTrial::Conflict | ReplyTrial::PreconditionFailed => vec![Conflict, Retry, Skipped],
-            ReplyTrial::TooLargeBody => vec![Retry, Rejected],
-            ReplyTrial::SlowDrip => return vec![base],
-            ReplyTrial::EmptyBody | ReplyTrial::HugeBody | ReplyTrial::WrongContentType => {
-                vec![Delivered, Skipped, Retry, Rejected, Conflict]
-            }
-            ReplyTrial::EchoedSecret => vec![Rejected, Retry, Conflict, Skipped, Denied],
-        };
-        let may_do_without = !matches!(
-            self,
-            ReplyTrial::Unauthorized | ReplyTrial::ThrottledSeconds | ReplyTrial::ThrottledDate
-        );
-        if is_safe && may_do_without {
-            endings.extend([Delivered, Skipped]);
-        }
-        endings
-    }
-}
-
 impl EventTrial {
     /// The endings that are right, for an event that ends like this as it is.
     pub(super) fn right_endings(self, base: Ending) -> Vec<Ending> {
@@ -273,41 +95,6 @@ impl EventTrial {
     }
 }
 
-/// What a reply depends on beside the script.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Circumstances<'a> {
-    pub(super) attempt_timeout: Duration,
-    /// When the attempt began.
-    pub(super) now: TimestampMs,
-    pub(super) max_reply_bytes: u64,
-    /// What an endpoint echoes.
-    pub(super) secret: &'a str,
-}
-
-fn answer(status: u16, content_type: &str, body: Vec<u8>) -> ScriptedReply {
-    let headers = vec![("content-type".to_owned(), content_type.to_owned())];
-    at_once(ScriptedAnswer::Http { status, headers, body: body.into() })
-}
-
-fn at_once(answer: ScriptedAnswer) -> ScriptedReply {
-    ScriptedReply { answer, after: Duration::ZERO }
-}
-
-fn spaces(bytes: u64) -> Vec<u8> {
-    vec![b' '; usize::try_from(bytes).unwrap_or(usize::MAX)]
-}
-
-/// In whole seconds, which HTTP dates have: one more, so that it is not sooner.
-fn date_after(now: TimestampMs, wait: Duration) -> String {
-    let now = std::time::UNIX_EPOCH + Duration::from_millis(now);
-    httpdate::fmt_http_date(now + wait + Duration::from_secs(1))
-}
-
-/// A method that asks for no change (RFC 9110, 9.2.1).
-pub(super) fn is_safe(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "REPORT" | "SEARCH")
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -319,22 +106,7 @@ mod tests {
         let all = Trial::all(true);
         let names: BTreeSet<_> = all.iter().map(|trial| trial.name()).collect();
         assert_eq!(names.len(), all.len());
-        assert_eq!(all.len(), 4 + 16 + 5);
+        assert_eq!(all.len(), 4 + 18 + 5);
         assert_eq!(Trial::all(false).len(), 3 + 5);
-    }
-
-    #[test]
-    fn a_lost_write_is_never_a_success_and_a_lost_read_may_be() {
-        for trial in REPLY_TRIALS.into_iter().filter(|trial| trial.is_transient()) {
-            assert!(!trial.right_endings("PUT", Ending::Delivered).contains(&Ending::Delivered), "{trial:?}");
-            assert!(trial.right_endings("GET", Ending::Delivered).contains(&Ending::Delivered), "{trial:?}");
-            assert!(!trial.right_endings("POST", Ending::Delivered).contains(&Ending::Rejected), "{trial:?}");
-        }
-        assert_eq!(ReplyTrial::Unauthorized.right_endings("GET", Ending::Delivered), [Ending::Denied]);
-    }
-
-    #[test]
-    fn the_date_to_wait_for_is_not_sooner_than_the_wait() {
-        assert_eq!(date_after(1_767_225_600_999, WAIT), "Thu, 01 Jan 2026 00:01:31 GMT");
     }
 }

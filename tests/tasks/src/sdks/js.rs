@@ -17,6 +17,12 @@ const OLDEST: (u32, u32) = (20, 0);
 const SOURCES: [&str; 7] =
     ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "src", "test", "example"];
 
+/// What is built by it: the SDK's example, and a guest of the tests.
+const MODULES: [(&str, &str); 2] = [
+    ("training_js", "plugin-sdk/js/example/src/training.ts"),
+    ("booking_js", "tests/guests/booking/booking.ts"),
+];
+
 pub(super) fn tools() -> Result<(), Failure> {
     let found = output(Command::new("node").arg("--version")).and_then(|text| version(&text));
     let has_npm = output(Command::new("npm").arg("--version")).is_some();
@@ -46,13 +52,20 @@ pub(super) fn build(places: &Places) -> Result<(), Failure> {
     unless_made(&workshop.stamp("sdk"), &sources, || {
         run(workshop.command("npm").args(["run", "-s", "build"]))
     })?;
-    let made_from = [sources[1].clone(), sdk.join("src"), sdk.join("example/src"), places.source("wit")];
-    unless_made(&workshop.stamp("example"), &made_from, || {
-        say("building the example of the JavaScript SDK: about 10 seconds");
-        let component = places.components.join("training_js.wasm");
-        let build = ["dist/build.js", "build", "example/src/training.ts", "--output"];
-        run(workshop.command("node").args(build).arg(component))
-    })
+    for (name, module) in MODULES {
+        let module = places.source(module);
+        let made_from = [sources[1].clone(), sdk.join("src"), module.clone(), places.source("wit")];
+        unless_made(&workshop.stamp(name), &made_from, || {
+            say("building a plugin by the JavaScript SDK: about 10 seconds");
+            // Within the workshop, where the SDK and its libraries are found.
+            let copied = workshop.folder.join(format!("{name}.ts"));
+            fs::copy(&module, &copied).map_err(|error| format!("{}: {error}", copied.display()))?;
+            let component = places.components.join(format!("{name}.wasm"));
+            let mut build = workshop.command("node");
+            run(build.args(["dist/build.js", "build"]).arg(copied).arg("--output").arg(component))
+        })?;
+    }
+    Ok(())
 }
 
 pub(super) fn check(places: &Places) -> Result<(), Failure> {

@@ -10,6 +10,12 @@ use crate::command::{Failure, output, run, say};
 /// The oldest Python that the SDK is written for: see its `pyproject.toml`.
 const OLDEST: (u32, u32) = (3, 11);
 
+/// What is built by it: the SDK's example, and a guest of the tests.
+const MODULES: [(&str, &str); 2] = [
+    ("training_python", "plugin-sdk/python/example/src/training.py"),
+    ("booking_python", "tests/guests/booking/booking.py"),
+];
+
 pub(super) fn tools() -> Result<(), Failure> {
     let found = output(Command::new("python3").arg("--version")).and_then(|text| version(&text));
     let has_venv = output(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_some();
@@ -36,13 +42,16 @@ pub(super) fn build(places: &Places) -> Result<(), Failure> {
         let arguments = ["install", "--quiet", "--no-deps", "--force-reinstall"];
         run(environment.program("pip").args(arguments).arg(&sdk))
     })?;
-    let module = sdk.join("example/src/training.py");
-    let sources = [project[0].clone(), sdk.join("src"), module.clone()];
-    unless_made(&environment.stamp("example"), &sources, || {
-        say("building the example of the Python SDK: about 15 seconds");
-        let component = places.components.join("training_python.wasm");
-        run(environment.program("liaison-sdk").arg("build").arg(module).arg("--output").arg(component))
-    })
+    for (name, module) in MODULES {
+        let module = places.source(module);
+        let sources = [project[0].clone(), sdk.join("src"), module.clone()];
+        unless_made(&environment.stamp(name), &sources, || {
+            say("building a plugin by the Python SDK: about 15 seconds");
+            let component = places.components.join(format!("{name}.wasm"));
+            run(environment.program("liaison-sdk").arg("build").arg(module).arg("--output").arg(component))
+        })?;
+    }
+    Ok(())
 }
 
 pub(super) fn check(places: &Places) -> Result<(), Failure> {
