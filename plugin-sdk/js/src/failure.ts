@@ -5,6 +5,8 @@
  * error is a fault of the plugin: the host tries again, and the third time on one event it is a dead letter.
  */
 
+import type { SqlError } from "./database.js";
+
 /** Why a plugin could not go on. Throw one of its kinds. */
 export abstract class Failure extends Error {}
 
@@ -23,6 +25,17 @@ export class UnansweredFailure extends Failure {
         readonly why: Unanswered,
     ) {
         super(`${request} ${inWords(why)}`);
+    }
+}
+
+/** The database refused a transaction, and nothing of it was done. Becomes what `Outcome.kindOfSql` says. */
+export class RefusedFailure extends Failure {
+    constructor(
+        /** The transaction, as `SQL insert into people …`. */
+        readonly request: string,
+        readonly error: SqlError,
+    ) {
+        super(`${request} was refused${error.code === "" ? "" : ` (${error.code})`}: ${error.message}`);
     }
 }
 

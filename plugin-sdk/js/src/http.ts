@@ -13,6 +13,7 @@ import { Outcome } from "./outcome.js";
 import { Response } from "./response.js";
 import type { HttpRequest, Rounds } from "./rounds.js";
 import { Settling } from "./settling.js";
+import { Sql } from "./sql.js";
 
 const encoder = new TextEncoder();
 
@@ -63,6 +64,11 @@ export class Http {
     /** A unary gRPC call of `/package.Service/Method`, at the connector's endpoint. */
     grpc(method: string): GrpcCall {
         return new GrpcCall(this.#rounds, method);
+    }
+
+    /** A transaction that begins with this statement, in the connector's database. */
+    sql(statement: string): Sql {
+        return new Sql(this.#rounds, statement);
     }
 }
 

@@ -26,11 +26,13 @@
  * @module
  */
 
+export type { Json, SqlError, SqlErrorKind, SqlValue, Timestamp } from "./database.js";
 export { encodeSegment } from "./encode.js";
 export { Delivery, Event, type Attribute, type Origin, type Resolution } from "./event.js";
 export {
     EventFailure,
     Failure,
+    RefusedFailure,
     ReplyFailure,
     SettingsFailure,
     UnansweredFailure,
@@ -46,4 +48,5 @@ export { Response } from "./response.js";
 export type { KeptBody } from "./rounds.js";
 export { settings } from "./settings.js";
 export type { Ending, Settling } from "./settling.js";
+export type { Row, Sql, SqlAnswer } from "./sql.js";
 export { Reshaped, Transformed } from "./transform.js";

@@ -4,7 +4,8 @@
  * A plugin says what happened; what follows from it (wait, alert, dead letter) is the host's.
  */
 
-import { Failure, ReplyFailure, SettingsFailure, UnansweredFailure } from "./failure.js";
+import type { SqlErrorKind } from "./database.js";
+import { Failure, RefusedFailure, ReplyFailure, SettingsFailure, UnansweredFailure } from "./failure.js";
 import type { GrpcAnswer } from "./grpc.js";
 import type { Response } from "./response.js";
 
@@ -142,21 +143,36 @@ export const Outcome = {
 
     /** What the answer to a gRPC call means by {@link Outcome.kindOfGrpcStatus}. */
     fromGrpc(answer: GrpcAnswer): Outcome {
-        const reason = answer.summary;
-        const kind = Outcome.kindOfGrpcStatus(answer.status);
+        return ofReason(Outcome.kindOfGrpcStatus(answer.status), answer.summary);
+    },
+
+    /** What a database's refusal means by {@link Outcome.kindOfSql}. */
+    fromSql(refusal: RefusedFailure): Outcome {
+        return ofReason(Outcome.kindOfSql(refusal.error.kind), refusal.message);
+    },
+
+    /**
+     * What a database's refusal usually means.
+     *
+     * | kind | outcome |
+     * |---|---|
+     * | constraint, data, statement, too many rows | rejected |
+     * | serialization, unavailable, other | retry |
+     * | permission | denied |
+     */
+    kindOfSql(kind: SqlErrorKind): OutcomeKind {
         switch (kind) {
-            case "delivered":
-                return Outcome.delivered();
-            case "throttled":
-                return Outcome.throttled(undefined, reason);
-            case "retry":
-                return Outcome.retry(reason);
-            case "conflict":
-                return Outcome.conflict(undefined, undefined, reason);
-            case "skipped":
-            case "denied":
-            case "rejected":
-                return { kind, reason };
+            case "constraint":
+            case "data":
+            case "statement":
+            case "too-many-rows":
+                return "rejected";
+            case "serialization":
+            case "unavailable":
+            case "other":
+                return "retry";
+            case "permission":
+                return "denied";
         }
     },
 
@@ -201,12 +217,33 @@ export const Outcome = {
         if (failure instanceof SettingsFailure) {
             return Outcome.denied(failure.message);
         }
+        if (failure instanceof RefusedFailure) {
+            return Outcome.fromSql(failure);
+        }
         const mayPass =
             failure instanceof ReplyFailure ||
             (failure instanceof UnansweredFailure && ["connection", "timed-out", "other"].includes(failure.why.kind));
         return mayPass ? Outcome.retry(failure.message) : Outcome.rejected(failure.message);
     },
 };
+
+/** An outcome of this kind of which nothing is known but why. */
+function ofReason(kind: OutcomeKind, reason: string): Outcome {
+    switch (kind) {
+        case "delivered":
+            return Outcome.delivered();
+        case "throttled":
+            return Outcome.throttled(undefined, reason);
+        case "retry":
+            return Outcome.retry(reason);
+        case "conflict":
+            return Outcome.conflict(undefined, undefined, reason);
+        case "skipped":
+        case "denied":
+        case "rejected":
+            return { kind, reason };
+    }
+}
 
 /** Whether the external system is usable, as `check` found: how that was seen, or why not. */
 export type Check =

@@ -7,6 +7,7 @@
  * alone, and not on how much was recorded, and branches that ask for more than one thing keep theirs.
  */
 
+import type { SqlRequest, SqlResponse } from "./database.js";
 import type { Attribute } from "./event.js";
 import type { Unanswered } from "./failure.js";
 
@@ -58,12 +59,16 @@ export interface GrpcResponse {
 }
 
 /** What the host can be asked for. */
-export type Effect = { readonly http: HttpRequest } | { readonly grpc: GrpcRequest };
+export type Effect =
+    | { readonly http: HttpRequest }
+    | { readonly grpc: GrpcRequest }
+    | { readonly sql: SqlRequest };
 
 /** What came of it. */
 export type Reply =
     | { readonly http: HttpResponse }
     | { readonly grpc: GrpcResponse }
+    | { readonly sql: SqlResponse }
     | { readonly unanswered: Unanswered };
 
 /** A plugin's function that cannot be run in steps: a mistake of its author. */

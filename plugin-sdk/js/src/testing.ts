@@ -26,6 +26,7 @@
 import assert from "node:assert/strict";
 
 import { line } from "./asking.js";
+import type { SqlRequest } from "./database.js";
 import type { Attribute } from "./event.js";
 import type { Unanswered } from "./failure.js";
 import * as log from "./log.js";
@@ -42,10 +43,12 @@ import {
     type Running,
     type Transform,
 } from "./steps.js";
-import { NOW_MS, ScriptedGrpcReply, ScriptedReply, type Prepared } from "./testing/builders.js";
+import { NOW_MS, type Prepared, type ScriptedGrpcReply, type ScriptedReply } from "./testing/builders.js";
+import type { ScriptedRefusal, ScriptedRows } from "./testing/sql.js";
 import type { Transformed } from "./transform.js";
 
 export { event, grpcReply, Prepared, reply, ScriptedGrpcReply, ScriptedReply } from "./testing/builders.js";
+export { affected, rows, ScriptedRefusal, ScriptedRows, sqlError } from "./testing/sql.js";
 
 const decoder = new TextDecoder();
 
@@ -81,6 +84,8 @@ export interface Run<T> {
     readonly requests: readonly Asked[];
     /** All gRPC calls it made, in order. */
     readonly grpcCalls: readonly GrpcRequest[];
+    /** All SQL transactions it asked for, in order. */
+    readonly transactions: readonly SqlRequest[];
     /** How many requests each round had: those of one round are sent together. */
     readonly rounds: readonly number[];
 }
@@ -116,6 +121,9 @@ export class Asked {
     }
 }
 
+/** What an endpoint can answer. */
+export type Scripted = ScriptedReply | ScriptedGrpcReply | ScriptedRows | ScriptedRefusal;
+
 /** How a function of either kind ends. */
 type End<T> = { readonly settlesBy: Effect } | { readonly ended: T };
 
@@ -124,12 +132,12 @@ export class Endpoint {
     readonly #script: { call: string; reply: Reply }[] = [];
 
     /**
-     * The next call, such as `PUT /events/1` or `gRPC /package.Service/Method`, and the reply to it: a {@link reply}, a
-     * {@link grpcReply}, or why there is none.
+     * The next call, such as `PUT /events/1`, `gRPC /package.Service/Method` or `SQL` and all statements with `; ` between
+     * them, and the reply to it: a {@link reply}, a {@link grpcReply}, {@link rows}, {@link affected}, a {@link sqlError}, or
+     * why there is none.
      */
-    expect(call: string, reply: ScriptedReply | ScriptedGrpcReply | Unanswered): this {
-        const isScripted = reply instanceof ScriptedReply || reply instanceof ScriptedGrpcReply;
-        this.#script.push({ call, reply: isScripted ? reply.reply : { unanswered: reply } });
+    expect(call: string, reply: Scripted | Unanswered): this {
+        this.#script.push({ call, reply: "reply" in reply ? reply.reply : { unanswered: reply } });
         return this;
     }
 
@@ -159,7 +167,8 @@ export class Endpoint {
                 assert.deepEqual(missing, [], `it ended with ${JSON.stringify(progress.ended)} and never asked for these`);
                 const requests = asked.flatMap((effect) => ("http" in effect ? [new Asked(effect.http)] : []));
                 const grpcCalls = asked.flatMap((effect) => ("grpc" in effect ? [effect.grpc] : []));
-                return { outcome: progress.ended, requests, grpcCalls, rounds };
+                const transactions = asked.flatMap((effect) => ("sql" in effect ? [effect.sql] : []));
+                return { outcome: progress.ended, requests, grpcCalls, transactions, rounds };
             }
             // Asked for again with its reply, it must say what the host may make of a 2xx by itself.
             const effects = "asks" in progress ? progress.asks : [progress.settlesBy];

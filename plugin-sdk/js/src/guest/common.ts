@@ -34,3 +34,7 @@ export function bytes(raw: Uint8Array): Uint8Array {
 export function milliseconds(raw: bigint | undefined): number | undefined {
     return raw === undefined ? undefined : Number(raw);
 }
+
+export function timeout(timeoutMs: number | undefined): bigint | undefined {
+    return timeoutMs === undefined ? undefined : BigInt(timeoutMs);
+}

@@ -8,7 +8,7 @@ import type { Check, Outcome } from "../outcome.js";
 import { plugin } from "../plugin.js";
 import type { Body, Effect, KeptBody, Reply } from "../rounds.js";
 import { beginCheck, beginDelivery, told, type Asks, type Running } from "../steps.js";
-import { bytes, event, milliseconds } from "./common.js";
+import { bytes, event, milliseconds, timeout } from "./common.js";
 import type {
     RawBody,
     RawCheckStep,
@@ -20,6 +20,7 @@ import type {
     RawResolution,
     RawStep,
 } from "./contract.js";
+import { sqlRequest, sqlResponse } from "./sql.js";
 
 export const connector = {
     deliver(deliveries: RawDelivery[]): RawStep[] {
@@ -101,7 +102,7 @@ function reply(raw: RawReply): Reply {
         case "failed":
             return { unanswered: unanswered(raw.val) };
         case "sql":
-            return { unanswered: { kind: "other", detail: "the host answered in a kind that this SDK never asks for" } };
+            return { sql: sqlResponse(raw.val) };
     }
 }
 
@@ -125,13 +126,12 @@ function effect(effect: Effect): RawEffect {
         const { method, metadata, message, timeoutMs } = effect.grpc;
         return { tag: "grpc", val: { method, metadata, message, timeout: timeout(timeoutMs) } };
     }
+    if ("sql" in effect) {
+        return { tag: "sql", val: sqlRequest(effect.sql) };
+    }
     const { method, url, headers, timeoutMs, keepBody } = effect.http;
     const val = { method, url, headers, body: body(effect.http.body), timeout: timeout(timeoutMs), keepBody };
     return { tag: "http", val };
-}
-
-function timeout(timeoutMs: number | undefined): bigint | undefined {
-    return timeoutMs === undefined ? undefined : BigInt(timeoutMs);
 }
 
 function body(body: Body): RawBody {

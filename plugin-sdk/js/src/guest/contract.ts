@@ -1,5 +1,6 @@
 /** The contract of `wit/` as componentize-js gives it to a plugin and takes it back. */
 
+import type { SqlErrorKind } from "../database.js";
 import type { Attribute, Origin } from "../event.js";
 import type { Place } from "../rounds.js";
 
@@ -58,7 +59,20 @@ export interface RawGrpcRequest {
     timeout: bigint | undefined;
 }
 
-export type RawEffect = CaseOf<"http", RawRequest> | CaseOf<"grpc", RawGrpcRequest>;
+export type RawSqlValue =
+    | Case<"null">
+    | CaseOf<"boolean", boolean>
+    | CaseOf<"integer" | "timestamp", bigint>
+    | CaseOf<"real", number>
+    | CaseOf<"text" | "json", string>
+    | CaseOf<"bytes", Uint8Array>;
+
+export interface RawSqlRequest {
+    statements: { sql: string; parameters: RawSqlValue[] }[];
+    timeout: bigint | undefined;
+}
+
+export type RawEffect = CaseOf<"http", RawRequest> | CaseOf<"grpc", RawGrpcRequest> | CaseOf<"sql", RawSqlRequest>;
 
 export interface RawResponse {
     status: number;
@@ -73,6 +87,18 @@ export interface RawGrpcResponse {
     message?: Uint8Array;
 }
 
+export interface RawSqlError {
+    kind: SqlErrorKind;
+    statement?: number;
+    code: string;
+    message: string;
+    constraint?: string;
+}
+
+export type RawSqlResponse =
+    | CaseOf<"done", { affected: bigint; columns: string[]; rows: RawSqlValue[][] }[]>
+    | CaseOf<"error", RawSqlError>;
+
 export type RawFailure =
     | CaseOf<"not-allowed" | "invalid" | "connection" | "unsupported" | "other", string>
     | Case<"timed-out">
@@ -81,8 +107,8 @@ export type RawFailure =
 export type RawReply =
     | CaseOf<"http", RawResponse>
     | CaseOf<"grpc", RawGrpcResponse>
-    | CaseOf<"failed", RawFailure>
-    | CaseOf<"sql", unknown>;
+    | CaseOf<"sql", RawSqlResponse>
+    | CaseOf<"failed", RawFailure>;
 
 interface RawRetry {
     after: bigint | undefined;

@@ -22,11 +22,13 @@ seeded, so ordinary code does; code that keeps state in a global does not. Reque
 
 from liaison_sdk import log
 from liaison_sdk.configuration import settings
+from liaison_sdk.database import Json, SqlError, SqlErrorKind, SqlValue, Timestamp
 from liaison_sdk.encode import encode_segment
 from liaison_sdk.event import Delivery, Event, Merged, Origin, Overwrite, Resolution
 from liaison_sdk.failure import (
     EventFailure,
     Failure,
+    RefusedFailure,
     ReplyFailure,
     SettingsFailure,
     Unanswered,
@@ -53,6 +55,7 @@ from liaison_sdk.plugin import connector, transformer
 from liaison_sdk.response import Response
 from liaison_sdk.rounds import KeptBody
 from liaison_sdk.settling import Ending, Settling
+from liaison_sdk.sql import Row, Sql, SqlAnswer
 from liaison_sdk.transform import Drop, Emit, Reject, Reshaped, Transformed
 
 __all__ = [
@@ -70,12 +73,14 @@ __all__ = [
     "GrpcAnswer",
     "GrpcCall",
     "Http",
+    "Json",
     "KeptBody",
     "Merged",
     "Origin",
     "Outcome",
     "OutcomeKind",
     "Overwrite",
+    "RefusedFailure",
     "Reject",
     "Rejected",
     "ReplyFailure",
@@ -84,10 +89,17 @@ __all__ = [
     "Resolution",
     "Response",
     "Retry",
+    "Row",
     "SettingsFailure",
     "Settling",
     "Skipped",
+    "Sql",
+    "SqlAnswer",
+    "SqlError",
+    "SqlErrorKind",
+    "SqlValue",
     "Throttled",
+    "Timestamp",
     "Transformed",
     "Unanswered",
     "UnansweredFailure",

@@ -6,11 +6,12 @@ import re
 from collections.abc import Generator
 from typing import TypeVar
 
+from liaison_sdk.database import SqlRequest
 from liaison_sdk.failure import Unanswered, UnansweredFailure
 from liaison_sdk.joining import WAITING, Waiting
-from liaison_sdk.rounds import Effect, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Place, Reply, Rounds
+from liaison_sdk.rounds import Effect, GrpcRequest, HttpRequest, Place, Reply, Rounds
 
-R = TypeVar("R", HttpResponse, GrpcResponse)
+R = TypeVar("R")
 
 
 def ask(rounds: Rounds, effect: Effect, kind: type[R]) -> Generator[Waiting, None, tuple[R, Place]]:
@@ -34,12 +35,14 @@ def answered(effect: Effect, reply: Reply, kind: type[R]) -> R:
 
 def line(effect: Effect) -> str:
     """What was asked, as a person knows it: `PUT https://host/path`, without user, password and query, which may hold
-    secrets; `gRPC /package.Service/Method`."""
+    secrets; `gRPC /package.Service/Method`; `SQL` and all statements, without what is bound."""
     match effect:
         case HttpRequest():
             return f"{effect.method} {_without_secrets(effect.url)}"
         case GrpcRequest():
             return f"gRPC {effect.method}"
+        case SqlRequest():
+            return f"SQL {'; '.join(statement.sql for statement in effect.statements)}"
 
 
 def _without_secrets(url: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from liaison_sdk.database import SqlError
+
 
 class Failure(Exception):
     """Why a plugin could not go on. Raise one of its kinds."""
@@ -36,6 +38,17 @@ class UnansweredFailure(Failure):
         """Which one, as `PUT /events/1`."""
         self.why = why
         super().__init__(f"{request} {_in_words(why)}")
+
+
+class RefusedFailure(Failure):
+    """The database refused a transaction, and nothing of it was done. Becomes what `OutcomeKind.of_sql` says."""
+
+    def __init__(self, request: str, error: SqlError) -> None:
+        self.request = request
+        """The transaction, as `SQL insert into people …`."""
+        self.error = error
+        code = f" ({error.code})" if error.code else ""
+        super().__init__(f"{request} was refused{code}: {error.message}")
 
 
 class SettingsFailure(Failure):

@@ -18,6 +18,7 @@ from liaison_sdk.outcome import Outcome
 from liaison_sdk.response import Response
 from liaison_sdk.rounds import EventData, HttpRequest, HttpResponse, Rounds, milliseconds
 from liaison_sdk.settling import Settling
+from liaison_sdk.sql import Sql
 
 
 class Http:
@@ -55,6 +56,10 @@ class Http:
     def grpc(self, method: str) -> GrpcCall:
         """A unary gRPC call of `/package.Service/Method`, at the connector's endpoint."""
         return GrpcCall(self._rounds, method)
+
+    def sql(self, statement: str) -> Sql:
+        """A transaction that begins with this statement, in the connector's database."""
+        return Sql(self._rounds, statement)
 
 
 class Request:

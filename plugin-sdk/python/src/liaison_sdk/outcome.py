@@ -10,7 +10,8 @@ from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from liaison_sdk.failure import Failure, ReplyFailure, SettingsFailure, UnansweredFailure
+from liaison_sdk.database import SqlErrorKind
+from liaison_sdk.failure import Failure, RefusedFailure, ReplyFailure, SettingsFailure, UnansweredFailure
 
 if TYPE_CHECKING:
     from liaison_sdk.grpc import GrpcAnswer
@@ -91,6 +92,24 @@ class OutcomeKind(Enum):
             case _:
                 return OutcomeKind.REJECTED
 
+    @staticmethod
+    def of_sql(kind: SqlErrorKind) -> OutcomeKind:
+        """What a database's refusal usually means.
+
+        | kind | outcome |
+        |---|---|
+        | constraint, data, statement, too many rows | rejected |
+        | serialization, unavailable, other | retry |
+        | permission | denied |
+        """
+        match kind:
+            case SqlErrorKind.CONSTRAINT | SqlErrorKind.DATA | SqlErrorKind.STATEMENT | SqlErrorKind.TOO_MANY_ROWS:
+                return OutcomeKind.REJECTED
+            case SqlErrorKind.SERIALIZATION | SqlErrorKind.UNAVAILABLE | SqlErrorKind.OTHER:
+                return OutcomeKind.RETRY
+            case SqlErrorKind.PERMISSION:
+                return OutcomeKind.DENIED
+
 
 class Outcome:
     """What came of an attempt. The host decides what follows."""
@@ -166,21 +185,30 @@ class Outcome:
     @staticmethod
     def from_grpc(answer: GrpcAnswer) -> Outcome:
         """What the answer to a gRPC call means by `OutcomeKind.of_grpc_status`."""
-        match OutcomeKind.of_grpc_status(answer.status):
+        return Outcome._of_reason(OutcomeKind.of_grpc_status(answer.status), answer.summary)
+
+    @staticmethod
+    def _of_reason(kind: OutcomeKind, reason: str) -> Outcome:
+        match kind:
             case OutcomeKind.DELIVERED:
                 return Delivered()
             case OutcomeKind.SKIPPED:
-                return Skipped(answer.summary)
+                return Skipped(reason)
             case OutcomeKind.RETRY:
-                return Retry(answer.summary)
+                return Retry(reason)
             case OutcomeKind.THROTTLED:
-                return Throttled(answer.summary)
+                return Throttled(reason)
             case OutcomeKind.DENIED:
-                return Denied(answer.summary)
+                return Denied(reason)
             case OutcomeKind.CONFLICT:
-                return Conflict(answer.summary)
+                return Conflict(reason)
             case OutcomeKind.REJECTED:
-                return Rejected(answer.summary)
+                return Rejected(reason)
+
+    @staticmethod
+    def from_sql(refusal: RefusedFailure) -> Outcome:
+        """What a database's refusal means by `OutcomeKind.of_sql`."""
+        return Outcome._of_reason(OutcomeKind.of_sql(refusal.error.kind), str(refusal))
 
     @staticmethod
     def of_failure(failure: Failure) -> Outcome:
@@ -188,6 +216,8 @@ class Outcome:
         reason = str(failure)
         if isinstance(failure, SettingsFailure):
             return Denied(reason)
+        if isinstance(failure, RefusedFailure):
+            return Outcome.from_sql(failure)
         if isinstance(failure, ReplyFailure) or (isinstance(failure, UnansweredFailure) and failure.why.may_pass):
             return Retry(reason)
         return Rejected(reason)

@@ -9,6 +9,7 @@ and joined branches that ask for more than one thing keep theirs.
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from liaison_sdk.database import SqlRequest, SqlResponse
 from liaison_sdk.failure import Unanswered
 
 
@@ -79,9 +80,9 @@ class GrpcResponse:
     message: bytes | None
 
 
-Effect = HttpRequest | GrpcRequest
+Effect = HttpRequest | GrpcRequest | SqlRequest
 """What the host can be asked for."""
-Reply = HttpResponse | GrpcResponse | Unanswered
+Reply = HttpResponse | GrpcResponse | SqlResponse | Unanswered
 """What came of it."""
 
 

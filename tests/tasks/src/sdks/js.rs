@@ -76,7 +76,8 @@ pub(super) fn check(places: &Places) -> Result<(), Failure> {
         let reporter = ["--import", "tsx", "--test-reporter=dot", "--test"];
         run(workshop.command("node").args(reporter).args(files))
     };
-    test(&["test/steps.test.ts", "test/outcome.test.ts", "test/reading.test.ts", "test/grpc.test.ts"])?;
+    let tests = ["steps", "outcome", "reading", "grpc", "sql"].map(|name| format!("test/{name}.test.ts"));
+    test(&tests.each_ref().map(String::as_str))?;
     test(&["example/test/training.test.ts"])
 }
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 from wit_world.exports import connector as contract
 from wit_world.imports import effects
 
+from liaison_sdk.database import SqlRequest
 from liaison_sdk.event import Delivery, Merged, Overwrite, Resolution
 from liaison_sdk.failure import Unanswered
-from liaison_sdk.guest import common
+from liaison_sdk.guest import common, sql
 from liaison_sdk.outcome import Conflict, Delivered, Denied, Outcome, Rejected, Retry, Skipped, Throttled, Unusable, Usable
 from liaison_sdk.plugin import Connector as Functions
 from liaison_sdk.plugin import Registered
@@ -105,8 +106,9 @@ def _reply(raw: effects.Reply) -> Reply:
             return _unanswered(failure)
         case effects.Reply_Grpc(answer):
             return GrpcResponse(answer.status, answer.status_message, answer.metadata, answer.message)
-        case _:
-            return Unanswered("other", "the host answered in a kind that this SDK never asks for")
+        case effects.Reply_Sql(response):
+            return sql.response(response)
+    raise TypeError(f"{raw!r} is no reply")
 
 
 def _response_body(raw: effects.ResponseBody) -> bytes | KeptBody:
@@ -143,6 +145,8 @@ def _effect(effect: Effect) -> effects.Effect:
             return effects.Effect_Http(_http(effect))
         case GrpcRequest(method, metadata, message, timeout_ms):
             return effects.Effect_Grpc(effects.GrpcRequest(method, metadata, message, timeout_ms))
+        case SqlRequest():
+            return effects.Effect_Sql(sql.request(effect))
 
 
 def _http(request: HttpRequest) -> effects.HttpRequest:

@@ -28,12 +28,14 @@ from typing import Any, Generic, TypeVar
 
 from liaison_sdk import configuration, log, steps
 from liaison_sdk.asking import line
+from liaison_sdk.database import SqlRequest
 from liaison_sdk.event import Event
 from liaison_sdk.failure import Unanswered
 from liaison_sdk.outcome import Check, Outcome
 from liaison_sdk.rounds import Effect, GrpcRequest, HttpRequest, HttpResponse, KeptBody, Reply
 from liaison_sdk.settling import SettleBy
 from liaison_sdk.testing.builders import NOW_MS, Prepared, ScriptedGrpcReply, ScriptedReply, event, grpc_reply, reply
+from liaison_sdk.testing.sql import ScriptedRefusal, ScriptedRows, affected, rows, sql_error
 from liaison_sdk.transform import Transformed
 
 __all__ = [
@@ -43,17 +45,25 @@ __all__ = [
     "Prepared",
     "Run",
     "ScriptedGrpcReply",
+    "ScriptedRefusal",
     "ScriptedReply",
+    "ScriptedRows",
+    "affected",
     "endpoint",
     "event",
     "grpc_reply",
     "logged",
     "reply",
+    "rows",
     "settings",
+    "sql_error",
     "transform",
 ]
 
 T = TypeVar("T")
+
+Scripted = ScriptedReply | ScriptedGrpcReply | ScriptedRows | ScriptedRefusal
+"""What an endpoint can answer."""
 
 
 def settings(**settings: object) -> None:
@@ -105,6 +115,8 @@ class Run(Generic[T]):
     """All HTTP requests it made, in order."""
     grpc_calls: list[GrpcRequest]
     """All gRPC calls it made, in order."""
+    transactions: list[SqlRequest]
+    """All SQL transactions it asked for, in order."""
     rounds: list[int]
     """How many requests each round had: those of one round are sent together."""
 
@@ -115,9 +127,10 @@ class Endpoint:
     def __init__(self) -> None:
         self._script: deque[tuple[str, Reply]] = deque()
 
-    def expect(self, call: str, reply: ScriptedReply | ScriptedGrpcReply | Unanswered) -> Endpoint:
-        """The next call, such as `PUT /events/1` or `gRPC /package.Service/Method`, and the reply to it: a `reply`, a
-        `grpc_reply`, or why there is none."""
+    def expect(self, call: str, reply: Scripted | Unanswered) -> Endpoint:
+        """The next call, such as `PUT /events/1`, `gRPC /package.Service/Method` or `SQL` and all statements with `; `
+        between them, and the reply to it: a `reply`, a `grpc_reply`, `rows`, `affected`, a `sql_error`, or why there is
+        none."""
         self._script.append((call, reply if isinstance(reply, Unanswered) else reply.response))
         return self
 
@@ -148,7 +161,8 @@ class Endpoint:
                 assert not missing, f"it ended with {taken} and never asked for {missing}"
                 requests = [Asked(**vars(effect)) for effect in asked if isinstance(effect, HttpRequest)]
                 calls = [effect for effect in asked if isinstance(effect, GrpcRequest)]
-                return Run(taken, requests, calls, rounds)
+                transactions = [effect for effect in asked if isinstance(effect, SqlRequest)]
+                return Run(taken, requests, calls, transactions, rounds)
             rounds.append(len(taken))
             recorded.append([self._answer(effect) for effect in taken])
             asked.extend(taken)

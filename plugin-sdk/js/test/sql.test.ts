@@ -1,0 +1,107 @@
+/** SQL: the same table as in every SDK. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { join, Outcome, type Delivery, type Http, type OutcomeKind, type SqlErrorKind, type SqlValue } from "../src/index.js";
+import { affected, endpoint, event, reply, rows, sqlError } from "../src/testing.js";
+
+const LOOK = "select version, name from people where id = $1";
+
+async function deliver(_: Delivery, http: Http): Promise<Outcome> {
+    const [found] = await join(http.sql(LOOK).bind("7").timeoutMs(2_000).run(), http.get("/a").send());
+    const { row } = found;
+    if (row === undefined) {
+        return Outcome.skipped("nobody");
+    }
+    if (row.number("version") > 3) {
+        return Outcome.conflict(String(row.bigint("version")), undefined, "newer");
+    }
+    const name = row.isNull("name") ? null : row.text("name");
+    await http.sql("update people set name = $1").bind(name).and("delete from old").run();
+    return Outcome.delivered();
+}
+
+async function outcomeOf(answer: Parameters<ReturnType<typeof endpoint>["expect"]>[1]): Promise<Outcome> {
+    const script = endpoint().expect(`SQL ${LOOK}`, answer).expect("GET /a", reply(200));
+    return (await script.deliver(deliver, event("t"))).outcome;
+}
+
+test("a row is looked up beside a request and then two statements are one transaction", async () => {
+    const run = await endpoint()
+        .expect(`SQL ${LOOK}`, rows("version", "name").row(3n, null))
+        .expect("GET /a", reply(200))
+        .expect("SQL update people set name = $1; delete from old", affected(1).and(affected(0)))
+        .deliver(deliver, event("t"));
+    assert.deepEqual([run.outcome, run.rounds], [Outcome.delivered(), [2, 1]]);
+    const [look, change] = run.transactions;
+    assert.deepEqual([look?.timeoutMs, look?.statements[0]?.parameters], [2_000, ["7"]]);
+    assert.deepEqual(change?.statements, [
+        { sql: "update people set name = $1", parameters: [null] },
+        { sql: "delete from old", parameters: [] },
+    ]);
+});
+
+test("what a row says decides", async () => {
+    const found = rows("version", "name");
+    assert.deepEqual(await outcomeOf(found), Outcome.skipped("nobody"));
+    assert.deepEqual(await outcomeOf(found.row(9n, "Ada")), Outcome.conflict("9", undefined, "newer"));
+    const odd = Outcome.retry(`SQL ${LOOK} gave another type than is wanted in \`version\``);
+    for (const value of ["nine", true, null, 2n ** 60n]) {
+        assert.deepEqual(await outcomeOf(found.row(value, "Ada")), odd, String(value));
+    }
+    assert.deepEqual(
+        await outcomeOf(rows("name").row("Ada")),
+        Outcome.retry(`SQL ${LOOK} gave no column \`version\``),
+    );
+});
+
+test("each kind of refusal has its outcome", async () => {
+    const table: [SqlErrorKind, OutcomeKind][] = [
+        ["constraint", "rejected"],
+        ["data", "rejected"],
+        ["statement", "rejected"],
+        ["too-many-rows", "rejected"],
+        ["serialization", "retry"],
+        ["unavailable", "retry"],
+        ["other", "retry"],
+        ["permission", "denied"],
+    ];
+    for (const [kind, outcome] of table) {
+        assert.equal((await outcomeOf(sqlError(kind, "", "no"))).kind, outcome, kind);
+    }
+    const twice = sqlError("constraint", "23505", "people_pkey").constraint("people_pkey");
+    assert.deepEqual(await outcomeOf(twice), Outcome.rejected(`SQL ${LOOK} was refused (23505): people_pkey`));
+    assert.deepEqual(await outcomeOf({ kind: "timed-out" }), Outcome.retry(`SQL ${LOOK} timed out`));
+});
+
+test("values go in and come out", async () => {
+    const noon = new Date("2026-01-01T12:00:00Z");
+    const at = { microseconds: 1_767_268_800_000_000n };
+    const held: SqlValue[] = [true, 0n, 0.5, new Uint8Array([0]), at, { json: '{"a":1}' }, "[1]"];
+    async function read(_: Delivery, http: Http): Promise<Outcome> {
+        await http.sql("insert").bind(noon).bind({ a: [1] }).bind(3).bind(0.5).bind(undefined).bind(-(2n ** 63n)).run();
+        const { row } = await http.sql("select").run();
+        assert(row !== undefined);
+        assert.deepEqual([row.boolean("flag"), row.boolean("bit")], [true, false]);
+        assert.deepEqual([row.number("real"), row.bytes("bytes")], [0.5, new Uint8Array([0])]);
+        assert.deepEqual(row.date("at"), noon);
+        assert.deepEqual([row.json("json"), row.text("json"), row.json("text")], [{ a: 1 }, '{"a":1}', [1]]);
+        await http.sql("insert").bind(2n ** 63n).run();
+        return Outcome.delivered();
+    }
+    const run = await endpoint()
+        .expect("SQL insert", affected(1))
+        .expect("SQL select", rows("flag", "bit", "real", "bytes", "at", "json", "text").row(...held))
+        .deliver(read, event("t"));
+    assert.deepEqual(run.transactions[0]?.statements[0]?.parameters, [
+        at,
+        { json: '{"a":[1]}' },
+        3n,
+        0.5,
+        null,
+        -(2n ** 63n),
+    ]);
+    const why = `${2n ** 63n} is no number of 64 bits, which a database could hold`;
+    assert.deepEqual(run.outcome, Outcome.rejected(why));
+});

@@ -1,0 +1,106 @@
+"""SQL: the same table as in every SDK."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from liaison_sdk import Delivery, Http, Json, Outcome, SqlErrorKind, SqlValue, Timestamp, Unanswered, join
+from liaison_sdk.database import SqlStatement
+from liaison_sdk.testing import Run, Scripted, affected, endpoint, event, reply, rows, sql_error
+
+LOOK = "select version, name from people where id = $1"
+
+
+async def deliver(delivery: Delivery, http: Http) -> Outcome:
+    look = http.sql(LOOK).bind("7").timeout(timedelta(seconds=2)).run()
+    found, _ = await join(look, http.get("/a").send())
+    if found.row is None:
+        return Outcome.skipped("nobody")
+    version = found.row.get("version", int)
+    if version > 3:
+        return Outcome.conflict(str(version), None, "newer")
+    name = found.row.get_or_none("name", str)
+    await http.sql("update people set name = $1").bind(name).and_("delete from old").run()
+    return Outcome.delivered()
+
+
+def run(answer: Scripted | Unanswered) -> Run[Outcome]:
+    script = endpoint().expect(f"SQL {LOOK}", answer).expect("GET /a", reply(200))
+    return script.deliver(deliver, event("t"))
+
+
+def test_a_row_is_looked_up_beside_a_request_and_then_two_statements_are_one_transaction() -> None:
+    done = (
+        endpoint()
+        .expect(f"SQL {LOOK}", rows("version", "name").row(3, None))
+        .expect("GET /a", reply(200))
+        .expect("SQL update people set name = $1; delete from old", affected(1).then(affected(0)))
+        .deliver(deliver, event("t"))
+    )
+    assert (done.outcome, done.rounds) == (Outcome.delivered(), [2, 1])
+    look, change = done.transactions
+    assert (look.timeout_ms, look.statements[0].parameters) == (2000, ["7"])
+    assert change.statements == [
+        SqlStatement("update people set name = $1", [None]),
+        SqlStatement("delete from old"),
+    ]
+
+
+def test_what_a_row_says_decides() -> None:
+    assert run(rows("version", "name")).outcome == Outcome.skipped("nobody")
+    assert run(rows("version", "name").row(9, "Ada")).outcome == Outcome.conflict("9", None, "newer")
+    odd = Outcome.retry(f"SQL {LOOK} gave another type than is wanted in `version`")
+    for value in ("nine", True, None, 9.0):
+        assert run(rows("version", "name").row(value, "Ada")).outcome == odd
+    assert run(rows("name").row("Ada")).outcome == Outcome.retry(f"SQL {LOOK} gave no column `version`")
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        (SqlErrorKind.CONSTRAINT, "rejected"),
+        (SqlErrorKind.DATA, "rejected"),
+        (SqlErrorKind.STATEMENT, "rejected"),
+        (SqlErrorKind.TOO_MANY_ROWS, "rejected"),
+        (SqlErrorKind.SERIALIZATION, "retry"),
+        (SqlErrorKind.UNAVAILABLE, "retry"),
+        (SqlErrorKind.OTHER, "retry"),
+        (SqlErrorKind.PERMISSION, "denied"),
+    ],
+)
+def test_each_kind_of_refusal_has_its_outcome(kind: SqlErrorKind, outcome: str) -> None:
+    assert type(run(sql_error(kind, "", "no")).outcome).__name__.lower() == outcome
+
+
+def test_an_outcome_says_what_was_refused() -> None:
+    twice = run(sql_error(SqlErrorKind.CONSTRAINT, "23505", "people_pkey").constraint("people_pkey")).outcome
+    assert twice == Outcome.rejected(f"SQL {LOOK} was refused (23505): people_pkey")
+    assert run(Unanswered("timed-out")).outcome == Outcome.retry(f"SQL {LOOK} timed out")
+
+
+def test_values_go_in_and_come_out() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    columns = ["flag", "bit", "real", "bytes", "at", "json", "text"]
+    held: list[SqlValue] = [True, 0, 0.5, b"\x00", Timestamp(1_767_268_800_000_000), Json('{"a":1}'), "[1]"]
+
+    async def read(delivery: Delivery, http: Http) -> Outcome:
+        insert = http.sql("insert").bind(noon).bind(noon.replace(tzinfo=None)).bind({"a": [1]}).bind(-(2**63))
+        (await insert.run())
+        row = (await http.sql("select").run()).row
+        assert row is not None
+        assert (row.get("flag", bool), row.get("bit", bool)) == (True, False)
+        assert (row.get("real", float), row.get("bytes", bytes)) == (0.5, b"\x00")
+        assert row.get("at", datetime) == noon
+        assert (row.json("json"), row.get("json", str), row.json("text", list[int])) == ({"a": 1}, '{"a":1}', [1])
+        await http.sql("insert").bind(2**63).run()
+        return Outcome.delivered()
+
+    done = (
+        endpoint()
+        .expect("SQL insert", affected(1))
+        .expect("SQL select", rows(*columns).row(*held))
+        .deliver(read, event("t"))
+    )
+    at = Timestamp(1_767_268_800_000_000)
+    assert done.transactions[0].statements[0].parameters == [at, at, Json('{"a":[1]}'), -(2**63)]
+    assert done.outcome == Outcome.rejected(f"{2**63} is no number of 64 bits, which a database could hold")
