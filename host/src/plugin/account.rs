@@ -38,7 +38,15 @@ impl Account {
         !self.owed.is_zero()
     }
 
-    /// A call on the worker, or the making of an instance for one, took so much of its time.
+    /// The making of an instance took so much of the worker's time. Quick as it may be, it says nothing of the calls.
+    pub(super) fn made(&mut self, cpu_time: Duration, now: impl FnOnce() -> Instant) {
+        self.owed += cpu_time;
+        if self.owed > CREDIT {
+            self.send_aside(now());
+        }
+    }
+
+    /// A call on the worker took so much of its time.
     pub(super) fn ran(&mut self, cpu_time: Duration, now: impl FnOnce() -> Instant) {
         self.owed = (self.owed + cpu_time).saturating_sub(ALLOWED);
         if self.owed > CREDIT {
@@ -137,6 +145,18 @@ mod tests {
         account.ran(Duration::ZERO, || now);
         account.outlasted(now);
         assert!(!account.is_aside(|| now + SHORTEST));
+    }
+
+    #[test]
+    fn making_instances_is_paid_for_and_forgives_nothing() {
+        let (now, mut account) = (Instant::now(), Account::default());
+        account.outlasted(now);
+        account.made(Duration::ZERO, || now);
+        account.outlasted(now);
+        assert!(account.is_aside(|| now + SHORTEST));
+        let mut account = Account::default();
+        (0..6).for_each(|_| account.made(EPOCH, || now));
+        assert!(account.is_aside(|| now));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::account::Account;
 use super::aside::Seat;
@@ -33,7 +33,9 @@ impl<W: World> Caller<W> {
         if !self.is_aside() {
             let measured = self.measured();
             let called = self.pool.call_batch(inputs).await;
-            self.charge(measured.as_ref());
+            if let Some(cpu_time) = self.taken(measured.as_ref()) {
+                self.account.borrow_mut().ran(cpu_time, Instant::now);
+            }
             match called {
                 Ok(outputs) => return outputs,
                 Err(_) => {
@@ -52,7 +54,9 @@ impl<W: World> Caller<W> {
         if !self.is_aside() {
             let measured = self.measured();
             self.pool.tend().await;
-            self.charge(measured.as_ref());
+            if let Some(cpu_time) = self.taken(measured.as_ref()) {
+                self.account.borrow_mut().made(cpu_time, Instant::now);
+            }
         }
     }
 
@@ -71,12 +75,10 @@ impl<W: World> Caller<W> {
         self.account.borrow().is_in_doubt().then(CpuTime::now)
     }
 
-    fn charge(&self, measured: Option<&CpuTime>) {
+    /// What was just done took of the worker; `None` where there is nobody to take it from.
+    fn taken(&self, measured: Option<&CpuTime>) -> Option<Duration> {
         let ticks = self.pool.take_ticks();
-        if self.pool.has_one_turn() {
-            let cpu_time = measured.map_or(EPOCH * ticks, CpuTime::elapsed);
-            self.account.borrow_mut().ran(cpu_time, Instant::now);
-        }
+        self.pool.has_one_turn().then(|| measured.map_or(EPOCH * ticks, CpuTime::elapsed))
     }
 
     async fn call_aside(&self, inputs: &[W::Input]) -> Vec<Result<W::Output, Fault>> {
