@@ -182,7 +182,7 @@ impl SqlStatement {
         match words.next() {
             Some(first) if is_one_of(first, &["select", "values"]) => true,
             Some(first) if is_one_of(first, &["with"]) => {
-                !words.any(|word| is_one_of(word, &["insert", "update", "delete", "merge"]))
+                !words.any(|word| is_one_of(word, &["insert", "replace", "update", "delete", "merge"]))
             }
             Some(_) | None => false,
         }

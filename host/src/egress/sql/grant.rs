@@ -14,20 +14,22 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{Statement, Visit as _};
 use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect};
-use sqlparser::parser::Parser;
-use sqlparser::tokenizer::Tokenizer;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, Tokenizer};
 
 use self::names::Name;
-use self::tables::Inspector;
+use self::tables::{Inspector, is_refused_function};
 use crate::config::{Access, Database, Engine};
 use crate::contract::{Failure, SqlRequest};
 
 /// Texts that were granted, so that what is sent again and again is read once; beyond it, all are read anew.
 const MAX_KNOWN: usize = 256;
 
-/// Statements that a parser does not know are judged by their first word alone.
+/// Statements that a parser does not know are judged by their words.
 const FIRST_WORDS: [&str; 8] = ["select", "values", "with", "insert", "replace", "update", "delete", "merge"];
 const READING: [&str; 2] = ["select", "values"];
+/// Those that put rows into something.
+const INTO: [&str; 3] = ["insert", "merge", "replace"];
 
 pub(super) struct Grant {
     engine: Engine,
@@ -65,17 +67,15 @@ impl Grant {
     }
 
     fn check_text(&self, sql: &str, dialect: &dyn Dialect) -> Result<(), String> {
-        if self.engine == Engine::MySql {
-            mysql_reads_alike(sql, !self.tables.is_empty())?;
-        }
-        // What has no tokens cannot be parsed either, and is told by that.
-        let tokens = Tokenizer::new(dialect, sql).tokenize().unwrap_or_default();
+        reads_alike(sql, self.engine, !self.tables.is_empty())?;
+        let tokens =
+            Tokenizer::new(dialect, sql).tokenize().map_err(|error| format!("cannot be read: {error}"))?;
         depth::check(&tokens)?;
         match Parser::parse_sql(dialect, sql).as_deref() {
             Ok([statement]) => self.check_statement(statement),
             Ok([]) => Err("is empty".to_owned()),
             Ok(several) => Err(format!("is {} statements; give each by itself", several.len())),
-            Err(error) => self.check_unread(sql, error),
+            Err(error) => self.check_unread(&tokens, error),
         }
     }
 
@@ -88,33 +88,66 @@ impl Grant {
     }
 
     /// Not every text that a database takes is one that the parser knows.
-    fn check_unread(&self, sql: &str, error: &sqlparser::parser::ParserError) -> Result<(), String> {
+    fn check_unread(&self, tokens: &[Token], error: &ParserError) -> Result<(), String> {
         if !self.tables.is_empty() {
             return Err(format!(
                 "cannot be read, so that nobody knows its tables, and tables are granted: {error}"
             ));
         }
-        let word = sql.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-        let word = word.split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or_default();
+        let words: Vec<String> = tokens.iter().filter_map(word).collect();
+        let first = words.first().map(String::as_str).unwrap_or_default();
         let granted: &[&str] = match self.access {
             Access::Read => &READING,
             Access::Write => &FIRST_WORDS,
         };
-        match granted.contains(&word) {
+        if !granted.contains(&first) {
+            return Err(format!("begins with `{first}`; granted: {}", granted.join(", ")));
+        }
+        if let Some(function) = words.iter().find(|word| is_refused_function(word)) {
+            return Err(format!("says `{function}`, which does more than its statement says"));
+        }
+        // Of rows into a table, or of a result into a table or file of its own.
+        match INTO.contains(&first) || !words.iter().any(|word| word == "into") {
             true => Ok(()),
-            false => Err(format!("begins with `{word}`; granted: {}", granted.join(", "))),
+            false => Err("selects into something, which is never granted".to_owned()),
         }
     }
 }
 
-/// Two things that MySQL reads otherwise than it seems, or otherwise by its settings.
-fn mysql_reads_alike(sql: &str, are_tables_granted: bool) -> Result<(), String> {
-    if sql.contains("/*!") || sql.contains("/*M!") {
-        return Err("holds a comment that is executed (`/*!`)".to_owned());
+/// In lower case.
+fn word(token: &Token) -> Option<String> {
+    match token {
+        Token::Word(word) => Some(word.value.to_lowercase()),
+        _ => None,
     }
-    if are_tables_granted && sql.contains('\\') {
-        return Err(
-            "holds a `\\`, which ends a text or not by the server's settings; bind the value".to_owned()
+}
+
+/// What a database reads otherwise than the parser, or otherwise by its settings; and what MySQL alone has that outlives
+/// a transaction.
+fn reads_alike(sql: &str, engine: Engine, are_tables_granted: bool) -> Result<(), String> {
+    let refused = |what: &str| Err(what.to_owned());
+    match engine {
+        Engine::MySql if sql.contains("/*!") || sql.contains("/*M!") => {
+            return refused("holds a comment that is executed (`/*!`)");
+        }
+        Engine::MySql if sql.contains(":=") => {
+            return refused(
+                "holds `:=`, which sets a variable that outlives its transaction; bind the value",
+            );
+        }
+        Engine::MySql if are_tables_granted && sql.contains('\\') => {
+            return refused(
+                "holds a `\\`, which ends a text or not by the server's settings; bind the value",
+            );
+        }
+        Engine::Postgres if sql.to_ascii_lowercase().contains("u&\"") => {
+            return refused("holds a name with escapes (`U&\"`); write its letters");
+        }
+        Engine::Postgres | Engine::MySql | Engine::Sqlite => {}
+    }
+    if are_tables_granted && (sql.contains("--") || sql.contains("/*")) {
+        return refused(
+            "holds `--` or `/*`, which is a comment or not by what stands before it; leave it out, or bind the value",
         );
     }
     Ok(())

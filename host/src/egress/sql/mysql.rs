@@ -7,9 +7,11 @@ mod convert;
 mod errors;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{ClientIdentity, Conn, Error, Opts, OptsBuilder, Params, SslOpts};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use url::Host;
 
@@ -23,6 +25,9 @@ use crate::config::{Access, ClientCertificate, Database, Egress};
 use crate::contract::{Failure, SqlErrorKind, SqlResult, SqlStatement};
 use crate::egress::dial::{Dialer, Place};
 use crate::egress::{EgressError, tls};
+
+/// How long the goodbye of a session may take.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Prepared statements of a session.
 const MAX_PREPARED: usize = 128;
@@ -88,7 +93,7 @@ impl MySql {
             Error::Server(refusal) => errors::ended(&Error::Server(refusal)),
             other => Failure::Connection(format!("connecting to {}: {other}", self.shown)).into(),
         })?;
-        Ok(MySqlSession { connection })
+        Ok(MySqlSession { connection: Some(connection) })
     }
 
     /// With the client's certificate as it is now.
@@ -110,25 +115,28 @@ impl Sessions for MySql {
 
     async fn open(&self) -> Result<MySqlSession, Ended> {
         let limit = self.dialer.connect_timeout;
-        let opening = async {
-            let password = self.login.current();
-            let opened = self.log_in(&password).await;
-            match (&opened, self.login.other_than(&password)) {
-                // Refused, and there is another one by now.
-                (Err(Ended::Refused(error)), Some(other)) if error.code.starts_with("28") => {
-                    self.log_in(&other).await
-                }
-                _ => opened,
-            }
-        };
-        timeout(limit, opening).await.unwrap_or_else(|_| {
-            Err(Failure::Connection(format!("{} did not answer within {limit:?}", self.shown)).into())
-        })
+        self.login.enter(&self.shown, limit, async |password| self.log_in(password).await).await
     }
 }
 
 pub(super) struct MySqlSession {
-    connection: Conn,
+    /// Until it is closed.
+    connection: Option<Conn>,
+}
+
+impl MySqlSession {
+    fn connection(&mut self) -> &mut Conn {
+        self.connection.as_mut().expect("a session is closed when it is dropped")
+    }
+}
+
+/// Says goodbye and closes the socket. Left to itself, the client would first read all that the server still sends.
+impl Drop for MySqlSession {
+    fn drop(&mut self) {
+        if let (Some(connection), Ok(runtime)) = (self.connection.take(), Handle::try_current()) {
+            runtime.spawn(timeout(GOODBYE, connection.disconnect()));
+        }
+    }
 }
 
 impl Session for MySqlSession {
@@ -151,12 +159,13 @@ impl Session for MySqlSession {
              start transaction {mode}",
             left.as_secs_f64().max(0.001),
         );
-        self.connection.query_drop(begin).await.map_err(|error| errors::ended(&error))
+        self.connection().query_drop(begin).await.map_err(|error| errors::ended(&error))
     }
 
     async fn run(&mut self, statement: &SqlStatement, budget: &mut Budget) -> Result<SqlResult, Ended> {
         let failed = |error: Error| errors::ended(&error);
-        let prepared = self.connection.prep(statement.sql.as_str()).await.map_err(failed)?;
+        let connection = self.connection();
+        let prepared = connection.prep(statement.sql.as_str()).await.map_err(failed)?;
         let (takes, given) = (usize::from(prepared.num_params()), statement.parameters.len());
         if takes != given {
             let text = format!("it takes {takes} parameters and is given {given}");
@@ -167,7 +176,7 @@ impl Session for MySqlSession {
             true => Params::Empty,
             false => Params::Positional(parameters),
         };
-        let mut rows = self.connection.exec_iter(&prepared, parameters).await.map_err(failed)?;
+        let mut rows = connection.exec_iter(&prepared, parameters).await.map_err(failed)?;
         let columns = rows.columns_ref().iter().map(|column| column.name_str().into_owned());
         let mut result = SqlResult { columns: columns.collect(), ..SqlResult::default() };
         while let Some(row) = rows.next().await.map_err(failed)? {
@@ -182,10 +191,10 @@ impl Session for MySqlSession {
     }
 
     async fn commit(&mut self) -> Result<(), Ended> {
-        self.connection.query_drop("commit").await.map_err(|error| errors::ended(&error))
+        self.connection().query_drop("commit").await.map_err(|error| errors::ended(&error))
     }
 
     async fn rollback(&mut self) -> Result<(), Ended> {
-        self.connection.query_drop("rollback").await.map_err(|error| errors::ended(&error))
+        self.connection().query_drop("rollback").await.map_err(|error| errors::ended(&error))
     }
 }

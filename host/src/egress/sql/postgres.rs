@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use tokio::task::{AbortHandle, spawn_local};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::Severity;
 use tokio_postgres::tls::MakeTlsConnect;
@@ -124,20 +124,7 @@ impl Sessions for Postgres {
 
     async fn open(&self) -> Result<PostgresSession, Ended> {
         let limit = self.dialer.connect_timeout;
-        let opening = async {
-            let password = self.login.current();
-            let opened = self.log_in(&password).await;
-            match (&opened, self.login.other_than(&password)) {
-                // Refused, and there is another one by now.
-                (Err(Ended::Refused(error)), Some(other)) if error.code.starts_with("28") => {
-                    self.log_in(&other).await
-                }
-                _ => opened,
-            }
-        };
-        timeout(limit, opening).await.unwrap_or_else(|_| {
-            Err(Failure::Connection(format!("{} did not answer within {limit:?}", self.shown)).into())
-        })
+        self.login.enter(&self.shown, limit, async |password| self.log_in(password).await).await
     }
 }
 
@@ -251,6 +238,8 @@ impl PostgresSession {
             "0A000" if refusal.routine() == Some("RevalidateCachedQuery") => {
                 Failure::Connection(refusal.message().to_owned()).into()
             }
+            // A pooler before the server has forgotten what was prepared.
+            "26000" => Failure::Connection(refusal.message().to_owned()).into(),
             _ => Ended::Refused(sql_error(refusal)),
         }
     }

@@ -157,6 +157,7 @@ async fn sqlite_says_what_a_statement_touches() {
             ("select a from secret", asked_secret),
             ("select count(*) from secret", asked_secret),
             ("with c as (select a from secret) select * from c", asked_secret),
+            ("with t as (select a from secret) select * from t", asked_secret),
             ("select a from seen", Some("granted tables")),
             ("update t set a = (select a from secret)", asked_secret),
             ("insert into secret values (1)", asked_secret),

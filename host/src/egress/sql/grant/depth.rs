@@ -9,6 +9,9 @@ use sqlparser::tokenizer::Token;
 /// Hand-written statements have dozens. A list is flat, however long.
 const MAX_DEPTH: usize = 200;
 
+/// What puts two queries together.
+const SETS: [Keyword; 4] = [Keyword::UNION, Keyword::EXCEPT, Keyword::INTERSECT, Keyword::MINUS];
+
 /// What stands between two brackets or commas.
 #[derive(Debug, Clone, Copy, Default)]
 struct Level {
@@ -18,11 +21,13 @@ struct Level {
     inside: usize,
     /// Of all before it.
     deepest: usize,
+    /// Queries that are put together, each with all before it: no comma ends that.
+    sets: usize,
 }
 
 impl Level {
     fn depth(self) -> usize {
-        self.deepest.max(self.operators + self.inside)
+        self.deepest.max(self.operators + self.inside) + self.sets
     }
 }
 
@@ -47,7 +52,11 @@ fn depth(tokens: &[Token]) -> usize {
                 level = around.pop().unwrap_or_default();
                 level.inside = level.inside.max(inside);
             }
-            Token::Comma => level = Level { deepest: level.depth(), ..Level::default() },
+            Token::Comma => {
+                let deepest = level.deepest.max(level.operators + level.inside);
+                level = Level { deepest, sets: level.sets, ..Level::default() };
+            }
+            Token::Word(word) if SETS.contains(&word.keyword) => level.sets += 1,
             Token::Word(word) if word.keyword == Keyword::NoKeyword => {}
             Token::Whitespace(_)
             | Token::EOF
@@ -96,5 +105,6 @@ mod tests {
         let columns: Vec<String> = (0..500).map(|number| format!("c{number} = ${number}")).collect();
         assert!(depth_of(&format!("update t set {} where id = $0", columns.join(", "))) < 10);
         assert!(depth_of(&format!("select 1{}", " + 1".repeat(300))) > MAX_DEPTH);
+        assert!(depth_of(&format!("select 1, 1{}", " union select 1, 1".repeat(300))) > MAX_DEPTH);
     }
 }

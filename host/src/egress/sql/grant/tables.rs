@@ -6,31 +6,66 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Cte, Expr, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit as _, Visitor,
+    Expr, FromTable, ObjectName, Query, Select, SetExpr, Statement, TableFactor, TableObject, Visit as _,
+    Visitor, With,
 };
 
 use super::names::{Name, compared};
 use crate::config::{Access, Engine};
 
-/// Functions that run statements of their own, which nobody has read, or change settings that outlive a transaction.
-const REFUSED_FUNCTIONS: [&str; 16] = [
+/// Functions that run statements of their own, which nobody has read; that read what is no table; or that change what
+/// outlives a transaction.
+const REFUSED_FUNCTIONS: [&str; 44] = [
+    "connectby",
+    "crosstab",
+    "crosstab2",
+    "crosstab3",
+    "crosstab4",
+    "crosstabn",
     "cursor_to_xml",
     "database_to_xml",
     "database_to_xml_and_xmlschema",
     "dblink",
+    "dblink_connect",
+    "dblink_connect_u",
     "dblink_exec",
+    "dblink_fetch",
+    "dblink_open",
+    "dblink_send_query",
+    "get_lock",
     "lo_export",
+    "lo_from_bytea",
+    "lo_get",
     "lo_import",
+    "lo_put",
     "load_file",
+    "loread",
+    "lowrite",
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_ls_dir",
     "pg_read_binary_file",
     "pg_read_file",
+    "pg_stat_file",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
     "query_to_xml",
     "query_to_xml_and_xmlschema",
+    "query_to_xmlschema",
     "schema_to_xml",
+    "schema_to_xml_and_xmlschema",
     "set_config",
     "table_to_xml",
     "table_to_xml_and_xmlschema",
+    "ts_rewrite",
+    "ts_stat",
+    "xpath_table",
 ];
+
+/// Is it called what no statement may call?
+pub(super) fn is_refused_function(name: &str) -> bool {
+    REFUSED_FUNCTIONS.contains(&name)
+}
 
 pub(super) struct Inspector<'a> {
     engine: Engine,
@@ -58,17 +93,47 @@ impl<'a> Inspector<'a> {
 
     fn function(&self, name: &ObjectName) -> ControlFlow<String> {
         let name = Name::written(name, self.engine);
-        let Some(name) = name.filter(|name| REFUSED_FUNCTIONS.contains(&name.last())) else {
+        let Some(name) = name.filter(|name| is_refused_function(name.last())) else {
             return ControlFlow::Continue(());
         };
         ControlFlow::Break(format!("calls `{name}`, which does more than its statement says"))
     }
 
-    /// Where the query of a `with` names itself or one that comes later, it means a table.
-    fn given_later(&self, ctes: &[Cte]) -> ControlFlow<String> {
+    /// What a statement changes is a table, also where `with` gives the same name: PostgreSQL looks for no other. MySQL
+    /// refuses to change what `with` gives, and its targets may be other names of tables.
+    fn targets(&self, statement: &Statement) -> ControlFlow<String> {
+        if self.engine != Engine::Postgres {
+            return ControlFlow::Continue(());
+        }
+        let factors: Vec<&TableFactor> = match statement {
+            Statement::Insert(insert) => match &insert.table {
+                TableObject::TableName(name) => return self.table(name),
+                _ => return ControlFlow::Break("inserts into what is no table".to_owned()),
+            },
+            Statement::Update(update) => vec![&update.table.relation],
+            Statement::Delete(delete) => {
+                let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
+                tables.iter().map(|table| &table.relation).collect()
+            }
+            Statement::Merge(merge) => vec![&merge.table],
+            _ => Vec::new(),
+        };
+        for factor in factors {
+            match factor {
+                TableFactor::Table { name, .. } => self.table(name)?,
+                _ => return ControlFlow::Break("changes what is no table".to_owned()),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Where the query of a `with` names one that comes later, it means a table; itself too, unless it is recursive.
+    fn given_later(&self, with: &With) -> ControlFlow<String> {
+        let own = usize::from(with.recursive);
+        let ctes = &with.cte_tables;
         for (position, cte) in ctes.iter().enumerate() {
             let later: Vec<String> =
-                ctes[position..].iter().map(|cte| compared(&cte.alias.name, self.engine)).collect();
+                ctes[position + own..].iter().map(|cte| compared(&cte.alias.name, self.engine)).collect();
             let mut meant = Meant { inspector: self, names: &later };
             cte.query.visit(&mut meant)?;
         }
@@ -85,7 +150,7 @@ impl Visitor for Inspector<'_> {
             (
                 Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_),
                 Access::Write,
-            ) => ControlFlow::Continue(()),
+            ) => self.targets(statement),
             (
                 Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_),
                 Access::Read,
@@ -103,8 +168,9 @@ impl Visitor for Inspector<'_> {
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
         let mut names = Vec::new();
         if let Some(with) = &query.with {
-            if !with.recursive {
-                self.given_later(&with.cte_tables)?;
+            // In PostgreSQL, all names of a recursive one hold in all its queries.
+            if !with.recursive || self.engine == Engine::MySql {
+                self.given_later(with)?;
             }
             names = with.cte_tables.iter().map(|cte| compared(&cte.alias.name, self.engine)).collect();
         }

@@ -138,11 +138,22 @@ fn tables_are_told_from_names_that_with_gives() {
             ("with a as (select * from secret), secret as (select 1) select * from a", secret),
             ("select * from (with secret as (select 1) select * from secret) s, secret", secret),
             ("with recursive secret as (select 1) select * from secret", None),
+            // What is changed is never what `with` gives.
+            ("with secret as (select 1) delete from secret returning *", secret),
+            ("with secret as (select 1) insert into secret select 1", secret),
+            ("with secret as (select 1) update secret set a = 1", secret),
+            ("select 1 #/* ' */ 2, s from secret -- '", Some("which is a comment or not")),
+            ("select 1 -- nothing more", Some("which is a comment or not")),
             ("table secret", Some("cannot be read")),
             ("select * from records union table secret", Some("says `table`")),
             ("select * from (table secret) s", Some("says `table`")),
             ("select query_to_xml('select * from secret', true, false, '')", Some("does more")),
             ("select * from dblink('', 'select * from secret')", Some("")),
+            ("select ts_stat('select to_tsvector(s) from secret')", Some("does more")),
+            (
+                "select U&\"query\\005fto\\005fxml\"('select * from secret', true, false, '')",
+                Some("a name with escapes"),
+            ),
             ("select a from b where c @@@ (d) e f g", Some("cannot be read")),
         ],
     );
@@ -170,9 +181,27 @@ fn mysql_is_read_as_mysql_reads() {
             ("select load_file('/etc/passwd') from records", Some("does more")),
             ("load data infile 'a' into table records", Some("")),
             ("set @a = 1", Some("")),
+            ("select @a := 1", Some("sets a variable")),
+            ("select get_lock('a', 1)", Some("does more")),
+            ("with recursive a as (select * from secret), secret as (select 1) select * from a", secret),
+            ("with recursive secret as (select 1) select * from secret", None),
             ("start transaction", Some("never granted")),
         ],
     );
+}
+
+#[test]
+fn what_cannot_be_parsed_is_judged_by_its_words() {
+    let cases = [
+        ("select a from b where c @@@ (d) e f g", None),
+        ("select 'x' from b into outfile '/var/www/x'", Some("selects into")),
+        ("select load_file('/etc/passwd') from b where c @@@ (d) e f g", Some("does more")),
+        ("drop table b @@@", Some("begins with `drop`")),
+        ("select 'no end", Some("cannot be read")),
+    ];
+    assert_all(Engine::Postgres, Access::Read, &[], &cases);
+    assert_all(Engine::MySql, Access::Write, &[], &cases);
+    assert_all(Engine::MySql, Access::Write, &[], &[("insert into b (c) values (1) e f g @@@", None)]);
 }
 
 /// On a stack of two megabytes, as threads have it: what is granted at the limit is walked through, and beyond it nothing is
@@ -187,7 +216,9 @@ fn a_statement_cannot_be_so_deep_that_the_stack_ends() {
         for sql in [chain(95), unions(95)] {
             assert_eq!(check(Engine::Postgres, Access::Write, tables, &sql), Ok(()));
         }
-        for sql in [chain(7_000), unions(4_000), format!("select 1{}", "+1".repeat(32_000)), brackets(30_000)]
+        let wide = format!("select 1, 1{}", " union select 1, 1".repeat(3_000));
+        for sql in
+            [wide, chain(7_000), unions(4_000), format!("select 1{}", "+1".repeat(32_000)), brackets(30_000)]
         {
             let refused = check(Engine::Postgres, Access::Write, tables, &sql).unwrap_err();
             assert!(refused.contains("nests or chains more than 200"), "{refused}");

@@ -1,7 +1,8 @@
 //! What a statement may do to a SQLite file, as SQLite asks while it reads the statement; and when it must stop.
 //!
 //! Rows of granted tables may be read and, with that access, changed; all else (DDL, `attach`, `pragma`, transactions) is
-//! for the host. What a view or trigger of the database touches is granted with the view's or trigger's own name too.
+//! for the host. What a view or trigger of the database touches is granted with the view's or trigger's own name too,
+//! unless the statement says `with`: then its tables must be granted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -28,10 +29,17 @@ pub(super) struct Watch {
     is_cancelled: AtomicBool,
     /// What is read now is the host's own.
     is_host: AtomicBool,
+    /// What is read now may name a query like a view.
+    has_with: AtomicBool,
     refusal: Mutex<Option<String>>,
 }
 
 impl Watch {
+    /// This statement is read next.
+    pub(super) fn reads(&self, sql: &str) {
+        self.has_with.store(sql.to_ascii_lowercase().contains("with"), Ordering::Relaxed);
+    }
+
     pub(super) fn begin(&self, end: Instant) {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
     }
@@ -104,7 +112,9 @@ impl Rules {
         if changes && table.starts_with("sqlite_") {
             return watch.refuse(format!("changes `{table}`, which is SQLite's own"));
         }
-        match self.is_granted(table) || context.accessor.is_some_and(|accessor| self.is_named(accessor)) {
+        // A query that `with` names says that name here too.
+        let through = context.accessor.filter(|_| !watch.has_with.load(Ordering::Relaxed));
+        match self.is_granted(table) || through.is_some_and(|accessor| self.is_named(accessor)) {
             true => Authorization::Allow,
             false => watch.refuse(format!("asks for `{table}`; granted tables: {}", self.tables.join(", "))),
         }

@@ -8,6 +8,7 @@ use super::authorize::Watch;
 use super::errors::ended;
 use crate::config::Access;
 use crate::contract::{Failure, Real, SqlErrorKind, SqlRequest, SqlResult, SqlStatement, SqlValue};
+use crate::egress::LONGEST;
 use crate::egress::sql::Ended;
 use crate::egress::sql::bounds::Budget;
 use crate::egress::sql::state::refused;
@@ -27,7 +28,7 @@ pub(super) fn perform(
     };
     let host = |text: &str| watch.as_host(|| connection.execute_batch(text));
     connection
-        .busy_timeout(watch.left())
+        .busy_timeout(watch.left().min(LONGEST))
         .and_then(|()| host(begin))
         .map_err(|error| ended(&error, watch, budget))?;
     let done = run_all(connection, watch, request, budget).and_then(|results| match watch.is_over() {
@@ -67,6 +68,7 @@ fn run(
     statement: &SqlStatement,
     budget: &mut Budget,
 ) -> Result<SqlResult, Ended> {
+    watch.reads(&statement.sql);
     let mut prepared = match connection.prepare(&statement.sql) {
         Ok(prepared) => prepared,
         Err(error) => return Err(ended(&error, watch, budget)),
