@@ -69,7 +69,7 @@ impl Partitions {
         let consumer::Assigned { partition, committed, metadata } = new;
         self.forget(&partition);
         let committed = committed.map(|offset| (offset, metadata));
-        let before = self.lost.remove(&partition);
+        let before = self.lost.remove(&partition).filter(|lost| lost.is_recent(Instant::now()));
         let number = self.next_number;
         self.next_number += 1;
         self.numbers.insert(partition.clone(), number);
@@ -94,7 +94,8 @@ impl Partitions {
     pub(crate) fn lose(&mut self, partition: &Partition) {
         let Some(assigned) = self.assigned_mut(partition) else { return };
         let committed = assigned.committed.as_ref().map(|(offset, _)| *offset);
-        let lost = assigned.before.take().or_else(|| Lost::new(committed?, &assigned.tracker));
+        let lost =
+            assigned.before.take().or_else(|| Lost::new(committed?, &assigned.tracker, Instant::now()));
         if let Some(lost) = lost {
             self.lost.insert(partition.clone(), lost);
         }

@@ -4,13 +4,20 @@
 //! nobody could commit need not be delivered again.
 
 use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::subscription::offsets::Tracker;
+
+/// An outage of Kafka that is longer has what was not committed delivered again.
+const LASTS: Duration = Duration::from_secs(600);
 
 /// It still is settled when the partition comes back with a commit between ours and where we were: a person who moves a
 /// group back must have stopped it first, and us with it.
 #[derive(Debug, Clone)]
 pub(super) struct Lost {
+    since: Instant,
     /// From what Kafka is known to keep to where we were.
     reach: RangeInclusive<i64>,
     settled: Vec<Range<i64>>,
@@ -18,10 +25,15 @@ pub(super) struct Lost {
 
 impl Lost {
     /// Where Kafka is known to keep this commit. `None` if no record had come.
-    pub(super) fn new(committed: i64, tracker: &Tracker) -> Option<Self> {
+    pub(super) fn new(committed: i64, tracker: &Tracker, now: Instant) -> Option<Self> {
         let position = tracker.position()?;
         let settled = union(vec![committed..position], tracker.settled_above());
-        Some(Self { reach: committed..=position, settled })
+        Some(Self { since: now, reach: committed..=position, settled })
+    }
+
+    /// Is it so recent that the topic is still the same, as far as anybody can tell?
+    pub(super) fn is_recent(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < LASTS
     }
 
     /// Does it say something of a partition that comes back with this commit?
