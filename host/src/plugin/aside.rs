@@ -73,10 +73,19 @@ impl<W: World> Seat<W> {
 
 /// Makes the calls of one seat, one after another.
 async fn serve<W: World>(pool: Pool<W>, mut asked: mpsc::UnboundedReceiver<Call<W>>) {
-    while let Some(Call { parcels, answer }) = asked.recv().await {
+    while let Some(Call { parcels, mut answer }) = asked.recv().await {
+        if answer.is_closed() {
+            continue;
+        }
         let inputs: Vec<_> = parcels.into_iter().map(W::unpack).collect();
-        // Calls in slices outlast no turn; and nobody waits any more where the subscription has ended amid it.
-        if let Ok(outputs) = pool.call_batch(&inputs).await {
+        let outputs = tokio::select! {
+            biased;
+            // Nobody waits any more: the subscription has ended.
+            () = answer.closed() => continue,
+            outputs = pool.call_batch(&inputs) => outputs,
+        };
+        // Calls in slices outlast no turn.
+        if let Ok(outputs) = outputs {
             drop(answer.send(outputs));
         }
         if asked.is_empty() {

@@ -18,7 +18,7 @@ const MEMORIES_AN_INSTANCE: u32 = 2;
 /// The same of tables.
 const TABLES_AN_INSTANCE: u32 = 4;
 /// The same of core instances: adapters and shims each are one, and Python has 14.
-const CORES_AN_INSTANCE: u32 = 16;
+const CORES_AN_INSTANCE: u32 = 64;
 /// What the host's own functions may use of the stack that a guest calls them on.
 const HOST_STACK_BYTES: usize = 512 * 1024;
 
@@ -90,7 +90,9 @@ pub(super) fn engine(size: PoolSize, stack_bytes: usize) -> wasmtime::Result<Eng
 fn pool(size: PoolSize) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(size.instances)
-        .total_core_instances(size.instances * CORES_AN_INSTANCE)
+        .total_core_instances(size.instances.saturating_mul(CORES_AN_INSTANCE))
+        // So many are there for each, so that no plugin takes those of others.
+        .max_core_instances_per_component(CORES_AN_INSTANCE)
         .total_memories(size.instances * MEMORIES_AN_INSTANCE)
         .total_tables(size.instances * TABLES_AN_INSTANCE)
         .total_stacks(size.instances)

@@ -204,7 +204,10 @@ impl<W: World> Pool<W> {
         let output = Output::new(label.clone(), limits);
         let guest = Guest::new(limits, settings, output);
         let mut store = limits::store(W::pre_engine(pre), guest, limits, self.turns);
+        let log_lines_left = self.log_rate.borrow_mut().left(Instant::now());
+        store.data().with_output(|output| output.refill(log_lines_left));
         let made = W::instantiate(pre, &mut store).await;
+        self.log_counted(&store.data().with_output(Output::take_counted));
         self.add_ticks(&store);
         match made {
             Ok(bindings) => Ok(Instance::new(store, bindings, *instances, &metrics.instances)),

@@ -76,7 +76,7 @@ impl Guest {
 
     /// A new call begins. What came before it in this instance shows in neither clock nor random numbers.
     pub(super) fn begin(&mut self, moment: Moment, log_lines_left: u32) {
-        (self.ticks, self.since_tick) = (0, None);
+        (self.ticks, self.since_tick, self.memory.refused) = (0, None, None);
         self.host_calls.refill();
         self.shown.begin(moment);
         self.with_output(|output| output.refill(log_lines_left));

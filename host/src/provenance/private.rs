@@ -54,13 +54,14 @@ pub(crate) fn open(path: &Path) -> io::Result<Option<File>> {
 
 /// Writes a file whole or not at all, also with two hosts at once: beside it, and renamed.
 pub(crate) fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    file.sync_all()?;
-    fs::rename(&beside, path)
+    // Nobody else has it: what is written to must never be what somebody has opened under its own name.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{:016x}.tmp", fastrand::u64(..)));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let written = parts.iter().try_for_each(|part| file.write_all(part)).and_then(|()| file.sync_all());
+    let kept = written.and_then(|()| fs::rename(&beside, path));
+    // What is cut off is of no use, and does no harm if it stays.
+    kept.inspect_err(|_| drop(fs::remove_file(&beside)))
 }
 
 fn user() -> io::Result<u32> {
