@@ -252,7 +252,7 @@ impl Host {
             } => delays?,
             () = &mut shutdown => return Ok(()),
         };
-        let _versions = AbortOnDrop(tokio::spawn(self.setup.versions.clone().run(alerts.clone())));
+        let versions = AbortOnDrop(tokio::spawn(self.setup.versions.clone().run(alerts.clone())));
         let producer = Arc::new(producer::Producer::new(&config.kafka, &bootstrap)?);
         let retention = RetentionWatch::start(config, &bootstrap);
         let ground = Ground { bootstrap, producer: producer.clone(), alerts, retentions: retention.listen() };
@@ -260,6 +260,8 @@ impl Host {
         let mut supervisor = Supervisor::new(self.setup.clone(), ground, retention);
         let ran = supervisor.run(plans, &mut self.requests, shutdown).await;
         let failure = supervisor.end().await;
+        // It could raise an alert, and alerts end when nobody can.
+        drop(versions);
         if !producer.flush(FLUSH_LIMIT) {
             tracing::warn!("some dead letters were not acknowledged: their events come again");
         }

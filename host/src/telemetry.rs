@@ -396,7 +396,7 @@ mod tests {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 46);
+        assert_eq!(types.len(), 48);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

@@ -10,6 +10,7 @@ use super::changes::{LineNumber, Version};
 use super::versions::{Followed, LoadError, Loader, PluginVersions};
 use super::{HostError, INSTANCES_A_USER};
 use crate::admin::{Door, Health};
+use crate::alert::Alert;
 use crate::config::secret::Watched;
 use crate::config::{Config, PluginName};
 use crate::native::NativeConnector;
@@ -72,7 +73,8 @@ impl Setup {
         };
         let size = pool_size(&empty.config);
         let setup = empty.load(&BTreeMap::new(), size)?;
-        setup.follow();
+        // Nothing is told yet, and so nothing is over.
+        drop(setup.follow());
         Ok(setup)
     }
 
@@ -82,7 +84,8 @@ impl Setup {
         let is_native = |loaded: &&Loaded| matches!(loaded, Loaded::Native(_));
         let natives = self.plugins.iter().filter(|(_, loaded)| is_native(loaded));
         let needed = pool_size(&config);
-        let room = self.room.as_ref().filter(|room| room.size.holds(&needed)).cloned();
+        let fits = |room: &&Room| config.plugins.is_empty() || room.size.holds(&needed);
+        let room = self.room.as_ref().filter(fits).cloned();
         // A room that was outgrown stays for as long as a call is in it. Half as much again, so that few are.
         let size = needed.and_a_half();
         let empty = Self {
@@ -105,15 +108,16 @@ impl Setup {
         Ok(self.config.admin.token.as_ref().map(Watched::read).transpose()?)
     }
 
-    /// From now on its plugins are watched, and no others: what is new in their files or settings is tried.
-    pub(super) fn follow(&self) {
-        let Some(room) = &self.room else { return };
+    /// From now on its plugins are watched, and no others: what is new in their files or settings is tried. Returns the
+    /// alerts that are over by that.
+    pub(super) fn follow(&self) -> Vec<Alert> {
+        let Some(room) = &self.room else { return Vec::new() };
         let plugins = self.lines().into_iter().filter_map(|(name, (_, line))| {
             let settings = self.config.plugins.get(&name)?.clone();
             let moving = self.moving.get(&name).cloned();
             Some(Followed { name, settings, line, moving })
         });
-        self.versions.follow(room.loader(&self.config), plugins);
+        self.versions.follow(room.loader(&self.config), plugins)
     }
 
     fn lines(&self) -> BTreeMap<PluginName, (LineNumber, Line)> {

@@ -163,7 +163,7 @@ impl Supervisor {
         self.retention.follow(&setup.config);
         let leaving: BTreeSet<_> = changes.stopped().cloned().collect();
         leaving.iter().for_each(|name| self.workers.stop(name));
-        setup.follow();
+        setup.follow().into_iter().for_each(|over| self.ground.alerts.over(over));
         self.setup = Arc::new(setup);
         self.reload = Reload::Changing(Change { changes, leaving, waiting: starts, answer });
         self.go_on().await

@@ -29,7 +29,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use self::course::Course;
 use self::watch::{Order, Watch};
-use crate::alert::AlertSender;
+use crate::alert::{Alert, AlertSender};
 use crate::config::{self, PluginName};
 use crate::plugin::{Plugin, PluginError, Runtime};
 use crate::rehearsal::certificate::{self, CertificateError};
@@ -94,19 +94,21 @@ impl PluginVersions {
         Self { orders, queue, courses: Courses::default(), telemetry: telemetry.clone() }
     }
 
-    /// Watches these plugins from now on, and no others.
-    pub(super) fn follow(&self, loader: Loader, plugins: impl Iterator<Item = Followed>) {
+    /// Watches these plugins from now on, and no others. Returns the alerts that are over by that.
+    pub(super) fn follow(&self, loader: Loader, plugins: impl Iterator<Item = Followed>) -> Vec<Alert> {
+        let mut over = Vec::new();
         let mut courses = lock(&self.courses);
         let mut before = std::mem::take(&mut *courses);
         let mut watched = BTreeMap::new();
         for followed in plugins {
             let known = before.remove(&followed.name);
-            let (course, watch) = self.course(known, &followed);
+            let (course, watch) = self.course(known, &followed, &mut over);
             watched.insert(followed.name.clone(), watch);
             courses.insert(followed.name, course);
         }
         drop(courses);
         for (name, course) in before {
+            over.push(course.end());
             course.gone();
             self.telemetry.forget_plugin(&name);
         }
@@ -115,26 +117,39 @@ impl PluginVersions {
                 "changes of plugins are not noticed: {QUEUE} wait already, or the host has ended"
             );
         }
+        over
     }
 
     /// What the plugin has come to, and what is watched of it: one that is known goes on where it was.
-    fn course(&self, known: Option<Course>, followed: &Followed) -> (Course, Watch) {
+    fn course(&self, known: Option<Course>, followed: &Followed, over: &mut Vec<Alert>) -> (Course, Watch) {
         let Followed { name, settings, line, moving } = followed;
         let settings = settings.clone();
         let mut course = match known {
             Some(known) if known.line.same_channel(line) => known,
             other => {
-                other.inspect(Course::gone);
+                if let Some(other) = other {
+                    over.push(other.end());
+                    other.gone();
+                }
                 let loaded = Some(line.borrow().live.sha256);
                 let course = Course::new(settings.clone(), line.clone(), self.telemetry.versions(name));
                 return (course, Watch { settings, loaded });
             }
         };
+        course.wanted = settings.clone();
         let live = course.line.borrow().live.sha256;
-        let loaded = moving.as_ref().filter(|moving| moving.sha256 == live).map(|moving| {
-            course.moved(moving.clone(), settings.clone());
-            live
-        });
+        let loaded = match moving {
+            Some(moving) if moving.sha256 == live => {
+                over.push(course.end());
+                course.moved(moving.clone(), settings.clone());
+                Some(live)
+            }
+            Some(moving) => {
+                course.tried_elsewhere(moving);
+                None
+            }
+            None => None,
+        };
         (course, Watch { settings, loaded })
     }
 
@@ -143,8 +158,9 @@ impl PluginVersions {
     ///
     /// Returns at once. From now on this file is watched.
     pub fn change(&self, plugin: &PluginName, settings: config::Plugin) -> Result<(), ChangeError> {
-        if !lock(&self.courses).contains_key(plugin) {
-            return Err(ChangeError::Unknown(plugin.clone()));
+        match lock(&self.courses).get_mut(plugin) {
+            Some(course) => course.wanted = settings.clone(),
+            None => return Err(ChangeError::Unknown(plugin.clone())),
         }
         let order = Order::Change(plugin.clone(), Box::new(settings));
         self.orders.try_send(order).map_err(|error| match error {
@@ -195,8 +211,8 @@ pub(super) struct Followed {
     /// Where they are other ones than before, it is tried with them.
     pub(super) settings: config::Plugin,
     pub(super) line: Line,
-    /// What its file holds, loaded into another room: takes the place of what is live where it is the same, and else is
-    /// tried.
+    /// What its file holds, loaded into another room: takes the place of what is live, or of what is on trial, where that is
+    /// the same. What is live and in no file any more stays in the room that it is in.
     pub(super) moving: Option<Arc<Plugin>>,
 }
 

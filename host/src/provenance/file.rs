@@ -7,6 +7,10 @@ use std::path::Path;
 use super::signature::{Evidence, Kind};
 use super::{MAX_COMPONENT_BYTES, Package, ProvenanceError};
 
+/// What a file's name ends with beside its component: a plain signature, and a Sigstore bundle.
+pub(crate) const SIGNATURE: &str = ".sig";
+pub(crate) const BUNDLE: &str = ".sigstore.json";
+
 /// A larger signature is none.
 const MAX_SIGNATURE_BYTES: u64 = 128 << 10;
 
@@ -15,8 +19,8 @@ pub(super) fn read(path: &Path, wants_signatures: bool) -> Result<Package, Prove
     let component = capped(path, MAX_COMPONENT_BYTES)?;
     let mut evidence = Vec::new();
     if wants_signatures {
-        evidence.extend(beside(path, ".sig", Kind::Detached)?);
-        evidence.extend(beside(path, ".sigstore.json", Kind::Bundle)?);
+        evidence.extend(beside(path, SIGNATURE, Kind::Detached)?);
+        evidence.extend(beside(path, BUNDLE, Kind::Bundle)?);
     }
     Ok(Package { component, manifest: None, evidence })
 }

@@ -49,6 +49,19 @@ pub(crate) struct Journalled {
     pub(crate) by: Option<[u8; 32]>,
 }
 
+impl Journalled {
+    /// For a version that starts over where another one has asked for something else: what is there is written over before
+    /// anything is asked for.
+    pub(crate) fn anew(before: Option<Self>, after: Option<Self>) -> Option<Self> {
+        let emptied = |found: Self| {
+            let recorded = Recorded { rounds: Vec::new(), ..(*found.recorded).clone() };
+            Self { recorded: Rc::new(recorded), ..found }
+        };
+        let found = before.or_else(|| after.map(emptied))?;
+        Some(Self { is_written: false, ..found })
+    }
+}
+
 /// Where one delivery is journalled, with what is there.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot {
@@ -57,9 +70,9 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// The sha256 of the plugin that asked for what is there, if this process knows it.
-    pub(crate) fn asked_by(&self) -> Option<&[u8; 32]> {
-        self.journalled.as_ref().filter(|found| !found.recorded.rounds.is_empty())?.by.as_ref()
+    /// What was asked for and answered, if anything was.
+    pub(crate) fn asked(&self) -> Option<&Journalled> {
+        self.journalled.as_ref().filter(|found| !found.recorded.rounds.is_empty())
     }
 }
 

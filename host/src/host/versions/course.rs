@@ -20,6 +20,9 @@ use crate::telemetry::{Label as _, ShadowResult, SwapResult, VersionMetrics};
 /// What one plugin has come to.
 #[derive(Debug)]
 pub(super) struct Course {
+    /// The latest that were asked for: what was loaded by others is not tried any more.
+    pub(super) wanted: config::Plugin,
+    /// Those of what is live or tried.
     pub(super) settings: config::Plugin,
     pub(super) line: Line,
     pub(super) trial: Option<Rollout>,
@@ -47,14 +50,31 @@ impl Course {
     pub(super) fn new(settings: config::Plugin, line: Line, metrics: VersionMetrics) -> Self {
         metrics.show(&short(&line.borrow().live), None);
         let shown = ShadowCounts::default();
-        Self { settings, line, trial: None, refused: None, rolled_back: None, metrics, shown }
+        let wanted = settings.clone();
+        Self { wanted, settings, line, trial: None, refused: None, rolled_back: None, metrics, shown }
     }
 
     /// What is live runs in another room from now on.
     pub(super) fn moved(&mut self, plugin: Arc<Plugin>, settings: config::Plugin) {
         self.settings = settings;
-        self.trial = None;
+        if self.trial.take().is_some() {
+            self.metrics.swaps[SwapResult::Replaced].inc();
+        }
         self.serve(Served::only(plugin));
+    }
+
+    /// What is on trial is tried anew in another room, where it is this.
+    pub(super) fn tried_elsewhere(&mut self, plugin: &Arc<Plugin>) {
+        let served = self.line.borrow().clone();
+        if served.trial.is_some_and(|trial| trial.plugin.sha256 == plugin.sha256) {
+            self.begin(served.live, plugin.clone());
+        }
+    }
+
+    /// What its alert is over by.
+    pub(super) fn end(&self) -> Alert {
+        let live = self.line.borrow().live.clone();
+        alert(&live, format!("plugin {}: version {} is no longer watched here", live.name, short(&live)))
     }
 
     /// Nobody follows it any more.
@@ -64,6 +84,9 @@ impl Course {
 
     /// Its file, or its settings, have changed.
     pub(super) fn found(&mut self, found: Found, alerts: &AlertSender) {
+        if found.settings != self.wanted {
+            return;
+        }
         let live = self.line.borrow().live.clone();
         let loaded = found.loaded.map_err(|error| error.to_string());
         let plugin = match loaded.and_then(|plugin| same_kind(&live, plugin)) {

@@ -74,13 +74,20 @@ impl Rollout {
             return Verdict::RollBack(recent);
         }
         let lasted = now.saturating_duration_since(self.since);
-        let of_phase = counts.judged - self.before.judged;
+        let of_phase =
+            Counts { judged: counts.judged - self.before.judged, failed: counts.failed - self.before.failed };
         match self.phase {
             Phase::Shadow if lasted >= self.settings.shadow => {
                 self.enter(after_shadow(&self.settings), counts, now)
             }
             Phase::Canary if lasted >= self.settings.canary_for => self.enter(Phase::Watched, counts, now),
-            Phase::Watched if lasted >= self.settings.window && is_enough(of_phase) => Verdict::Accept,
+            // Where events are few, a window never holds enough of them: then all of the phase decide.
+            Phase::Watched if lasted >= self.settings.window && is_enough(of_phase.judged) => {
+                match share(of_phase) > self.settings.max_failures {
+                    true => Verdict::RollBack(of_phase),
+                    false => Verdict::Accept,
+                }
+            }
             Phase::Shadow | Phase::Canary | Phase::Watched => Verdict::Stay,
         }
     }
@@ -165,7 +172,10 @@ mod tests {
         let later = begin + WINDOW * 100;
         assert_eq!(rollout.look(counts(9, 9), begin + WINDOW / 2), Verdict::Stay);
         assert_eq!(rollout.look(counts(9, 9), later), Verdict::Stay);
-        assert_eq!(rollout.look(counts(10, 9), later), Verdict::Accept, "the failures are long ago");
+        assert_eq!(rollout.look(counts(10, 9), later), Verdict::RollBack(counts(10, 9)), "they are enough");
+        let mut rollout = Rollout::new(settings(), begin);
+        assert_eq!(rollout.look(counts(9, 0), later), Verdict::Stay);
+        assert_eq!(rollout.look(counts(10, 1), later + WINDOW), Verdict::Accept);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::behind::stand_behind;
 use super::{LoadError, Loader};
 use crate::config::{self, PluginName};
 use crate::plugin::Plugin;
+use crate::provenance::{BUNDLE, SIGNATURE};
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -140,6 +141,7 @@ struct Watched {
     settings: config::Plugin,
     /// What was in it when it was judged last.
     sha256: Option<[u8; 32]>,
+    was_refused: bool,
     sight: Sight,
     /// These settings are new, and nothing was loaded with them yet.
     is_ordered: bool,
@@ -148,12 +150,18 @@ struct Watched {
 impl Watched {
     /// Loaded with these settings, and with this content then.
     fn new(settings: config::Plugin, sha256: [u8; 32]) -> Self {
-        Self { settings, sha256: Some(sha256), sight: Sight::default(), is_ordered: false }
+        Self {
+            settings,
+            sha256: Some(sha256),
+            was_refused: false,
+            sight: Sight::default(),
+            is_ordered: false,
+        }
     }
 
     /// What is in the file is to be loaded with these settings, whatever it is.
     fn ordered(settings: config::Plugin) -> Self {
-        Self { settings, sha256: None, sight: Sight::default(), is_ordered: true }
+        Self { settings, sha256: None, was_refused: false, sight: Sight::default(), is_ordered: true }
     }
 
     fn change(&mut self, settings: config::Plugin) {
@@ -175,7 +183,8 @@ impl Watched {
         now: Instant,
     ) -> Option<Result<Arc<Plugin>, LoadError>> {
         let file = self.settings.source.file();
-        let stamp = file.and_then(Stamp::of);
+        let stamp = file
+            .and_then(|path| Some([Some(Stamp::of(path)?), beside(path, SIGNATURE), beside(path, BUNDLE)]));
         let news = self.sight.news(stamp, now);
         if news == News::No {
             return None;
@@ -185,7 +194,8 @@ impl Watched {
             // An image is named by its digest: it never changes.
             None => self.sha256,
         };
-        if sha256.is_some() && sha256 == self.sha256 {
+        // What was refused may have been signed since.
+        if sha256.is_some() && sha256 == self.sha256 && !self.was_refused {
             self.sight.judged(stamp);
             return None;
         }
@@ -195,6 +205,7 @@ impl Watched {
         }
         // Where the file has changed since its stamp was taken, it has another one at the next look.
         self.sight.judged(stamp);
+        self.was_refused = loaded.is_err();
         self.sha256 = loaded.as_ref().map_or(sha256, |plugin| Some(plugin.sha256));
         Some(loaded.map(Arc::new))
     }
@@ -204,9 +215,9 @@ impl Watched {
 #[derive(Debug, Default)]
 struct Sight {
     /// What it looked like when it was judged; the inner one is `None` where there was no file.
-    judged: Option<Option<Stamp>>,
+    judged: Option<Option<Stamps>>,
     /// What it looks like since when, and is not judged.
-    changed: Option<(Option<Stamp>, Instant)>,
+    changed: Option<(Option<Stamps>, Instant)>,
 }
 
 /// Is there something to read?
@@ -220,7 +231,7 @@ enum News {
 }
 
 impl Sight {
-    fn news(&mut self, stamp: Option<Stamp>, now: Instant) -> News {
+    fn news(&mut self, stamp: Option<Stamps>, now: Instant) -> News {
         if self.judged == Some(stamp) {
             self.changed = None;
             return News::No;
@@ -240,9 +251,18 @@ impl Sight {
         }
     }
 
-    fn judged(&mut self, stamp: Option<Stamp>) {
+    fn judged(&mut self, stamp: Option<Stamps>) {
         (self.judged, self.changed) = (Some(stamp), None);
     }
+}
+
+/// Of a component's file, and of the signatures that may stand beside it.
+type Stamps = [Option<Stamp>; 3];
+
+fn beside(path: &Path, suffix: &str) -> Option<Stamp> {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    Stamp::of(Path::new(&path))
 }
 
 /// What tells a file from one before without reading it.
@@ -281,8 +301,8 @@ fn sha256_of(path: &Path) -> io::Result<[u8; 32]> {
 mod tests {
     use super::*;
 
-    fn stamp(bytes: u64) -> Option<Stamp> {
-        Some(Stamp { device: 1, inode: 2, bytes, modified: (3, 4) })
+    fn stamp(bytes: u64) -> Option<Stamps> {
+        Some([Some(Stamp { device: 1, inode: 2, bytes, modified: (3, 4) }), None, None])
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::verdict::transform_failure;
-use super::versions::{Chosen, Version, Versions};
+use super::versions::{Chosen, Past, Version, Versions};
 use super::{Done, Stages, Stopped};
 use crate::contract::{Fault, Reshaped, Transformed};
 use crate::event::Event;
@@ -51,7 +51,7 @@ async fn by_version(
     is_suspect: bool,
     emitted: usize,
 ) -> (Rc<Version<Calls<Transformers>>>, Rc<Event>, Result<Transformed, Fault>) {
-    let Chosen { version, trial, shadow } = versions.choose(&event, None);
+    let Chosen { version, trial, shadow } = versions.choose(&event, &Past::None);
     let (event, result) = transform_one(&version.calls, event, is_suspect, emitted).await;
     if let Some(shadow) = shadow {
         shadow.transform(versions.user(), &event, &result);

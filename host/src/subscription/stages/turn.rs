@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::scribe::Scribe;
 use super::verdict::{failure, judge_alone, judge_beside};
-use super::versions::{Chosen, ConnectorCalls, Version};
+use super::versions::{Chosen, ConnectorCalls, Past, Version};
 use super::{Connector, Stages};
 use crate::config::{self, TransformerName};
 use crate::contract::{Delivery, Effect, Fault, Outcome, Reply, Resolution, Step, TimestampMs};
@@ -85,6 +85,16 @@ pub(crate) struct Stopped {
 }
 
 impl Job {
+    fn past(&self) -> Past<'_> {
+        let asked = self.journal.as_ref().and_then(Slot::asked);
+        let is_first = self.attempt == 1 && self.resolution.is_none() && !self.check_first;
+        match asked {
+            Some(recorded) => Past::Asked(recorded.by.as_ref()),
+            None if is_first => Past::None,
+            None => Past::Tried,
+        }
+    }
+
     /// What the connector is told where no journal says otherwise.
     fn arguments(&self, idempotency_key: &str) -> Arguments {
         Arguments {
@@ -127,8 +137,7 @@ impl Stages {
                 return self.attempted(&job, event, Asked::Native(&**native)).await.done(None);
             }
         };
-        let by = job.journal.as_ref().and_then(Slot::asked_by);
-        let Chosen { version, trial, shadow } = versions.choose(&event, by);
+        let Chosen { version, trial, shadow } = versions.choose(&event, &job.past());
         let attempted = self.attempted(&job, event.clone(), Asked::Version(&version)).await;
         if let Some(shadow) = shadow {
             shadow.attempt(versions.user(), &job.event, &attempted.attempt);
@@ -163,7 +172,7 @@ impl Stages {
         let (Err(Fault::Changed(_)), Some(slot)) = (&again.attempt.result, &mut job.journal) else {
             return again;
         };
-        slot.journalled = before;
+        slot.journalled = Journalled::anew(before, slot.journalled.take());
         self.attempted(job, event, Asked::Version(live)).await
     }
 

@@ -68,6 +68,15 @@ struct OnTrial<C> {
     is_ready: Cell<bool>,
 }
 
+/// What came of a delivery before this turn.
+pub(super) enum Past<'a> {
+    None,
+    /// It was attempted, or is a probe: what is doubtful already is not tried with a version that is doubtful too.
+    Tried,
+    /// It goes on with what a version has asked for: by the sha256 of its plugin, if this process knows it.
+    Asked(Option<&'a [u8; 32]>),
+}
+
 /// What one turn calls.
 pub(super) struct Chosen<C> {
     pub(super) version: Rc<Version<C>>,
@@ -147,17 +156,17 @@ impl<C: Callers> Versions<C> {
         Ok(())
     }
 
-    /// The version for a turn of this event. What was asked `by` one version before goes on with it while it is there.
-    pub(super) fn choose(&self, event: &Event, by: Option<&[u8; 32]>) -> Chosen<C> {
+    /// The version for a turn of this event.
+    pub(super) fn choose(&self, event: &Event, past: &Past<'_>) -> Chosen<C> {
         let live = self.live();
         let trial = self.trial.borrow();
         let Some(trial) = trial.as_ref().filter(|trial| trial.is_ready()) else {
             return Chosen { version: live, trial: None, shadow: None };
         };
-        let takes = match by {
-            Some(by) if *by == live.blamed.sha256 => false,
-            Some(by) if *by == trial.version.blamed.sha256 => true,
-            Some(_) | None => trial.part.get().takes(event),
+        let takes = match past {
+            Past::None => trial.part.get().takes(event),
+            Past::Tried => false,
+            Past::Asked(by) => *by == Some(&trial.version.blamed.sha256),
         };
         if takes {
             let version = trial.version.clone();
