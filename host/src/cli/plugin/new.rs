@@ -14,9 +14,9 @@ use crate::cli::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The SDKs are not in any package registry: --sdk names the folder plugin-sdk of a checkout of liaison,
-or that of the language's SDK in it, by which the new folder refers to it. A relative path is kept
-as one.")]
+The SDKs are not in any package registry: --sdk names the folder plugin-sdk of a checkout of
+liaison, or that of the language's SDK in it, by which the new folder refers to it. A relative path
+is kept as one.")]
 pub(in crate::cli) struct New {
     /// Of the plugin and its folder: lower-case letters, digits and -
     #[arg(value_parser = name)]
