@@ -18,7 +18,7 @@ pub(crate) enum Extent {
 
 type Stage = (&'static str, fn(Extent) -> Result<(), Failure>);
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     ("format", |_| cargo_with(&["fmt", "--all", "--check"])),
     ("tools", tools),
     ("lint", lint),
@@ -27,8 +27,13 @@ const STAGES: [Stage; 9] = [
     ("SDKs", other_sdks),
     ("real counterparts", real_counterparts),
     ("tests", workspace_tests),
+    ("tests that need the machine", tests_alone),
     ("chaos", chaos),
 ];
+
+/// Scenarios that compile, or load the machine as much as it takes: one after another, so that no time-out of another is
+/// theirs.
+const ALONE: [&str; 5] = ["authors::", "many_connectors::", "neighbours::", "plugin_swap::", "poison::"];
 
 /// Five minutes on a quiet machine, with the same faults each time: other seeds are for a person, `cargo chaos --seed N`.
 const CHAOS: [&str; 8] = ["--seed", "1", "--minutes", "5", "--faults", "12", "--events", "50000"];
@@ -104,12 +109,21 @@ fn real_counterparts(extent: Extent) -> Result<(), Failure> {
 }
 
 fn workspace_tests(extent: Extent) -> Result<(), Failure> {
-    let mut test = cargo(["test", "--workspace"]);
+    let mut test = cargo(["test", "--workspace", "--"]);
+    test.args(ALONE.iter().flat_map(|scenarios| ["--skip", scenarios]));
+    command::run(of_extent(&mut test, extent))
+}
+
+fn tests_alone(extent: Extent) -> Result<(), Failure> {
+    let mut test = cargo(["test", "--workspace", "--test", "scenarios", "--", "--test-threads", "1"]);
+    command::run(of_extent(test.args(ALONE), extent))
+}
+
+fn of_extent(test: &mut Command, extent: Extent) -> &mut Command {
     match extent {
         Extent::Full => test.env_remove("LIAISON_TESTS"),
         Extent::Quick => test.env("LIAISON_TESTS", "quick"),
-    };
-    command::run(&mut test)
+    }
 }
 
 fn chaos(extent: Extent) -> Result<(), Failure> {
