@@ -47,6 +47,8 @@ pub(crate) struct Letter(pub(crate) Record);
 /// What a configuration of a scenario says beside the usual.
 #[derive(Default)]
 pub(crate) struct Config<'a> {
+    /// More of `[kafka]`.
+    pub(crate) kafka: &'a str,
     /// The component, or the path of its file; `rest` where it is empty.
     pub(crate) plugin: &'a str,
     /// More of `[plugins.subject]`.
@@ -63,7 +65,7 @@ pub(crate) struct Config<'a> {
 
 impl Config<'_> {
     pub(crate) fn text(&self, bootstrap: &str, endpoint: &str) -> anyhow::Result<String> {
-        let Config { plugin_settings, connector, subscription, tables, .. } = self;
+        let Config { kafka, plugin_settings, connector, subscription, tables, .. } = self;
         let types = if self.types.is_empty() { r#"["*"]"# } else { self.types };
         let component = match self.plugin {
             "" => plugin("rest")?,
@@ -80,6 +82,7 @@ impl Config<'_> {
             r#"
             [kafka]
             brokers = ["{bootstrap}"]
+            {kafka}
             [admin]
             address = false
             [plugins.subject]

@@ -177,10 +177,8 @@ fn a_transformer_in_the_place_of_a_connector_is_refused() -> anyhow::Result<()> 
 fn a_plugin_that_is_pinned_keeps_to_its_digest_and_says_what_to_do() -> anyhow::Result<()> {
     let pinned = format!("sha256 = \"{}\"", sha256(&version("versioned", "v1")?));
     let second = version("versioned", "v2")?;
-    let mend = format!(
-        "put that into plugins.subject.sha256; version {} goes on",
-        &sha256(&version("versioned", "v1")?)[..12]
-    );
+    let mend =
+        format!("write that into `sha256`; version {} goes on", &sha256(&version("versioned", "v1")?)[..12]);
     refused(&second, &mend, &pinned)
 }
 

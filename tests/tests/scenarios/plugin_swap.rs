@@ -22,9 +22,12 @@ const SHORT_WATCH: &str = "[plugins.subject.rollout]\nwindow = \"300ms\"\n";
 /// It stays watched for as long as the test lasts.
 const LONG_WATCH: &str = "[plugins.subject.rollout]\nwindow = \"10m\"\n";
 
+/// The embedded broker answers a fetch that finds nothing only when its time is over, whatever comes meanwhile.
+const FETCH: &str = "properties = { \"fetch.wait.max.ms\" = 2 }";
+
 fn start(file: &PluginFile, rollout: &str, connector: &str, behaviour: Behaviour) -> anyhow::Result<Fixture> {
     let path = file.text();
-    let config = Config { plugin: &path, tables: rollout, connector, ..Config::default() };
+    let config = Config { kafka: FETCH, plugin: &path, tables: rollout, connector, ..Config::default() };
     Fixture::start(&config, behaviour)
 }
 
