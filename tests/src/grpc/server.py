@@ -2,6 +2,7 @@
 
 Every call of a room is printed too: method, message, the metadata that the tests ask about, and the time that is left."""
 
+import sys
 import threading
 from concurrent import futures
 
@@ -11,11 +12,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 SHOWN = ("x-tenant", "idempotency-key", "authorization", "traceparent")
 
 
+def say(*words):
+    """One line by one write: `print` writes its end apart, and calls are answered on several threads."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
 def call(name, answer):
     def handle(request, context):
         metadata = {key: value for key, value in context.invocation_metadata() if key in SHOWN}
         left = context.time_remaining()
-        print("call", name, request.decode(), metadata, f"left={left:.1f}", flush=True)
+        say("call", name, request.decode(), metadata, f"left={left:.1f}")
         context.set_trailing_metadata((("x-tail", "end"), ("x-bin-bin", b"\x00\xff")))
         return answer(request, context)
 
@@ -31,7 +38,7 @@ def book(request, context):
 
 
 def wait(request, context):
-    context.add_callback(lambda: print("cancelled", flush=True))
+    context.add_callback(lambda: say("cancelled"))
     while context.is_active():
         threading.Event().wait(0.05)
         if context.time_remaining() <= 0:
@@ -49,6 +56,6 @@ server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("rooms.Roo
 servicer = health.HealthServicer()
 servicer.set("rooms.Rooms", health_pb2.HealthCheckResponse.SERVING)
 health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-print("port", server.add_insecure_port("127.0.0.1:0"), flush=True)
+say("port", server.add_insecure_port("127.0.0.1:0"))
 server.start()
 server.wait_for_termination()
