@@ -40,7 +40,7 @@ pub fn cloudevent(topic: &str, kind: &str, id: &str, key: &str, data: &serde_jso
 
 /// Sends them in this order and waits until Kafka has them all.
 pub fn produce(bootstrap: &str, records: Vec<Outgoing>) -> anyhow::Result<()> {
-    let producer = Producer::new(&Kafka::new(Brokers::At(vec![bootstrap.to_owned()])), bootstrap)?;
+    let producer = producer(bootstrap)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut sent = FuturesOrdered::new();
@@ -67,7 +67,16 @@ pub fn produce_paced(
     records: Vec<Outgoing>,
     interval: Duration,
 ) -> anyhow::Result<Vec<Instant>> {
-    let producer = Producer::new(&Kafka::new(Brokers::At(vec![bootstrap.to_owned()])), bootstrap)?;
+    produce_paced_by(&producer(bootstrap)?, records, interval)
+}
+
+/// The same by a producer that is there already. For whoever measures: where a new one does not find the broker at once,
+/// it asks again after half a second, and all that it was given waits for as long.
+pub fn produce_paced_by(
+    producer: &Producer,
+    records: Vec<Outgoing>,
+    interval: Duration,
+) -> anyhow::Result<Vec<Instant>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut ticks = tokio::time::interval(interval);
@@ -86,4 +95,9 @@ pub fn produce_paced(
         }
         Ok(times)
     })
+}
+
+/// A producer that has yet to find the broker.
+pub fn producer(bootstrap: &str) -> anyhow::Result<Producer> {
+    Ok(Producer::new(&Kafka::new(Brokers::At(vec![bootstrap.to_owned()])), bootstrap)?)
 }

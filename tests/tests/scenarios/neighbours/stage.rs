@@ -6,24 +6,27 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use liaison::config::{Brokers, Kafka};
 use liaison::kafka::embedded::Embedded;
 use liaison::kafka::producer::{Outgoing, Producer};
 use liaison_tests::bench::usage;
 use liaison_tests::host::{HostProcess, plugin};
 use liaison_tests::metrics::Metrics;
-use liaison_tests::produce::produce_paced;
+use liaison_tests::produce::{self, produce_paced_by};
 use liaison_tests::rogue::Rogue;
 use liaison_tests::system::{Behaviour, System};
 use liaison_tests::{port, wait};
 
-use crate::fixture::{LIMIT, event, id_of, records, sorted, with_header};
+use crate::fixture::{LIMIT, event, id_of, records, with_header};
 
 const GOOD: &str = "good";
 /// Events of the neighbour: one each.
 const INTERVAL: Duration = Duration::from_millis(4);
-/// Events before those that count: the producer of a window has to find the broker first.
-const LEAD: usize = 100;
+/// What the neighbour's system takes for an answer, as one on another site does.
+const ANSWERED: Duration = Duration::from_millis(50);
+/// Of the neighbour. Enough that none has an event waiting for the one before it.
+const KEYS: usize = 100;
+/// Events before those that count: what has rested comes up to speed.
+const LEAD: usize = 25;
 /// The embedded broker answers a fetch that finds nothing only when its time is over, whatever comes meanwhile.
 const FETCH: &str = "\"fetch.wait.max.ms\" = 2";
 /// Events of each connector before anything is measured.
@@ -75,7 +78,8 @@ pub(super) enum Beside<'a> {
 /// Of the neighbour in one window.
 pub(super) struct Figures {
     pub(super) a_second: f64,
-    pub(super) p99: Duration,
+    /// From the producer to the system's answer, of each event.
+    pub(super) latencies: Vec<Duration>,
 }
 
 pub(super) struct Stage {
@@ -85,7 +89,7 @@ pub(super) struct Stage {
     _bad: System,
     _rogue: Rogue,
     broker: Embedded,
-    /// Of the hostile events. A new one each time would keep the broker busy.
+    /// Of all events. A new one each time would keep the broker busy, and may not find it at once.
     producer: Producer,
     /// Windows so far: each has identifiers of its own.
     windows: usize,
@@ -102,10 +106,12 @@ impl Stage {
         let topics: Vec<_> =
             topics.into_iter().chain(letters.iter().map(|topic| (topic.as_str(), 1))).collect();
         let broker = Embedded::start(&topics)?;
-        let (good, bad) = (System::start(GOOD, Behaviour::ok())?, System::start("bad", Behaviour::ok())?);
+        let (good, bad) = (
+            System::start(GOOD, Behaviour::ok().with_latency(ANSWERED))?,
+            System::start("bad", Behaviour::ok())?,
+        );
         let (rogue, admin) = (Rogue::start()?, port::free()?);
-        let kafka = Kafka::new(Brokers::At(vec![broker.bootstrap().to_owned()]));
-        let producer = Producer::new(&kafka, broker.bootstrap())?;
+        let producer = produce::producer(broker.bootstrap())?;
         let tables = [
             connector(GOOD, "rest", &good.url(), BY_ID, "")?,
             connector("rogue", "rest", &rogue.url(), &format!("{BY_ID}\nmax-reply = \"256KiB\""), "")?,
@@ -139,13 +145,16 @@ impl Stage {
 
     /// Partitions, connections and compiled plugins are there, and the memory is what it is in use.
     fn warm_up(&mut self) -> anyhow::Result<()> {
-        for limits in [Limits::Tight, Limits::Roomy, Limits::Rogue] {
+        let hostile = [Limits::Tight, Limits::Roomy, Limits::Rogue];
+        for limits in hostile {
             self.produce_bad("nothing", limits, WARM)?;
         }
-        self.window(&Beside::Nobody, 200)?;
+        let of_neighbour = 200;
+        self.window(&Beside::Nobody, of_neighbour)?;
+        let expected = f64::from(u32::try_from(LEAD + of_neighbour + hostile.len() * WARM)?);
         wait::until(LIMIT, "the hostile guest to behave", || {
             self.host.metrics().is_ok_and(|metrics| {
-                metrics.sum("liaison_events_settled_total", &[("kind", "delivered")]) >= 360.0
+                metrics.sum("liaison_events_settled_total", &[("kind", "delivered")]) >= expected
             })
         })
     }
@@ -154,24 +163,23 @@ impl Stage {
     pub(super) fn window(&mut self, beside: &Beside<'_>, events: usize) -> anyhow::Result<Figures> {
         self.windows += 1;
         self.good.take_ledger();
-        match beside {
-            Beside::Nobody => self.load(events),
-            Beside::Misdeed(misdeed) => {
-                self.before = self.host.metrics()?;
-                self.produce_bad(misdeed.name, misdeed.limits, BAD_AT_A_TIME)?;
-                let is_over = AtomicBool::new(false);
-                let (figures, fed) = thread::scope(|scope| {
-                    let feeding = scope.spawn(|| self.feed(misdeed, &is_over));
-                    let figures = self.load(events);
-                    is_over.store(true, Ordering::Relaxed);
-                    (figures, feeding.join())
-                });
-                let fed = fed.map_err(|_| anyhow::anyhow!("the feeder panicked"))??;
-                *self.committed.entry(misdeed.key()).or_default() += BAD_AT_A_TIME + fed;
-                self.settled(misdeed)?;
-                figures
-            }
+        if let Beside::Misdeed(misdeed) = beside {
+            self.before = self.host.metrics()?;
+            self.produce_bad(misdeed.name, misdeed.limits, BAD_AT_A_TIME)?;
         }
+        let is_over = AtomicBool::new(false);
+        let (figures, fed) = thread::scope(|scope| {
+            let feeding = scope.spawn(|| self.feed(beside, &is_over));
+            let figures = self.load(events);
+            is_over.store(true, Ordering::Relaxed);
+            (figures, feeding.join())
+        });
+        let fed = fed.map_err(|_| anyhow::anyhow!("the feeder panicked"))??;
+        if let Beside::Misdeed(misdeed) = beside {
+            *self.committed.entry(misdeed.key()).or_default() += BAD_AT_A_TIME + fed;
+            self.settled(misdeed)?;
+        }
+        figures
     }
 
     fn load(&self, events: usize) -> anyhow::Result<Figures> {
@@ -179,38 +187,43 @@ impl Stage {
         let events = LEAD + events;
         let records = (0..events).map(|number| Outgoing {
             topic: GOOD.to_owned(),
-            ..event(&id(number), &format!("k-{}", number % 10))
+            ..event(&id(number), &format!("k-{}", number % KEYS))
         });
-        let sent = produce_paced(self.broker.bootstrap(), records.collect(), INTERVAL)?;
+        let sent = produce_paced_by(&self.producer, records.collect(), INTERVAL)?;
         self.good.wait_for_accepted(events, LIMIT)?;
         let ledger = self.good.ledger();
         ensure!(ledger.len() == events, "{} requests for {events} events", ledger.len());
         let mut latencies = Vec::with_capacity(events);
-        let mut latest = [None; 10];
+        let mut latest = [None; KEYS];
         for entry in &ledger {
             let number: usize = id_of(entry).rsplit_once('-').map_or(Ok(0), |(_, number)| number.parse())?;
-            ensure!(latest[number % 10] < Some(number), "{} came after a later one of its key", id_of(entry));
-            latest[number % 10] = Some(number);
+            ensure!(
+                latest[number % KEYS] < Some(number),
+                "{} came after a later one of its key",
+                id_of(entry)
+            );
+            latest[number % KEYS] = Some(number);
             if number >= LEAD {
-                latencies.push(entry.received.saturating_duration_since(sent[number]));
+                latencies.push(entry.received.saturating_duration_since(sent[number]) + ANSWERED);
             }
         }
         let last = ledger.iter().map(|entry| entry.received).max().unwrap_or_else(Instant::now);
         let took = last.saturating_duration_since(sent[LEAD]);
-        let latencies = sorted(latencies);
         let a_second = f64::from(u32::try_from(latencies.len())?) / took.as_secs_f64();
-        Ok(Figures { a_second, p99: latencies[latencies.len() * 99 / 100] })
+        Ok(Figures { a_second, latencies })
     }
 
-    /// Keeps the misdeed going until the window is over; how many events that took. Many failures of an endpoint would
-    /// count as an outage.
-    fn feed(&self, misdeed: &Misdeed, is_over: &AtomicBool) -> anyhow::Result<usize> {
-        let subscription = [("subscription", misdeed.limits.name())];
+    /// Keeps the misdeed going until the window is over; how many events that took. It looks as often where there is none:
+    /// looking costs the host something too. Many failures of an endpoint would count as an outage.
+    fn feed(&self, beside: &Beside<'_>, is_over: &AtomicBool) -> anyhow::Result<usize> {
         let mut fed = 0;
         while !is_over.load(Ordering::Relaxed) {
-            let unsettled = self.host.metrics()?.sum("liaison_events_unsettled", &subscription);
-            if unsettled < 1.0 && !matches!(misdeed.limits, Limits::Rogue) {
-                self.produce_bad(misdeed.name, misdeed.limits, BAD_AT_A_TIME)?;
+            let metrics = self.host.metrics()?;
+            if let Beside::Misdeed(Misdeed { name, limits: limits @ (Limits::Tight | Limits::Roomy), .. }) =
+                beside
+                && metrics.sum("liaison_events_unsettled", &[("subscription", limits.name())]) < 1.0
+            {
+                self.produce_bad(name, *limits, BAD_AT_A_TIME)?;
                 fed += BAD_AT_A_TIME;
             }
             // As often as it is worth to look, no matter what is there by then.
