@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::secret::SecretError;
 use crate::config::{self, Digest, KeyName, RegistryImage, Source};
 
-pub(crate) use self::file::{BUNDLE, SIGNATURE};
+pub(crate) use self::file::{BUNDLE, SIGNATURE, beside};
 use self::signature::{Evidence, Key, Subject};
 use self::store::Store;
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::signature::{Evidence, Kind};
 use super::{MAX_COMPONENT_BYTES, Package, ProvenanceError};
@@ -19,8 +19,8 @@ pub(super) fn read(path: &Path, wants_signatures: bool) -> Result<Package, Prove
     let component = capped(path, MAX_COMPONENT_BYTES)?;
     let mut evidence = Vec::new();
     if wants_signatures {
-        evidence.extend(beside(path, SIGNATURE, Kind::Detached)?);
-        evidence.extend(beside(path, BUNDLE, Kind::Bundle)?);
+        evidence.extend(signature(path, SIGNATURE, Kind::Detached)?);
+        evidence.extend(signature(path, BUNDLE, Kind::Bundle)?);
     }
     Ok(Package { component, manifest: None, evidence })
 }
@@ -40,17 +40,22 @@ pub(super) fn capped(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, Provenanc
     Ok(bytes)
 }
 
+/// Where a component's signature of this ending would lie.
+pub(crate) fn beside(component: &Path, ending: &str) -> PathBuf {
+    let mut path = component.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
 /// The signature in the file with this ending, if there is one.
-fn beside(
+fn signature(
     path: &Path,
     ending: &str,
     kind: impl FnOnce(Vec<u8>) -> Kind,
 ) -> Result<Option<Evidence>, ProvenanceError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    let found = name.to_string_lossy().into_owned();
-    match capped(Path::new(&name), MAX_SIGNATURE_BYTES) {
-        Ok(bytes) => Ok(Some(Evidence { found, kind: kind(bytes) })),
+    let path = beside(path, ending);
+    match capped(&path, MAX_SIGNATURE_BYTES) {
+        Ok(bytes) => Ok(Some(Evidence { found: path.to_string_lossy().into_owned(), kind: kind(bytes) })),
         Err(ProvenanceError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

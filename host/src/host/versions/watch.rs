@@ -22,7 +22,7 @@ use super::behind::stand_behind;
 use super::{LoadError, Loader};
 use crate::config::{self, PluginName};
 use crate::plugin::Plugin;
-use crate::provenance::{BUNDLE, SIGNATURE};
+use crate::provenance::{BUNDLE, SIGNATURE, beside};
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -183,8 +183,10 @@ impl Watched {
         now: Instant,
     ) -> Option<Result<Arc<Plugin>, LoadError>> {
         let file = self.settings.source.file();
-        let stamp = file
-            .and_then(|path| Some([Some(Stamp::of(path)?), beside(path, SIGNATURE), beside(path, BUNDLE)]));
+        let stamp = file.and_then(|path| {
+            let of_signature = |ending| Stamp::of(&beside(path, ending));
+            Some([Some(Stamp::of(path)?), of_signature(SIGNATURE), of_signature(BUNDLE)])
+        });
         let news = self.sight.news(stamp, now);
         if news == News::No {
             return None;
@@ -258,12 +260,6 @@ impl Sight {
 
 /// Of a component's file, and of the signatures that may stand beside it.
 type Stamps = [Option<Stamp>; 3];
-
-fn beside(path: &Path, suffix: &str) -> Option<Stamp> {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    Stamp::of(Path::new(&path))
-}
 
 /// What tells a file from one before without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

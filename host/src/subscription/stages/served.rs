@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use super::shadow::Shadow;
+use super::turn::fnv_1a;
 use crate::event::Event;
 use crate::plugin::Plugin;
 use crate::telemetry::{Label as _, ShadowResult};
@@ -138,9 +139,7 @@ impl Tally {
 
 /// Where a key lies among all keys, the same on every host: FNV-1a, mixed so that the upper bits depend on all of it.
 fn place(key: &[u8]) -> u32 {
-    let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = fnv_1a(key.iter().copied());
     let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     u32::try_from(mixed >> 32).expect("the upper half of 64 bits has 32")
 }

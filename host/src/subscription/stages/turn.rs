@@ -294,8 +294,12 @@ pub(crate) fn effect_key(key: &Rc<str>, place: Place) -> Rc<str> {
     }
 }
 
-/// FNV-1a over the key and the attempt: the same after a restart, and another for each attempt.
+/// Of the key and the attempt: the same after a restart, and another for each attempt.
 pub(crate) fn seed(key: &str, attempt: u32) -> u64 {
-    let bytes = key.bytes().chain(attempt.to_le_bytes());
+    fnv_1a(key.bytes().chain(attempt.to_le_bytes()))
+}
+
+/// FNV-1a of 64 bits: the same on every host and in every version of this one.
+pub(super) fn fnv_1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
