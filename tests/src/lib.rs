@@ -19,12 +19,14 @@
 //! - [`grpc`]: a gRPC server by grpcio
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
+//! - [`s3`]: a server of the S3 API by gofakes3
 //! - [`postgres`], [`mariadb`]: databases, read by their own clients
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
 //! - [`languages`]: the languages that have an SDK, and the connector that all of them have
 //! - [`mod@demo`], [`mod@bench`], [`chaos`]: what `cargo demo` shows, `cargo bench-delivery` and `cargo bench-plugins`
 //!   measure and `cargo chaos` breaks, made of these
+//! - [`exchange`]: one request, to read an external system back
 //! - [`wait`]: waiting for a condition, with a limit
 //! - [`process`], [`folder`], [`port`]: nothing that a test starts or writes outlives it
 
@@ -32,6 +34,7 @@ pub mod bench;
 pub mod certificates;
 pub mod chaos;
 pub mod demo;
+pub mod exchange;
 pub mod folder;
 pub mod grpc;
 pub mod host;
@@ -48,6 +51,7 @@ pub mod produce;
 pub mod proof;
 pub mod registry;
 pub mod rogue;
+pub mod s3;
 pub mod signing;
 pub mod system;
 pub mod wait;

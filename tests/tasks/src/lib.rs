@@ -11,12 +11,14 @@
 //! - `sdks`: the SDKs in other languages, and the components of their examples
 //! - [`kafka`]: fetching Apache Kafka, which the harness uses too
 //! - [`python`]: fetching a gRPC server in Python, which the harness uses too
-//! - `cache`: where both are kept
+//! - [`go`]: building a server of the S3 API in Go, which the harness uses too
+//! - `cache`: where all of them are kept
 //! - `verify`: every check of the project, in order
 
 mod build;
 mod cache;
 mod command;
+pub mod go;
 pub mod kafka;
 pub mod python;
 mod sdks;

@@ -12,6 +12,9 @@ const TARGET: &str = "wasm32-wasip2";
 /// The oldest Java that runs Kafka 4 (its upgrade notes: brokers need Java 17).
 const JAVA: u32 = 17;
 
+/// The oldest Go that builds what is built here (the `go` line of its go.mod).
+const GO: (u32, u32) = (1, 24);
+
 /// Makes sure that plugins and the C parts of the host can be compiled.
 pub(crate) fn toolchain() -> Result<(), Failure> {
     for (program, part) in [("cc", "a C compiler"), ("make", "make")] {
@@ -130,6 +133,22 @@ pub(crate) fn python_tools() -> Result<(), Failure> {
     }
 }
 
+/// Makes sure that Go is there, which builds a server of the S3 API.
+pub(crate) fn go_tools() -> Result<(), Failure> {
+    let version = output(Command::new("go").arg("version")).and_then(|text| go_version(&text));
+    let found = match version {
+        Some(version) if version >= GO => return Ok(()),
+        Some((major, minor)) => format!("Go {major}.{minor} is there"),
+        None => "`go` is missing".to_owned(),
+    };
+    let (major, minor) = GO;
+    Err(format!(
+        "{found}, and a real server of the S3 API needs Go {major}.{minor} or newer: install it from go.dev/dl or by your \
+         system's packages, or leave that out with `cargo verify --quick`"
+    )
+    .into())
+}
+
 /// Makes sure that a registry of images and openssl are there, which hold and sign plugins.
 pub(crate) fn registry_tools() -> Result<(), Failure> {
     let tools = [("docker-registry", "--version"), ("openssl", "version")];
@@ -227,9 +246,28 @@ fn java_version(text: &str) -> Option<u32> {
     version.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
+/// The version in what `go version` prints: `go version go1.26.8 linux/amd64`.
+fn go_version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split(' ').find_map(|word| word.strip_prefix("go1."))?.split(['.', 'r', 'b']);
+    Some((1, numbers.next()?.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_of_go_is_read() {
+        for (text, version) in [
+            ("go version go1.26.8 linux/amd64", Some((1, 26))),
+            ("go version go1.27rc1 linux/amd64", Some((1, 27))),
+            ("go version go1.19 linux/arm64", Some((1, 19))),
+            ("go version devel go1.28-abcdef linux/amd64", None),
+            ("no go here", None),
+        ] {
+            assert_eq!(go_version(text), version, "{text}");
+        }
+    }
 
     #[test]
     fn the_version_of_java_is_read() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::build::{self, Profile};
 use crate::command::{self, Failure, cargo, say};
-use crate::{kafka, python, sdks, setup};
+use crate::{go, kafka, python, sdks, setup};
 
 /// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,7 @@ fn tools(extent: Extent) -> Result<(), Failure> {
             setup::python_tools()?;
             setup::registry_tools()?;
             setup::databases()?;
+            setup::go_tools()?;
             setup::kafka_tools()
         }
         Extent::Quick => Ok(()),
@@ -103,7 +104,11 @@ fn other_sdks(extent: Extent) -> Result<(), Failure> {
 
 fn real_counterparts(extent: Extent) -> Result<(), Failure> {
     match extent {
-        Extent::Full => kafka::prepare().and_then(|_| python::prepare()).map(drop),
+        Extent::Full => {
+            kafka::prepare()?;
+            python::prepare()?;
+            go::prepare(&go::GOFAKES3).map(drop)
+        }
         Extent::Quick => Ok(()),
     }
 }
