@@ -19,6 +19,7 @@ mod schema;
 pub mod secret;
 mod security;
 mod settings;
+pub(crate) mod settings_file;
 mod sla;
 mod topics;
 mod validate;

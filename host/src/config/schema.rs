@@ -48,6 +48,8 @@ mod tests {
                 ("portal.crt", "-----BEGIN CERTIFICATE-----"),
                 ("portal.key", "-----BEGIN PRIVATE KEY-----"),
                 ("agency-ca.pem", "-----BEGIN CERTIFICATE-----"),
+                ("notes.txt", "notes"),
+                ("service.wsdl", "<definitions/>"),
                 ("kafka-ca.pem", "-----BEGIN CERTIFICATE-----"),
                 ("liaison.pem", "-----BEGIN CERTIFICATE-----"),
                 ("liaison-key.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----"),

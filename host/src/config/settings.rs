@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::settings_file::SettingsFile;
+
 pub(super) use alerts::{
     AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
 };
@@ -199,6 +201,9 @@ pub(super) struct TransformerSettings {
     #[serde(default)]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub(super) settings: toml::Table,
+    /// Files whose content the plugin is given among its settings, each under a name there that `settings` does not have.
+    #[serde(default)]
+    pub(super) settings_files: BTreeMap<String, SettingsFile>,
 }
 
 /// Health and metrics.

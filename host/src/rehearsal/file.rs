@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::case::{Case, CaseError};
+use crate::config::settings_file;
 
 /// A larger file is not read.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -81,11 +82,19 @@ fn read(path: &Path, cases: &mut Vec<(PathBuf, Case)>) -> Result<(), CasesError>
     };
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     for (name, json) in split(json, &stem).map_err(syntax)? {
-        let case = Case::from_json(json, &name);
+        let base = path.parent().unwrap_or(Path::new(""));
+        let case = with_files(json, base).and_then(|json| Case::from_json(json, &name));
         let case = case.map_err(|source| CasesError::Case { path: path.to_owned(), case: name, source })?;
         cases.push((path.to_owned(), case));
     }
     Ok(())
+}
+
+/// With the files of `settings-files` among its settings, which only who knows where the case stands can read.
+fn with_files(json: Value, base: &Path) -> Result<Value, CaseError> {
+    let Value::Object(mut case) = json else { return Ok(json) };
+    settings_file::add_to_case(&mut case, base).map_err(CaseError)?;
+    Ok(Value::Object(case))
 }
 
 /// The cases of a file, each with the name it has if it gives itself none.

@@ -2,6 +2,7 @@
 //!
 //! Form alone, as in `settings`; secrets are only ever named here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -9,6 +10,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
+
+use crate::config::settings_file::SettingsFile;
 
 use super::{ByteSize, Count, DurationText, TextOrFalse};
 
@@ -40,6 +43,9 @@ pub(in crate::config) struct ConnectorSettings {
     #[serde(default)]
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub(in crate::config) settings: toml::Table,
+    /// Files whose content the plugin is given among its settings, each under a name there that `settings` does not have.
+    #[serde(default)]
+    pub(in crate::config) settings_files: BTreeMap<String, SettingsFile>,
     /// The most deliveries at work at the same time, of all subscriptions together; half of it is kept in equal parts
     /// for each of them.
     pub(in crate::config) concurrency: Option<Count<1>>,

@@ -34,7 +34,8 @@ pub(super) fn connectors(
 
 fn connector(path: &KeyPath, mut settings: ConnectorSettings, checker: &mut Checker<'_>) -> Connector {
     let plugin = plugins::plugin_name(path, settings.plugin.take(), checker);
-    let own = plugins::own_settings(path, std::mem::take(&mut settings.settings), checker);
+    let files = std::mem::take(&mut settings.settings_files);
+    let own = plugins::own_settings(path, std::mem::take(&mut settings.settings), files, checker);
     let mut connector = Connector::new(plugin, endpoint(path, settings.endpoint.take(), checker));
     connector.settings = own;
     concurrency(path, &settings, &mut connector, checker);

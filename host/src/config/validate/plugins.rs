@@ -13,6 +13,7 @@ use crate::config::document::KeyPath;
 use crate::config::settings::{
     InstancesSetting, LimitsSettings, PluginSettings, RolloutSettings, TransformerSettings,
 };
+use crate::config::settings_file::{self, Form, SettingsFile};
 use crate::config::{
     Digest, Instances, Limits, Plugin, PluginName, Rollout, Source, Transformer, TransformerName,
 };
@@ -38,7 +39,7 @@ pub(super) fn transformers(
         let path = KeyPath::of(&["transformers", &name]);
         checker.name(&path, &name);
         let plugin = plugin_name(&path, settings.plugin, checker);
-        let settings = own_settings(&path, settings.settings, checker);
+        let settings = own_settings(&path, settings.settings, settings.settings_files, checker);
         (TransformerName::new(&name), Transformer { settings, ..Transformer::new(plugin) })
     });
     checked.collect()
@@ -54,14 +55,31 @@ pub(super) fn plugin_name(path: &KeyPath, name: Option<String>, checker: &mut Ch
     PluginName::new(name.as_deref().unwrap_or_default())
 }
 
-/// A plugin's own settings as the JSON that it will see; a date or a time becomes text.
+/// A plugin's own settings as the JSON that it will see, with what is in the files; a date or a time becomes text.
 pub(super) fn own_settings(
     path: &KeyPath,
     settings: toml::Table,
+    files: BTreeMap<String, SettingsFile>,
     checker: &mut Checker<'_>,
 ) -> serde_json::Map<String, serde_json::Value> {
-    let path = path.key("settings");
-    settings.into_iter().map(|(key, value)| (key.clone(), json(&path.key(&key), value, checker))).collect()
+    let own = path.key("settings");
+    let settings = settings.into_iter();
+    let mut settings: serde_json::Map<_, _> =
+        settings.map(|(key, value)| (key.clone(), json(&own.key(&key), value, checker))).collect();
+    for (name, file) in files {
+        let path = path.key("settings-files").key(&name);
+        if settings.contains_key(&name) {
+            checker.mistake(&path, "stands in `settings` too; leave one out");
+        }
+        let form = file.form.unwrap_or(Form::Text);
+        let path = path.key("path");
+        let Some(file) = checker.required(&path, file.path, "write where the file is") else { continue };
+        match settings_file::read(&checker.path(&file), form) {
+            Ok(content) => drop(settings.insert(name, content.into())),
+            Err(problem) => checker.mistake(&path, problem),
+        }
+    }
+    settings
 }
 
 fn json(path: &KeyPath, value: toml::Value, checker: &mut Checker<'_>) -> serde_json::Value {
