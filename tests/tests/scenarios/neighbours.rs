@@ -18,7 +18,7 @@ const MEMORY_SLACK: u64 = 48 << 20;
 const LOSS: f64 = 1.1;
 
 /// Every misdeed of the guest that a sandbox can see, with its fault.
-const MISDEEDS: [Misdeed; 18] = [
+const MISDEEDS: [Misdeed<'static>; 18] = [
     Misdeed { name: "trap", kind: "trap", says: "trapped, as asked", limits: Limits::Tight },
     Misdeed { name: "loop", kind: "cpu-time", says: "(limits.cpu-time)", limits: Limits::Tight },
     Misdeed { name: "recursion", kind: "stack", says: "(runtime.stack)", limits: Limits::Roomy },
@@ -75,7 +75,7 @@ fn each_misdeed_costs_its_own_events_and_neither_the_neighbour_nor_the_memory() 
 }
 
 /// What an endpoint does to a good plugin, and what the dead letter says of it.
-const TRICKS: [Misdeed; 6] = [
+const TRICKS: [Misdeed<'static>; 6] = [
     Misdeed { name: "drip", kind: "", says: "timed out", limits: Limits::Rogue },
     Misdeed { name: "bomb", kind: "", says: "more than 262144 bytes", limits: Limits::Rogue },
     Misdeed { name: "packed-bomb", kind: "", says: "more than 262144 bytes", limits: Limits::Rogue },
@@ -96,6 +96,44 @@ fn each_trick_of_an_endpoint_costs_its_own_events_and_neither_the_neighbour_nor_
         let after = stage.memory_within(memory + MEMORY_SLACK)?;
         report(trick, &[(alone, beside)], memory, after);
     }
+    stage.has_no_faults()?;
+    stage.stop()
+}
+
+/// Other spellings of addresses, and what would make another request of one: what is asked, and what the dead letter says.
+/// The endpoint's own port is in the place of `PORT`.
+const SPELLINGS: [(&str, &str); 15] = [
+    ("to http://2130706434:PORT/", "is not allowed"),
+    ("to http://0177.0.0.2:PORT/", "is not allowed"),
+    ("to http://0x7f.2:PORT/", "is not allowed"),
+    ("to http://[::ffff:127.0.0.1]:PORT/", "is not allowed"),
+    ("to http://[::1]:PORT/", "is not allowed"),
+    ("to http://127.0.0.1:PORT@127.0.0.2:PORT/", "user name or password in it is refused"),
+    ("to http://user:word@127.0.0.1:PORT/", "user name or password in it is refused"),
+    ("to //127.0.0.2:PORT/", "write the scheme, or one slash"),
+    ("to http://169.254.169.254/latest/meta-data/", "is not allowed"),
+    ("to /x HTTP/1.1\r\nhost: elsewhere", "must be percent-encoded"),
+    ("to /%2e%2e/admin", "segment is refused"),
+    ("to /..\\admin", "must be percent-encoded"),
+    ("with host: elsewhere", "the host sets it"),
+    ("with content-length: 1", "the host sets it"),
+    ("with x: a\r\nhost: elsewhere", "a line break or control character in its value"),
+];
+
+#[test]
+fn each_trick_of_an_address_costs_its_own_events_and_neither_the_neighbour_nor_the_memory()
+-> anyhow::Result<()> {
+    let mut stage = Stage::start()?;
+    let memory = stage.memory()?;
+    for (asked, says) in SPELLINGS {
+        let trick = Misdeed { name: &stage.with_port(asked), kind: "", says, limits: Limits::Tight };
+        let alone = stage.window(&Beside::Nobody, 60)?;
+        let beside = stage.window(&Beside::Misdeed(&trick), 60)?;
+        stage.is_paid_for_by_its_own_events(&trick)?;
+        let after = stage.memory_within(memory + MEMORY_SLACK)?;
+        report(&trick, &[(alone, beside)], memory, after);
+    }
+    stage.reached_nothing()?;
     stage.has_no_faults()?;
     stage.stop()
 }
@@ -153,7 +191,7 @@ fn on_a_quiet_machine_a_neighbour_loses_less_than_a_tenth() -> anyhow::Result<()
 /// Prints the figures and gives the ratios of throughput, as the median over windows, and of p99, over the events of all
 /// windows: of the few of one it would be chance.
 #[expect(clippy::print_stderr, reason = "figures, for whoever runs it with --nocapture")]
-fn report(misdeed: &Misdeed, windows: &[(Figures, Figures)], memory: u64, after: u64) -> (f64, f64) {
+fn report(misdeed: &Misdeed<'_>, windows: &[(Figures, Figures)], memory: u64, after: u64) -> (f64, f64) {
     let (alone, beside): (Vec<_>, Vec<_>) = windows.iter().map(|(alone, beside)| (alone, beside)).unzip();
     let throughput = median(windows.iter().map(|(alone, beside)| beside.a_second / alone.a_second));
     let (p99_alone, p99_beside) = (p99_ms(&alone), p99_ms(&beside));

@@ -25,6 +25,8 @@
 //! | `many-effects` | makes 10,000 requests at once |
 //! | `sleep` | sleeps for an hour |
 //! | `broken-promise` | settles by a request, and rejects the event when asked about its success |
+//! | `to URL` | asks for a request to there, whatever is written in it |
+//! | `with NAME: VALUE` | asks for a request with this header, whatever is written in it |
 //! | `sockets` | connects, sends a datagram and looks up a name, then rejects the event with what came of each |
 //!
 //! The connector's setting `at-start` names what is done when an instance is made: `trap` or `loop`.
@@ -105,6 +107,15 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
             join_all((0..10_000).map(|number| http.get(format!("/many/{number}")).send())).await;
         }
         Some("sleep") => misdeeds::sleep(),
+        Some(named) if named.starts_with("to ") => {
+            let reply = http.get(&named["to ".len()..]).send().await?;
+            return Ok(Outcome::rejected(format!("{} was reached", reply.status())));
+        }
+        Some(named) if named.starts_with("with ") => {
+            let (name, value) = named["with ".len()..].split_once(": ").unwrap_or_default();
+            let reply = http.put("/headed").header(name, value).send().await?;
+            return Ok(Outcome::rejected(format!("{} was reached", reply.status())));
+        }
         Some("sockets") => return Ok(Outcome::rejected(misdeeds::reach_out())),
         _ => {}
     }

@@ -36,8 +36,8 @@ const BAD_AT_A_TIME: usize = 3;
 /// How long hostile events may take to be given up: some burn much time.
 const SETTLED: Duration = Duration::from_secs(120);
 
-pub(super) struct Misdeed {
-    pub(super) name: &'static str,
+pub(super) struct Misdeed<'a> {
+    pub(super) name: &'a str,
     /// Of its fault, in the metric.
     pub(super) kind: &'static str,
     /// In the message of its dead letters.
@@ -64,15 +64,15 @@ impl Limits {
     }
 }
 
-impl Misdeed {
-    fn key(&self) -> (&'static str, &'static str) {
-        (self.limits.name(), self.name)
+impl Misdeed<'_> {
+    fn key(&self) -> (&'static str, String) {
+        (self.limits.name(), self.name.to_owned())
     }
 }
 
 pub(super) enum Beside<'a> {
     Nobody,
-    Misdeed(&'a Misdeed),
+    Misdeed(&'a Misdeed<'a>),
 }
 
 /// Of the neighbour in one window.
@@ -86,7 +86,7 @@ pub(super) struct Stage {
     host: HostProcess,
     good: System,
     /// What the guest's requests come to, where it makes some.
-    _bad: System,
+    bad: System,
     _rogue: Rogue,
     broker: Embedded,
     /// Of all events. A new one each time would keep the broker busy, and may not find it at once.
@@ -94,7 +94,7 @@ pub(super) struct Stage {
     /// Windows so far: each has identifiers of its own.
     windows: usize,
     /// Hostile events so far, by connector and misdeed.
-    committed: BTreeMap<(&'static str, &'static str), usize>,
+    committed: BTreeMap<(&'static str, String), usize>,
     /// The metrics before the latest misdeed.
     before: Metrics,
 }
@@ -131,7 +131,7 @@ impl Stage {
         let mut stage = Self {
             host,
             good,
-            _bad: bad,
+            bad,
             _rogue: rogue,
             broker,
             producer,
@@ -247,7 +247,7 @@ impl Stage {
     }
 
     /// Waits until every hostile event has come to its end.
-    fn settled(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+    fn settled(&self, misdeed: &Misdeed<'_>) -> anyhow::Result<()> {
         let subscription = ("subscription", misdeed.limits.name());
         let received = |metrics: &Metrics| metrics.sum("liaison_events_received_total", &[subscription]);
         let settled = |metrics: &Metrics| metrics.sum("liaison_events_settled_total", &[subscription]);
@@ -264,7 +264,7 @@ impl Stage {
     }
 
     /// Every hostile event of this kind is a dead letter that says why.
-    pub(super) fn is_paid_for_by_its_own_events(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+    pub(super) fn is_paid_for_by_its_own_events(&self, misdeed: &Misdeed<'_>) -> anyhow::Result<()> {
         let letters = records(&self.broker, &letters_of(misdeed.limits.name()))?;
         let mut count = 0;
         for letter in &letters {
@@ -280,7 +280,7 @@ impl Stage {
     }
 
     /// And that after faults of this kind and no other.
-    pub(super) fn is_counted_by_its_kind(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+    pub(super) fn is_counted_by_its_kind(&self, misdeed: &Misdeed<'_>) -> anyhow::Result<()> {
         let now = self.host.metrics()?;
         let faults =
             |metrics: &Metrics, labels: &[(&str, &str)]| metrics.sum("liaison_plugin_faults_total", labels);
@@ -299,8 +299,21 @@ impl Stage {
         Ok(())
     }
 
+    /// With the port of the hostile guest's own endpoint in the place of `PORT`.
+    pub(super) fn with_port(&self, asked: &str) -> String {
+        asked.replace("PORT", &self.bad.address().port().to_string())
+    }
+
+    /// The hostile guest's endpoint was asked for what its good events need, and for nothing else.
+    pub(super) fn reached_nothing(&self) -> anyhow::Result<()> {
+        let asked = self.bad.ledger();
+        let stranger = asked.iter().find(|entry| !entry.path.starts_with("/events/nothing-"));
+        ensure!(stranger.is_none(), "{stranger:?} was reached");
+        Ok(())
+    }
+
     /// None of the connector's events was given up.
-    pub(super) fn is_delivered(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+    pub(super) fn is_delivered(&self, misdeed: &Misdeed<'_>) -> anyhow::Result<()> {
         let labels = [("subscription", misdeed.limits.name()), ("kind", "dead-lettered")];
         let lost = self.host.metrics()?.sum("liaison_events_settled_total", &labels);
         ensure!(lost == 0.0, "{lost} events of {} were given up", misdeed.name);
@@ -308,7 +321,7 @@ impl Stage {
     }
 
     /// The events arrive, and most of what they said is dropped.
-    pub(super) fn is_delivered_with_its_lines_dropped(&self, misdeed: &Misdeed) -> anyhow::Result<()> {
+    pub(super) fn is_delivered_with_its_lines_dropped(&self, misdeed: &Misdeed<'_>) -> anyhow::Result<()> {
         self.is_delivered(misdeed)?;
         let limit = [("limit", "log-lines")];
         let dropped = self.host.metrics()?.sum("liaison_plugin_log_lines_dropped_total", &limit);
