@@ -264,6 +264,27 @@ pub enum Credential {
     OAuth2(OAuth2Client),
     /// A signature of each request.
     Aws(AwsCredential),
+    /// In the header of each SOAP envelope.
+    WsSecurity(UsernameToken),
+}
+
+/// A UsernameToken of WS-Security (OASIS WSS 1.1), which the host puts into the header of a SOAP envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsernameToken {
+    pub username: String,
+    pub password: SecretRef,
+    pub password_type: PasswordType,
+    /// A server that does not know WS-Security then refuses the message.
+    pub must_understand: bool,
+}
+
+/// How a UsernameToken proves that it has the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordType {
+    /// It holds it.
+    Text,
+    /// It holds a digest of it, with a nonce and the time.
+    Digest,
 }
 
 /// Keys that sign requests in the way of AWS (Signature Version 4), and are never sent.

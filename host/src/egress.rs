@@ -29,6 +29,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod ws_security;
 
 use std::fmt;
 use std::path::Path;
@@ -233,7 +234,9 @@ impl Gateway {
     }
 
     fn is_refused(&self, reply: &Received) -> bool {
-        reply.status == self.credentials.refusal() || grpc::is_unauthenticated(reply)
+        reply.status == self.credentials.refusal()
+            || grpc::is_unauthenticated(reply)
+            || self.credentials.is_refused_in(reply)
     }
 }
 

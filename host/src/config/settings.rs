@@ -24,7 +24,7 @@ pub(super) use alerts::{
 pub(super) use connectors::{
     AccessSetting, AwsSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings,
     ConnectorSettings, CredentialSettings, DatabaseSettings, DatabaseTlsSetting, FolderSecret, GrantSettings,
-    OAuth2Credential, RateLimitSettings, SecretSettings,
+    OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings, WsSecurityCredential,
 };
 pub(super) use provenance::{KeySettings, RegistryCredentialSettings, RegistrySettings, TrustSettings};
 pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};

@@ -14,9 +14,11 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use super::EgressError;
 use super::aws::Signer;
+use super::exchange::Received;
 use super::message::Message;
 use super::oauth::TokenSource;
 use super::origin::Origin;
+use super::ws_security::UsernameToken;
 use crate::config::mask::Mask;
 use crate::config::secret::{Secret, Watched};
 use crate::config::{Credential, Egress, SecretRef};
@@ -28,6 +30,8 @@ pub(super) enum Credentials {
     Header(Box<RefCell<HeaderCredential>>),
     OAuth2(Box<TokenSource>),
     Aws(Box<Signer>),
+    /// In the body, and not in a header of HTTP.
+    WsSecurity(Box<UsernameToken>),
 }
 
 impl Credentials {
@@ -41,6 +45,9 @@ impl Credentials {
                 Ok(Self::OAuth2(Box::new(TokenSource::new(client, settings, mask.clone())?)))
             }
             Some(Credential::Aws(keys)) => Ok(Self::Aws(Box::new(Signer::new(keys, mask.clone())?))),
+            Some(Credential::WsSecurity(token)) => {
+                Ok(Self::WsSecurity(Box::new(UsernameToken::new(token, mask.clone())?)))
+            }
             Some(Credential::Bearer(secret)) => Self::header_of(Form::Bearer, secret, mask),
             Some(Credential::Basic { username, .. }) if username.contains(':') => {
                 Err(EgressError::Username { username: username.clone() })
@@ -62,7 +69,7 @@ impl Credentials {
     /// The header that is ours: a plugin may not set it.
     pub(super) fn header(&self) -> Option<HeaderName> {
         match self {
-            Self::None => None,
+            Self::None | Self::WsSecurity(_) => None,
             Self::Header(header) => Some(header.borrow().form.name()),
             Self::OAuth2(_) | Self::Aws(_) => Some(AUTHORIZATION),
         }
@@ -71,9 +78,14 @@ impl Credentials {
     /// What a refused credential is answered with: AWS says 403.
     pub(super) fn refusal(&self) -> StatusCode {
         match self {
-            Self::None | Self::Header(_) | Self::OAuth2(_) => StatusCode::UNAUTHORIZED,
+            Self::None | Self::Header(_) | Self::OAuth2(_) | Self::WsSecurity(_) => StatusCode::UNAUTHORIZED,
             Self::Aws(_) => StatusCode::FORBIDDEN,
         }
+    }
+
+    /// Does the body of this reply say that the credential was refused, whatever its status?
+    pub(super) fn is_refused_in(&self, reply: &Received) -> bool {
+        matches!(self, Self::WsSecurity(_)) && UsernameToken::is_refused(reply)
     }
 
     /// Adds what is right now. Fetches an access token where there is none that holds.
@@ -87,6 +99,7 @@ impl Credentials {
             }
             Self::OAuth2(tokens) => (AUTHORIZATION, tokens.current().await?),
             Self::Aws(signer) => return signer.sign(message, origin),
+            Self::WsSecurity(token) => return token.apply(message),
         };
         message.headers_mut().insert(name, value);
         Ok(())
@@ -98,15 +111,19 @@ impl Credentials {
             Self::None => false,
             Self::Header(header) => matches!(header.borrow().watched.reference(), SecretRef::File(_)),
             Self::OAuth2(_) | Self::Aws(_) => true,
+            Self::WsSecurity(token) => token.is_renewable(),
         }
     }
 
     /// The message was refused with what it carries: gives it another credential, if there is one. False where
     /// there is none.
     pub(super) async fn renew(&self, message: &mut Message, origin: &Origin) -> Result<bool, Failure> {
+        if let Self::WsSecurity(token) = self {
+            return Ok(token.renew(message));
+        }
         let Some(name) = self.header() else { return Ok(false) };
         let value = match (self, message.headers().get(&name)) {
-            (Self::None, _) | (_, None) => return Ok(false),
+            (Self::None | Self::WsSecurity(_), _) | (_, None) => return Ok(false),
             (Self::Header(header), Some(refused)) => {
                 let mut header = header.borrow_mut();
                 header.refresh_now(Instant::now());

@@ -15,6 +15,8 @@ pub enum EgressError {
         "{place} holds a character that no HTTP header may carry, such as a line break: store the secret alone"
     )]
     SecretNotHeader { place: String },
+    #[error("{what} holds a character that no XML may carry, such as a control character")]
+    NotXml { what: String },
     #[error("the user name `{username}` holds a `:`, which basic authentication does not allow (RFC 7617)")]
     Username { username: String },
     #[error("the CA file `{}` cannot be read: {source}; it must hold PEM certificates", path.display())]

@@ -169,6 +169,34 @@ pub(in crate::config) enum CredentialSettings {
     Oauth2(OAuth2Credential),
     /// `Authorization: AWS4-HMAC-SHA256 …`: each request is signed in the way of AWS (Signature Version 4).
     Aws(AwsSettings),
+    /// A `UsernameToken` of WS-Security in the header of each SOAP envelope.
+    WsSecurity(WsSecurityCredential),
+}
+
+/// A user and a password in the header of each SOAP envelope.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct WsSecurityCredential {
+    /// The user.
+    #[schemars(required)]
+    pub(in crate::config) username: Option<String>,
+    /// The password.
+    #[schemars(required)]
+    pub(in crate::config) password: Option<SecretSettings>,
+    /// Whether the password itself is sent, or a digest of it. Default: `text`.
+    pub(in crate::config) password_type: Option<PasswordTypeSetting>,
+    /// Whether a server that does not know WS-Security must refuse the message. Default: it must.
+    pub(in crate::config) must_understand: Option<bool>,
+}
+
+/// How a UsernameToken proves that it has the password.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum PasswordTypeSetting {
+    /// It holds it.
+    Text,
+    /// It holds a digest of it, with a nonce and the time.
+    Digest,
 }
 
 /// Keys that sign requests and are never sent.

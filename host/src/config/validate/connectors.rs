@@ -13,11 +13,12 @@ use super::{Checker, databases, grants, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
     AwsSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
-    CredentialSettings, OAuth2Credential, RateLimitSettings, SecretSettings, TextOrFalse,
+    CredentialSettings, OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings,
+    TextOrFalse, WsSecurityCredential,
 };
 use crate::config::{
     AwsCredential, Breaker, ClientAuthentication, ClientCertificate, Connector, ConnectorName, Credential,
-    Egress, OAuth2Client, RateLimit, defaults,
+    Egress, OAuth2Client, PasswordType, RateLimit, UsernameToken, defaults,
 };
 
 pub(super) fn connectors(
@@ -128,6 +129,9 @@ fn credential(path: &KeyPath, settings: CredentialSettings, checker: &mut Checke
             oauth2(&path.key("oauth2"), client, checker).map(Credential::OAuth2)
         }
         CredentialSettings::Aws(keys) => aws(&path.key("aws"), keys, checker).map(Credential::Aws),
+        CredentialSettings::WsSecurity(token) => {
+            ws_security(&path.key("ws-security"), token, checker).map(Credential::WsSecurity)
+        }
     }
 }
 
@@ -154,6 +158,21 @@ fn aws(path: &KeyPath, settings: AwsSettings, checker: &mut Checker<'_>) -> Opti
         region: region?,
         service: service?,
     })
+}
+
+fn ws_security(
+    path: &KeyPath,
+    settings: WsSecurityCredential,
+    checker: &mut Checker<'_>,
+) -> Option<UsernameToken> {
+    let username = checker.required(&path.key("username"), settings.username, "write the user's name");
+    let password = secrets::required_secret(&path.key("password"), settings.password, checker);
+    let password_type = match settings.password_type {
+        None | Some(PasswordTypeSetting::Text) => PasswordType::Text,
+        Some(PasswordTypeSetting::Digest) => PasswordType::Digest,
+    };
+    let must_understand = settings.must_understand.unwrap_or(true);
+    Some(UsernameToken { username: username?, password: password?, password_type, must_understand })
 }
 
 fn oauth2(path: &KeyPath, settings: OAuth2Credential, checker: &mut Checker<'_>) -> Option<OAuth2Client> {

@@ -119,7 +119,8 @@ fn credential(path: &KeyPath, settings: &ConnectorSettings, is_file: bool, check
             CredentialSettings::Aws(_)
             | CredentialSettings::Bearer(_)
             | CredentialSettings::Header(_)
-            | CredentialSettings::Oauth2(_),
+            | CredentialSettings::Oauth2(_)
+            | CredentialSettings::WsSecurity(_),
         ) => checker.mistake(
             &path,
             "no database takes it; write { basic = { username = \"…\", password = { env = \"…\" } } }",

@@ -33,7 +33,8 @@ impl Login {
                 Credential::Bearer(_)
                 | Credential::Header { .. }
                 | Credential::OAuth2(_)
-                | Credential::Aws(_),
+                | Credential::Aws(_)
+                | Credential::WsSecurity(_),
             ) => {
                 return Err(EgressError::Login);
             }
