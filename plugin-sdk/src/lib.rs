@@ -43,6 +43,8 @@
 //! | [`http`] | requests and responses |
 //! | [`grpc`] | unary gRPC calls and their answers |
 //! | [`sql`] | transactions in the connector's database, and rows |
+//! | [`template`] | texts and JSON with fields of the event, as settings |
+//! | [`procedure`] | lookup, create, write and delete by calls, with their conflicts |
 //! | [`outcome`] | what a connector says of one attempt, and the table from HTTP status to outcome |
 //! | [`failure`] | what `?` carries, and what becomes of it |
 //! | [`transform`] | what a transformer makes of an event |
@@ -60,10 +62,12 @@ mod json;
 pub mod log;
 mod macros;
 pub mod outcome;
+pub mod procedure;
 pub mod raw;
 pub mod settings;
 pub mod sql;
 mod steps;
+pub mod template;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 pub mod transform;
