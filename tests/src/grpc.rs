@@ -25,7 +25,7 @@ pub struct GrpcServer {
 impl GrpcServer {
     /// Starts one and waits until it listens. Fetches grpcio if that was not done yet.
     pub fn start() -> anyhow::Result<Self> {
-        let home = python::prepare()?;
+        let home = python::prepare(&python::GRPC)?;
         let folder = Folder::new("grpc")?;
         let script = folder.write("server.py", include_str!("grpc/server.py"))?;
         let mut command = python::python(&home);

@@ -10,7 +10,7 @@
 //! - `build`: plugins and host
 //! - `sdks`: the SDKs in other languages, and the components of their examples
 //! - [`kafka`]: fetching Apache Kafka, which the harness uses too
-//! - [`python`]: fetching a gRPC server in Python, which the harness uses too
+//! - [`python`]: fetching servers in Python, which the harness uses too
 //! - [`go`]: building a server of the S3 API in Go, which the harness uses too
 //! - `cache`: where all of them are kept
 //! - `verify`: every check of the project, in order

@@ -1,26 +1,61 @@
-//! Python programs for the tests, by way of pip: a gRPC server that nobody here wrote, in an environment of its own in the
-//! user's cache. Starting one is the harness's part.
+//! Python programs for the tests, by way of pip: servers that nobody here wrote, each with its packages in a folder of its
+//! own in the user's cache. Starting one is the harness's part.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::cache::{self, cache};
 use crate::command::{Failure, say};
 
-/// The version of grpcio that is fetched.
-pub const GRPC: &str = "1.85.1";
+/// Packages that belong together, each at one version.
+#[derive(Debug)]
+pub struct Packages {
+    pub name: &'static str,
+    /// As pip reads them, pinned: `grpcio==1.85.1`.
+    pub requirements: &'static [&'static str],
+    /// What is fetched, roughly.
+    pub megabytes: u32,
+}
 
-/// Python with grpcio and its health service, fetched now if they are not there: 15 MB.
+/// grpcio with its health and reflection services, and protoc.
+pub const GRPC: Packages = Packages {
+    name: "grpc",
+    requirements: &[
+        "grpcio==1.85.1",
+        "grpcio-health-checking==1.85.1",
+        "grpcio-reflection==1.85.1",
+        "grpcio-tools==1.85.1",
+    ],
+    megabytes: 20,
+};
+
+/// A SOAP server, the HTTP server it runs in, and another one's client.
+pub const SOAP: Packages = Packages {
+    name: "soap",
+    requirements: &["spyne==2.14.0", "lxml==6.1.3", "cheroot==11.1.2", "zeep==4.3.3"],
+    megabytes: 9,
+};
+
+/// All that the scenarios use.
+pub(crate) const ALL: [&Packages; 2] = [&GRPC, &SOAP];
+
+/// One at a time: each fetches into a folder that has the name of the process.
+static FETCHING: Mutex<()> = Mutex::new(());
+
+/// The folder with these packages, fetched now if they are not there.
 ///
 /// Safe to call from several processes at once. Fails with one line if Python is missing or its package index cannot be
 /// reached.
-pub fn prepare() -> Result<PathBuf, Failure> {
+pub fn prepare(packages: &Packages) -> Result<PathBuf, Failure> {
     let cache = cache()?;
-    let home = cache.join(format!("python-grpc-{GRPC}"));
+    let home = cache.join(packages.folder());
+    let _one = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
     if !home.exists() {
-        say(&format!("fetching grpcio {GRPC} with pip: 15 MB"));
-        fetch(&cache.join(format!("partial-python-{}", std::process::id())), &home)?;
+        let Packages { name, megabytes, .. } = packages;
+        say(&format!("fetching the Python packages `{name}` with pip: {megabytes} MB"));
+        fetch(packages, &cache.join(format!("partial-python-{}", std::process::id())), &home)?;
     }
     Ok(home)
 }
@@ -32,13 +67,27 @@ pub fn python(home: &Path) -> Command {
     python
 }
 
+impl Packages {
+    /// Another version is another folder.
+    fn folder(&self) -> String {
+        let versions = self.requirements.iter().map(|pinned| pinned.rsplit('=').next().unwrap_or(pinned));
+        let mut versions: Vec<_> = versions.collect();
+        versions.dedup();
+        format!("python-{}-{}-{}", self.name, self.requirements.len(), versions.join("-"))
+    }
+}
+
 /// Into a folder and not into a virtual environment, which could not be moved to its place when it is complete.
-fn fetch(partial: &Path, home: &Path) -> Result<(), Failure> {
+fn fetch(packages: &Packages, partial: &Path, home: &Path) -> Result<(), Failure> {
+    let name = packages.name;
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(partial);
-    pip.args([format!("grpcio=={GRPC}"), format!("grpcio-health-checking=={GRPC}")]).stdin(Stdio::null());
+    pip.args(packages.requirements).stdin(Stdio::null());
     let output = pip.output().map_err(|error| {
-        format!("grpcio cannot be fetched: Python (`python3`) could not be run ({error}); install Python 3 with pip")
+        format!(
+            "the Python packages `{name}` cannot be fetched: Python (`python3`) could not be run ({error}); install \
+             Python 3 with pip"
+        )
     })?;
     let fetched = match output.status.success() {
         true => cache::keep(partial, home),
@@ -46,11 +95,24 @@ fn fetch(partial: &Path, home: &Path) -> Result<(), Failure> {
             let text = String::from_utf8_lossy(&output.stderr);
             let line =
                 text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").to_owned();
-            Err(format!("grpcio cannot be fetched: pip said: {line}; it needs the Python package index")
-                .into())
+            Err(format!(
+                "the Python packages `{name}` cannot be fetched: pip said: {line}; it needs the Python package index"
+            )
+            .into())
         }
     };
     // Gone already where it was kept; what a failure leaves is of no use, and does no harm if it stays.
     let _ = fs::remove_dir_all(partial);
     fetched
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_set_of_versions_has_a_folder_of_its_own() {
+        assert_eq!(GRPC.folder(), "python-grpc-4-1.85.1");
+        assert_eq!(SOAP.folder(), "python-soap-4-2.14.0-6.1.3-11.1.2-4.3.3");
+    }
 }

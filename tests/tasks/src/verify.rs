@@ -106,7 +106,7 @@ fn real_counterparts(extent: Extent) -> Result<(), Failure> {
     match extent {
         Extent::Full => {
             kafka::prepare()?;
-            python::prepare()?;
+            python::ALL.iter().try_for_each(|packages| python::prepare(packages).map(drop))?;
             go::prepare(&go::GOFAKES3).map(drop)
         }
         Extent::Quick => Ok(()),
