@@ -5,6 +5,7 @@
 //! Nothing here reads Kafka, a plugin or the network.
 
 mod alerts;
+mod conflict;
 pub(crate) mod database;
 mod defaults;
 mod document;
@@ -34,6 +35,7 @@ use ipnet::IpNet;
 use url::Url;
 
 pub use alerts::{Alerts, Email, MailSecurity, Webhook};
+pub use conflict::{ConflictPolicy, Owner, Owners};
 pub use database::{Access, Database, Engine};
 pub use document::Position;
 pub use errors::{ConfigErrors, Mistake};
@@ -386,18 +388,6 @@ pub struct Parking {
     pub after: Duration,
     /// Each is a topic; shortest first. Without any nothing is parked.
     pub delays: Vec<Duration>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConflictPolicy {
-    /// The larger value under this JSON pointer wins; equal means already there.
-    NewestWins { version: String },
-    /// The event wins.
-    SourceWins,
-    /// The external system wins.
-    TargetWins,
-    /// A person decides: dead letter.
-    Manual,
 }
 
 /// What one subscription may hold in memory: events read and not settled.

@@ -94,7 +94,9 @@ pub use self::versions::{ChangeError, PluginVersions};
 pub use crate::plugin::{Compiled, Import, Inspection, Needs, PluginError, Producer};
 pub use crate::provenance::{Provenance, ProvenanceError, Signature};
 pub use crate::subscription::SubscriptionError;
-pub use crate::subscription::redrive::{RedriveError, Report as RedriveReport, Request as RedriveRequest};
+pub use crate::subscription::redrive::{
+    RedriveError, Report as RedriveReport, Request as RedriveRequest, Take,
+};
 pub use crate::subscription::stages::{StagesError, SyncEnd};
 
 /// How long the producer may take to send what is left at the end.

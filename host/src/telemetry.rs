@@ -26,9 +26,9 @@ use crate::config::{ConnectorName, PluginName, SubscriptionName};
 use family::{Counters, Families, Registering};
 use forgetting::Forgetting;
 pub use label::{
-    AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, DeadLetterReason,
-    FaultKind, Label, LogLimit, PluginFunction, ReloadResult, Settlement, ShadowResult, SlaResult,
-    StatusClass, SwapResult, VersionState,
+    AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, ConflictDecision,
+    DeadLetterReason, FaultKind, Label, LogLimit, PluginFunction, ReloadResult, Settlement, ShadowResult,
+    SlaResult, StatusClass, SwapResult, VersionState,
 };
 use label::{Labels, Names};
 pub use versions::VersionMetrics;
@@ -97,6 +97,12 @@ pub struct SubscriptionMetrics {
     pub journal_written: Counter,
     pub journal_failed: Counter,
     pub journal_bytes: Gauge,
+}
+
+/// What the conflicts of one subscription count on.
+#[derive(Debug, Clone)]
+pub struct ConflictMetrics {
+    pub decisions: ByLabel<ConflictDecision, Counter>,
 }
 
 /// What one delay topic of a subscription counts on.
@@ -208,6 +214,20 @@ impl Telemetry {
             journal_failed: one(&families.journal_failed, &names),
             journal_bytes: one(&families.journal_bytes, &names),
         }
+    }
+
+    /// The handles of one subscription's conflicts. `policy` is a name of the configuration.
+    pub fn conflicts(
+        &self,
+        subscription: &SubscriptionName,
+        connector: &ConnectorName,
+        policy: &str,
+    ) -> ConflictMetrics {
+        let (subscription, connector) = (subscription.as_str(), connector.as_str());
+        let names =
+            Names::new([("subscription", subscription), ("connector", connector), ("policy", policy)]);
+        self.note(&names);
+        ConflictMetrics { decisions: each(&self.shared.families.conflicts, &names) }
     }
 
     /// The handles of one delay topic of a subscription, named by its delay.
@@ -346,6 +366,9 @@ mod tests {
         let sla = telemetry.sla(&SubscriptionName::new("calendar"), &ConnectorName::new("training"), "a.b");
         sla.events[SlaResult::Missed].inc();
         sla.burn_rate[BurnWindow::FastShort].set(14.5);
+        let calendar = SubscriptionName::new("calendar");
+        let conflicts = telemetry.conflicts(&calendar, &ConnectorName::new("training"), "merge");
+        conflicts.decisions[ConflictDecision::AlreadyThere].inc();
         let encoded = telemetry.encode();
         let of = r#"subscription="calendar",connector="training""#;
         for line in [
@@ -358,6 +381,7 @@ mod tests {
             format!("liaison_attempt_duration_seconds_sum{{{of}}} 0.003"),
             format!("liaison_unsettled_bytes{{{of}}} 1024"),
             format!("liaison_oldest_unsettled_age_seconds{{{of}}} 1.5"),
+            format!("liaison_conflicts_total{{{of},policy=\"merge\",decision=\"already-there\"}} 1"),
             "liaison_breaker_state{connector=\"training\"} 2".to_owned(),
             "liaison_plugin_faults_total{plugin=\"rest\",kind=\"cpu-time\"} 1".to_owned(),
             "liaison_http_request_duration_seconds_sum{connector=\"training\",status=\"5xx\"} 2.0".to_owned(),
@@ -391,12 +415,13 @@ mod tests {
         let connector = ConnectorName::new("training");
         telemetry.connector(&connector);
         telemetry.parked(&SubscriptionName::new("calendar"), &connector, "1m");
+        telemetry.conflicts(&SubscriptionName::new("calendar"), &connector, "merge");
         let encoded = telemetry.encode();
         let described = |word: &str| -> BTreeMap<&str, &str> {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 48);
+        assert_eq!(types.len(), 49);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

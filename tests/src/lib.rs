@@ -15,6 +15,7 @@
 //! - [`metrics`]: its metrics page as values
 //! - [`produce`]: events as a core platform sends them
 //! - [`system`]: the external system, its behaviour and its ledger
+//! - [`etags`]: an external system of documents with versions, which others change too
 //! - [`rogue`]: an external system that means harm
 //! - [`grpc`]: a gRPC server by grpcio
 //! - [`mail`]: a mail server that keeps what it takes
@@ -35,6 +36,7 @@ pub mod certificates;
 pub mod chaos;
 pub mod demo;
 pub mod exchange;
+pub mod etags;
 pub mod folder;
 pub mod grpc;
 pub mod host;

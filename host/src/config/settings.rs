@@ -29,8 +29,8 @@ pub(super) use connectors::{
 pub(super) use provenance::{KeySettings, RegistryCredentialSettings, RegistrySettings, TrustSettings};
 pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};
 pub(super) use subscriptions::{
-    BoundsSettings, BurnSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, ParkingSettings,
-    PolicySetting, SlaSettings, SubscriptionSettings,
+    BoundsSettings, BurnSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, OwnerSetting,
+    ParkingSettings, PolicySetting, SlaSettings, SubscriptionSettings,
 };
 pub(super) use values::{BrokersSetting, ByteSize, Count, DurationText, PropertyText, TextOrFalse};
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod alerts;
+mod conflict;
 mod connectors;
 mod databases;
 mod grants;

@@ -30,6 +30,7 @@
 //! | `liaison.traceparent` | the trace of the delivery (W3C Trace Context) |
 //! | `liaison.redrives` | how often it was redriven and failed again |
 //! | `liaison.recording` | the last attempt, or a transformer's last call: JSON of at most 256 KiB, see [`super::recording`] |
+//! | `liaison.conflict` | both sides of a conflict that a person decides: JSON of at most 64 KiB, see [`super::conflict`] |
 //! | `liaison.pointer` | where the original is, if it was too large: then the letter is without its value and headers |
 //!
 //! Times are RFC 3339 in UTC with milliseconds. Optional headers are left out, never empty.
@@ -82,6 +83,7 @@ headers! {
     TRACEPARENT = "liaison.traceparent";
     REDRIVES = "liaison.redrives";
     RECORDING = "liaison.recording";
+    CONFLICT = "liaison.conflict";
     POINTER = "liaison.pointer";
 }
 

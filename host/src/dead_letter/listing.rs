@@ -158,7 +158,8 @@ fn summary(id: LetterId, letter: DeadLetter) -> Summary {
     let record = &letter.record;
     let headers: usize = record.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
     let original = if letter.is_pointer { POINTED_BYTES } else { length(&record.value) + headers };
-    let bytes = original + length(&record.key) + length(&letter.recording);
+    let evidence = length(&letter.recording) + length(&letter.conflict);
+    let bytes = original + length(&record.key) + evidence;
     Summary {
         id,
         attempts: letter.attempts.count(),

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::attempts::{Attempts, cut};
+use super::conflict::Sides;
 use super::header::{self, MESSAGE_BYTES, hex_text, sha256_of, time_of, time_text};
 use super::reason::{Reason, Stage};
 use super::recording::Recorded;
@@ -50,6 +51,8 @@ pub struct DeadLetter {
     pub redrives: u32,
     /// The last attempt, as JSON of [`super::recording::Recorded`].
     pub recording: Option<Bytes>,
+    /// Both sides of a conflict that a person decides, as JSON of [`super::conflict::Sides`].
+    pub conflict: Option<Bytes>,
     /// It was too large for its topic: `record` is without its value and headers, which are at its origin.
     pub is_pointer: bool,
 }
@@ -58,7 +61,7 @@ pub struct DeadLetter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Full,
-    /// Without what the last attempt asked and was answered.
+    /// Without what the last attempt asked and was answered, and without the data of a conflict.
     WithoutRecording,
     /// Without the original too, but for its key and where it is: less than 12 KiB and the key.
     Pointer,
@@ -102,6 +105,7 @@ impl DeadLetter {
                 .recording
                 .as_ref()
                 .map(|_| Recorded::cut("the dead letter was too large for its topic")),
+            conflict: self.sides().map(|sides| sides.without_data()),
             ..self.clone()
         };
         match shape {
@@ -112,10 +116,16 @@ impl DeadLetter {
                 event_id: short(&self.event_id),
                 event_type: short(&self.event_type),
                 traceparent: short(&self.traceparent),
+                conflict: self.sides().map(|sides| sides.outline()),
                 is_pointer: true,
                 ..without_recording()
             }),
         }
+    }
+
+    /// Both sides of a conflict, where they are there in a form that this host knows.
+    pub fn sides(&self) -> Option<Sides> {
+        Sides::from_json(self.conflict.as_deref()?).ok()
     }
 
     /// The headers that this dead letter adds, in the order of [`header::ALL`]; what is not known is left out.
@@ -161,6 +171,9 @@ impl DeadLetter {
         add_known(header::REDRIVES, (self.redrives > 0).then(|| self.redrives.to_string()));
         if let Some(recording) = &self.recording {
             headers.push((header::RECORDING.to_owned(), recording.clone()));
+        }
+        if let Some(conflict) = &self.conflict {
+            headers.push((header::CONFLICT.to_owned(), conflict.clone()));
         }
         if self.is_pointer {
             headers.push((header::POINTER.to_owned(), Bytes::from(self.record.origin.to_string())));
@@ -215,6 +228,7 @@ impl DeadLetter {
                 .find(header::REDRIVES, "a number", |text| text.parse().ok())?
                 .unwrap_or_default(),
             recording: fields.bytes(header::RECORDING),
+            conflict: fields.bytes(header::CONFLICT),
             is_pointer: fields.bytes(header::POINTER).is_some(),
             record: Record {
                 origin,

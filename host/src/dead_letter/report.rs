@@ -5,6 +5,7 @@
 
 mod body;
 mod cause;
+mod conflict;
 mod replay;
 
 use std::fmt::Write;
@@ -15,6 +16,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use serde_json::{Value, json};
 
 use self::body::{body_json, body_text};
+use self::conflict::{conflict_json, conflict_text};
 use super::attempts::{Attempts, cut};
 use super::file::Written;
 use super::header::{duration_text, hex_text, time_text};
@@ -117,6 +119,7 @@ pub fn show_text(letter: &Letter) -> String {
         let _ = write!(text, "\nattempts\n{}", attempts_text(&dead.attempts));
     }
     let _ = write!(text, "\nevent\n{}", record_text(&dead.record));
+    text.push_str(&conflict_text(dead.conflict.as_ref()));
     let _ = write!(text, "\nwhat to do\n{}", wrapped(dead.reason.what_to_do()));
     for command in ["replay", "redrive", "discard --reason TEXT"] {
         let _ = writeln!(text, "  liaison dead-letters {command} {}", letter.id);
@@ -163,6 +166,7 @@ pub fn show_json(letter: &Letter) -> Value {
         "state": state_name(letter.marks.last().map(|mark| mark.resolution)),
         "decisions": letter.marks.iter().map(mark_json).collect::<Vec<_>>(),
         "recording": dead.recording.as_deref().and_then(|json| serde_json::from_slice::<Value>(json).ok()),
+        "conflict": conflict_json(dead.conflict.as_ref()),
         "record": {
             "topic": &*dead.record.origin.topic,
             "partition": dead.record.origin.partition,

@@ -1,51 +1,135 @@
 //! Who wins when the external system holds something newer or different.
 //!
 //! Pure: the policy, the event's data and what the connector reported come in, the decision goes out. Where the two
-//! cannot be compared a person decides: nothing is guessed and nothing is overwritten.
+//! cannot be compared or merged a person decides: nothing is guessed and nothing is overwritten. Where both say the same
+//! there is nothing to decide, whatever the policy.
+
+mod json;
+mod merge;
 
 use std::cmp::Ordering;
 
 use bytes::Bytes;
 use chrono::{DateTime, FixedOffset};
+use memchr::memmem;
 use serde_json::Value;
 
-use crate::config::ConflictPolicy;
+use crate::config::mask::STRUCK;
+use crate::config::{ConflictPolicy, Owners};
 use crate::contract::{Conflict, Resolution};
+
+/// Answers to a conflict with another conflict; after the last of them a person decides.
+pub const MAX_RESOLUTIONS: u32 = 5;
 
 /// What follows a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// The external system keeps what it holds: the event settles, with this reason.
     Superseded(String),
+    /// The external system holds what the event says, or would be made to say: the event settles.
+    AlreadyThere,
     /// The connector is called again with this.
     Again(Resolution),
     /// A person decides: the event becomes a dead letter, with this reason.
     Manual(String),
+    /// The same, because the external system changed at every try.
+    Endless(String),
 }
 
-/// Decides by the subscription's policy.
-pub fn decide(policy: &ConflictPolicy, event_data: Option<&[u8]>, conflict: &Conflict) -> Decision {
-    match policy {
+/// Decides by the subscription's policy, of an event that was answered with so many conflicts before.
+pub fn decide(
+    policy: &ConflictPolicy,
+    event_data: Option<&[u8]>,
+    conflict: &Conflict,
+    resolutions: u32,
+) -> Decision {
+    if is_there(event_data, conflict) {
+        return Decision::AlreadyThere;
+    }
+    let decision = match policy {
         ConflictPolicy::SourceWins => overwrite(conflict),
         ConflictPolicy::TargetWins => Decision::Superseded("the external system wins by policy".to_owned()),
         ConflictPolicy::Manual => {
             Decision::Manual(format!("a person decides by policy: {}", conflict.reason))
         }
         ConflictPolicy::NewestWins { version } => newest_wins(version, event_data, conflict),
+        ConflictPolicy::Merge { owners, version } => merged(owners, version.as_deref(), event_data, conflict)
+            .unwrap_or_else(|reason| Decision::Manual(format!("cannot merge: {reason}"))),
+    };
+    match decision {
+        Decision::Again(_) if resolutions >= MAX_RESOLUTIONS => Decision::Endless(format!(
+            "the external system changed at each of {MAX_RESOLUTIONS} tries: {}",
+            conflict.reason
+        )),
+        decision => decision,
     }
+}
+
+/// Decides where a person has decided before, and the external system has changed since. `written` is what was to be
+/// written.
+pub fn after_a_person(written: Option<&[u8]>, conflict: &Conflict) -> Decision {
+    if is_there(written, conflict) {
+        return Decision::AlreadyThere;
+    }
+    Decision::Manual(format!("the external system has changed since a person decided: {}", conflict.reason))
+}
+
+/// Does the external system hold just this? Then the answer to an earlier try was lost, or another did the same.
+fn is_there(data: Option<&[u8]>, conflict: &Conflict) -> bool {
+    matches!((data, &conflict.current), (Some(data), Some(current)) if json::is_same(data, current))
 }
 
 fn newest_wins(pointer: &str, event_data: Option<&[u8]>, conflict: &Conflict) -> Decision {
     match compare(pointer, event_data, conflict.current.as_ref()) {
         Ok(Ordering::Greater) => overwrite(conflict),
-        Ok(Ordering::Equal) => Decision::Superseded("already there".to_owned()),
-        Ok(Ordering::Less) => Decision::Superseded(format!("the external system holds a newer `{pointer}`")),
+        Ok(Ordering::Equal) => Decision::AlreadyThere,
+        Ok(Ordering::Less) => Decision::Superseded(newer(pointer)),
         Err(reason) => Decision::Manual(format!("cannot tell which is newer: {reason}")),
     }
 }
 
+fn newer(pointer: &str) -> String {
+    format!("the external system holds a newer `{pointer}`")
+}
+
 fn overwrite(conflict: &Conflict) -> Decision {
     Decision::Again(Resolution::Overwrite(conflict.version.clone()))
+}
+
+/// The error says why a person decides.
+fn merged(
+    owners: &Owners,
+    version: Option<&str>,
+    event_data: Option<&[u8]>,
+    conflict: &Conflict,
+) -> Result<Decision, String> {
+    let event = event_data.ok_or("the event has no data: it is a tombstone")?;
+    let current =
+        conflict.current.as_ref().ok_or("the connector does not say what the external system holds")?;
+    // What is written back would hold the mark in the secret's place.
+    if memmem::find(current, STRUCK.as_bytes()).is_some() {
+        return Err(
+            "the external system holds a secret of the connector in it, which is struck out".to_owned()
+        );
+    }
+    if let Some(pointer) = version
+        && is_older(pointer, event, current)?
+    {
+        return Ok(Decision::Superseded(newer(pointer)));
+    }
+    let data = merge::merge(owners, event, current)?;
+    if json::is_same(&data, current) {
+        return Ok(Decision::AlreadyThere);
+    }
+    let (data, version) = (data.into(), conflict.version.clone());
+    Ok(Decision::Again(Resolution::Merged { data, version }))
+}
+
+/// Was the event overtaken by another of the source's? What the source never wrote to holds nothing to compare with.
+fn is_older(pointer: &str, event: &[u8], current: &Bytes) -> Result<bool, String> {
+    let is_missing = serde_json::from_slice::<Value>(current)
+        .is_ok_and(|held| held.pointer(pointer).is_none_or(Value::is_null));
+    Ok(!is_missing && compare(pointer, Some(event), Some(current))? == Ordering::Less)
 }
 
 fn compare(pointer: &str, event_data: Option<&[u8]>, current: Option<&Bytes>) -> Result<Ordering, String> {
@@ -86,85 +170,4 @@ fn instant(value: &Value) -> Option<DateTime<FixedOffset>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn conflict(current: Option<&str>) -> Conflict {
-        Conflict {
-            version: Some("\"v7\"".to_owned()),
-            current: current.map(|current| Bytes::copy_from_slice(current.as_bytes())),
-            reason: "412".to_owned(),
-        }
-    }
-
-    fn newest(event: Option<&str>, current: Option<&str>) -> Decision {
-        let policy = ConflictPolicy::NewestWins { version: "/meta/at".to_owned() };
-        decide(&policy, event.map(str::as_bytes), &conflict(current))
-    }
-
-    fn at(value: &str) -> String {
-        format!(r#"{{"meta":{{"at":{value}}}}}"#)
-    }
-
-    #[test]
-    fn the_newer_of_two_times_or_integers_wins() {
-        let overwrite = Decision::Again(Resolution::Overwrite(Some("\"v7\"".to_owned())));
-        let older = Decision::Superseded("the external system holds a newer `/meta/at`".to_owned());
-        let same = Decision::Superseded("already there".to_owned());
-        for (event, current, expected) in [
-            (r#""2026-11-22T10:00:01Z""#, r#""2026-11-22T10:00:00Z""#, &overwrite),
-            (r#""2026-11-22T10:00:00.001Z""#, r#""2026-11-22T10:00:00Z""#, &overwrite),
-            (r#""2026-11-22T09:00:00Z""#, r#""2026-11-22T10:00:00Z""#, &older),
-            // Later by the letters, earlier by the clock.
-            (r#""2026-11-22T11:00:00+02:00""#, r#""2026-11-22T10:00:00Z""#, &older),
-            (r#""2026-11-22T12:00:00+02:00""#, r#""2026-11-22T10:00:00Z""#, &same),
-            ("10", "9", &overwrite),
-            ("-3", "18446744073709551615", &older),
-            ("18446744073709551615", "9223372036854775807", &overwrite),
-            ("7", "7", &same),
-            (r#""etag""#, r#""etag""#, &same),
-        ] {
-            assert_eq!(&newest(Some(&at(event)), Some(&at(current))), expected, "{event} {current}");
-        }
-    }
-
-    #[test]
-    fn a_person_decides_what_cannot_be_compared() {
-        let good = at("1");
-        for (event, current, expected) in [
-            (None, Some(good.as_str()), "the event has no data to compare"),
-            (Some(good.as_str()), None, "what the external system holds has no data to compare"),
-            (Some("{"), Some(good.as_str()), "the event is not JSON: "),
-            (Some(good.as_str()), Some("<xml/>"), "what the external system holds is not JSON: "),
-            (Some("{}"), Some(good.as_str()), "the event has nothing at `/meta/at`"),
-            (Some(&at("null")), Some(good.as_str()), "the event has nothing at `/meta/at`"),
-            (Some(good.as_str()), Some(&at("[]")), "what the external system holds has no single value"),
-            (
-                Some(good.as_str()),
-                Some(&at(r#""1""#)),
-                "at `/meta/at` are 1 and \"1\", not two RFC 3339 times",
-            ),
-            (Some(&at("1.5")), Some(&at("1.5")), "at `/meta/at` are 1.5 and 1.5"),
-            (Some(&at(r#""b""#)), Some(&at(r#""a""#)), "at `/meta/at` are \"b\" and \"a\""),
-            (Some(&at(r#""2026-11-22""#)), Some(&at(r#""2026-11-21""#)), "at `/meta/at` are "),
-        ] {
-            let Decision::Manual(reason) = newest(event, current) else { panic!("{event:?} {current:?}") };
-            let expected = format!("cannot tell which is newer: {expected}");
-            assert!(reason.starts_with(&expected), "{reason}");
-        }
-    }
-
-    #[test]
-    fn the_other_policies_do_not_look_at_the_data() {
-        for (policy, expected) in [
-            (ConflictPolicy::SourceWins, Decision::Again(Resolution::Overwrite(Some("\"v7\"".to_owned())))),
-            (
-                ConflictPolicy::TargetWins,
-                Decision::Superseded("the external system wins by policy".to_owned()),
-            ),
-            (ConflictPolicy::Manual, Decision::Manual("a person decides by policy: 412".to_owned())),
-        ] {
-            assert_eq!(decide(&policy, None, &conflict(None)), expected);
-        }
-    }
-}
+mod tests;

@@ -1,24 +1,22 @@
 //! What follows an attempt: the rules of delivery, outcome by outcome. Pure.
 //!
-//! In come the attempt's result, what the delivery has behind it, the SLA and the conflict policy; out goes what to do.
+//! In come the attempt's result, what the delivery has behind it, the SLA and who decides a conflict; out goes what to do.
 //! The breaker is told before and asked here only by what it said.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::conflict::{self, Decision};
+use super::conflict::Decision;
 use super::retry::{self, RetryVerdict};
-use crate::config::{ConflictPolicy, Sla};
-use crate::contract::{Conflict, Fault, Outcome, Resolution};
+use crate::config::Sla;
+use crate::contract::{Conflict, Fault, Outcome};
 use crate::dead_letter::{self, Reason};
 
 /// Faults of a plugin on one event; the last of them ends it.
 pub(crate) const MAX_FAULTS: u32 = 3;
 /// Refusals of our credentials for one event while others are taken: then it is the event that may not be written.
 pub(crate) const MAX_DENIALS: u32 = 5;
-/// Answers to a conflict with another conflict; after the last of them a person decides.
-pub(crate) const MAX_RESOLUTIONS: u32 = 5;
 /// The longest that one answer may hold a connector back, whatever it asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// How long to wait when the plugin pool has no room, or Kafka does not take what must be kept.
@@ -41,16 +39,14 @@ pub(crate) struct History {
 pub(crate) enum Next {
     /// The external system has it, or has nothing to do with it.
     Delivered,
-    /// The external system holds something newer; why.
-    Superseded(String),
+    /// What was decided of this conflict.
+    Decided(Decision, Conflict),
     /// Try again then.
     Retry { at: Instant },
     /// The external system wants no one before then.
     Throttle { until: Instant },
     /// The external system refuses our credentials; why.
     Denied(String),
-    /// Call again at once with this.
-    Resolve(Resolution),
     /// Give up.
     DeadLetter { reason: Reason, message: String },
 }
@@ -58,10 +54,9 @@ pub(crate) enum Next {
 /// Decides what follows. `jitter` goes from 0 to 1.
 pub(crate) fn next(
     result: &Result<Outcome, Fault>,
-    event_data: Option<&[u8]>,
     history: &History,
     sla: &Sla,
-    policy: &ConflictPolicy,
+    decide: impl FnOnce(&Conflict) -> Decision,
     now: Instant,
     jitter: f64,
 ) -> Next {
@@ -77,7 +72,7 @@ pub(crate) fn next(
             message: format!("refused {MAX_DENIALS} times while other events were taken: {why}"),
         },
         Ok(Outcome::Denied(why)) => Next::Denied(why.clone()),
-        Ok(Outcome::Conflict(conflict)) => resolve(conflict, event_data, history, policy),
+        Ok(Outcome::Conflict(conflict)) => Next::Decided(decide(conflict), conflict.clone()),
         Ok(Outcome::Rejected(why)) => Next::DeadLetter { reason: Reason::Rejected, message: why.clone() },
         Err(Fault::NoRoom | Fault::Unwritten(_)) => Next::Retry { at: now + NO_ROOM },
         Err(fault) if history.faults >= MAX_FAULTS => Next::DeadLetter {
@@ -110,32 +105,10 @@ fn retry_or_end(
     }
 }
 
-fn resolve(
-    conflict: &Conflict,
-    event_data: Option<&[u8]>,
-    history: &History,
-    policy: &ConflictPolicy,
-) -> Next {
-    match conflict::decide(policy, event_data, conflict) {
-        Decision::Superseded(why) => Next::Superseded(why),
-        Decision::Again(_) if history.resolutions >= MAX_RESOLUTIONS => Next::DeadLetter {
-            reason: Reason::Conflict,
-            message: format!(
-                "the external system changed at each of {MAX_RESOLUTIONS} tries: {}",
-                conflict.reason
-            ),
-        },
-        Decision::Again(resolution) => Next::Resolve(resolution),
-        Decision::Manual(why) => Next::DeadLetter { reason: Reason::Conflict, message: why },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::contract::{Receipt, Retry};
-
-    const POLICY: ConflictPolicy = ConflictPolicy::SourceWins;
 
     fn history(attempts: u32, faults: u32, resolutions: u32, denials: u32) -> History {
         History { attempts, faults, resolutions, denials, first_attempt_at: Instant::now() }
@@ -146,7 +119,8 @@ mod tests {
     }
 
     fn follow(result: Result<Outcome, Fault>, history: &History, now: Instant) -> Next {
-        next(&result, None, history, &Sla::default(), &POLICY, now, 1.0)
+        let decide = |conflict: &Conflict| Decision::Manual(conflict.reason.clone());
+        next(&result, history, &Sla::default(), decide, now, 1.0)
     }
 
     fn reason(next: Next) -> Option<Reason> {
@@ -171,7 +145,10 @@ mod tests {
             (Ok(Outcome::Throttled(retry(Some(after)))), Next::Throttle { until: now + after }),
             (Ok(Outcome::Throttled(retry(None))), Next::Throttle { until: now + sla.initial_interval }),
             (Ok(Outcome::Denied("401".into())), Next::Denied("401".into())),
-            (Ok(Outcome::Conflict(conflict)), Next::Resolve(Resolution::Overwrite(Some("v2".into())))),
+            (
+                Ok(Outcome::Conflict(conflict.clone())),
+                Next::Decided(Decision::Manual("newer".into()), conflict),
+            ),
             (Err(Fault::NoRoom), Next::Retry { at: now + NO_ROOM }),
             (Err(Fault::Unwritten("no broker".into())), Next::Retry { at: now + NO_ROOM }),
             (Err(Fault::Trap("unreachable".into())), Next::Retry { at: now + sla.initial_interval }),
@@ -186,9 +163,8 @@ mod tests {
     fn each_limit_ends_in_a_dead_letter_of_its_reason() {
         let now = Instant::now();
         let spent = history(Sla::default().max_attempts, 0, 0, 0);
-        let conflict = Conflict { version: None, current: None, reason: "changed".into() };
         let trap = Fault::Trap("unreachable".into());
-        let cases: [(Result<Outcome, Fault>, History, Reason); 6] = [
+        let cases: [(Result<Outcome, Fault>, History, Reason); 5] = [
             (Ok(Outcome::Rejected("never".into())), history(1, 0, 0, 0), Reason::Rejected),
             (Ok(Outcome::Retry(retry(None))), spent, Reason::AttemptsSpent),
             (
@@ -197,7 +173,6 @@ mod tests {
                 Reason::GaveUp,
             ),
             (Err(trap.clone()), history(3, MAX_FAULTS, 0, 0), Reason::Fault(dead_letter::Fault::of(&trap))),
-            (Ok(Outcome::Conflict(conflict)), history(1, 0, MAX_RESOLUTIONS, 0), Reason::Conflict),
             (Ok(Outcome::Denied("403".into())), history(1, 0, 0, MAX_DENIALS), Reason::Rejected),
         ];
         for (result, history, expected) in cases {

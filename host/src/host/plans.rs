@@ -59,6 +59,7 @@ impl Setup {
             plugin,
             sla: settings.sla.clone(),
             metrics: self.telemetry.subscription(name, &settings.connector),
+            conflicts: self.telemetry.conflicts(name, &settings.connector, settings.conflict.name()),
             parked: self.parked_metrics(name, settings, &delays),
             alerts: ground.alerts.clone(),
             health: health.clone(),

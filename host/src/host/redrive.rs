@@ -50,7 +50,8 @@ impl DeadLetters {
     /// What a redrive would take now, in the order in which it would go.
     pub async fn candidates(&self, request: &RedriveRequest) -> Result<Vec<Candidate>, RedriveError> {
         let Tray { kafka, bootstrap, subscription, .. } = &self.tray;
-        let waiting = self.tray.waiting(&request.selection, request.force).await?;
+        let waiting = self.tray.waiting(&request.selected(), request.force).await?;
+        self.tray.resolvable(request, &waiting).await?;
         let overtaken = Overtaken::follow(kafka, bootstrap, subscription, &waiting).await?;
         let candidates = waiting.letters.into_iter().map(|letter| {
             let overtaken_by = overtaken.by(&letter)?;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::lanes::PartitionIndex;
@@ -60,6 +61,8 @@ pub(crate) struct Carried {
     pub(crate) evidence: Attempts,
     /// Its last attempt, where it may be given up without another.
     pub(crate) recording: Option<Kept>,
+    /// Both sides of its last conflict, where a person is to decide.
+    pub(crate) conflict: Option<Bytes>,
     pub(crate) idempotency_key: Option<Rc<str>>,
     /// It is the breaker's probe.
     pub(crate) is_probe: bool,
@@ -101,6 +104,7 @@ impl Carried {
             blamed: None,
             evidence: Attempts::default(),
             recording: None,
+            conflict: None,
             idempotency_key: None,
             is_probe: false,
             is_given_up: false,
@@ -139,6 +143,7 @@ impl Carried {
         self.first_failure_at = None;
         self.last_failure_at = None;
         self.recording = None;
+        self.conflict = None;
         self.attempts = 0;
         self.doubtful.clear();
         self.faults = 0;

@@ -13,8 +13,10 @@ mod load;
 mod one;
 mod overtaken;
 mod pace;
+mod taken;
 mod tray;
 mod tries;
+mod turn;
 
 use std::cell::RefCell;
 use std::pin::pin;
@@ -27,16 +29,17 @@ use tokio::time::Instant;
 use self::load::loadable;
 pub(crate) use self::overtaken::Overtaken;
 use self::pace::Pace;
+pub use self::taken::Take;
 pub(crate) use self::tray::Tray;
 use super::filter::{Filter, FilterError};
 use super::letters::send_once;
 use super::stages::{Stages, StagesError};
 use super::{SubscriptionPlan, unix_ms};
-use crate::dead_letter::DeadLetter;
 use crate::dead_letter::listing::Summary;
 use crate::dead_letter::mark::{Mark, Resolution};
 use crate::dead_letter::selection::Selection;
 use crate::dead_letter::store::{LetterId, StoreError, outgoing_mark};
+use crate::dead_letter::{DeadLetter, Reason};
 use crate::delivery::breaker::Breaker;
 use crate::event::DecodeRules;
 use crate::kafka::client::KafkaError;
@@ -46,10 +49,23 @@ use crate::kafka::hold::{Hold, HoldError};
 #[derive(Debug, Clone)]
 pub struct Request {
     pub selection: Selection,
-    /// What a later event has overtaken too.
+    /// What a person decided of these conflicts; without it they are sent as they are.
+    pub take: Option<Take>,
+    /// What a later event has overtaken too; and with `take` what the external system gave no version of.
     pub force: bool,
     /// Attempts a second, at most.
     pub rate: u32,
+}
+
+impl Request {
+    /// Only a conflict can be decided.
+    pub(crate) fn selected(&self) -> Selection {
+        let mut selection = self.selection.clone();
+        if self.take.is_some() {
+            selection.reason = Some(Reason::Conflict);
+        }
+        selection
+    }
 }
 
 /// What came of a run.
@@ -82,6 +98,8 @@ pub enum RedriveError {
     Filter(#[from] FilterError),
     #[error("nobody can tell which dead letters are overtaken by later events: {0}")]
     Follow(String),
+    #[error("{0}")]
+    Refused(String),
     #[error("a task that read dead letters was stopped: the process is ending")]
     Stopped,
 }
@@ -92,7 +110,7 @@ enum End {
     Delivered,
     /// It is not wanted, and why.
     Filtered(String),
-    /// By what.
+    /// Why.
     Superseded(String),
     Failed(Box<DeadLetter>),
     /// It waits on; the run is ending, or its original is gone.
@@ -111,7 +129,12 @@ pub(crate) async fn redrive(
         name: plan.stages.subscription.clone(),
         subscription: plan.settings.clone(),
     };
-    let Some(mut held) = tray.hold().await? else { return Ok(Report::default()) };
+    let Some(mut held) = tray.hold().await? else {
+        return match (&request.take, &request.selection.id) {
+            (Some(_), Some(id)) => Err(StoreError::NoSuchLetter(id.clone()).into()),
+            (None, _) | (_, None) => Ok(Report::default()),
+        };
+    };
     let result = run(&plan, &tray, &request, &mut held, stop).await;
     held.release().await;
     result
@@ -124,7 +147,8 @@ async fn run(
     held: &mut Hold,
     stop: impl Future<Output = ()>,
 ) -> Result<Report, RedriveError> {
-    let waiting = tray.waiting(&request.selection, request.force).await?;
+    let waiting = tray.waiting(&request.selected(), request.force).await?;
+    tray.resolvable(request, &waiting).await?;
     tracing::info!(letters = waiting.letters.len(), "looking for later events of the same keys");
     let overtaken = Overtaken::follow(&plan.kafka, &plan.bootstrap, &plan.settings, &waiting).await?;
     let run = Run::new(plan, tray, request, overtaken)?;
@@ -212,7 +236,7 @@ impl<'a> Run<'a> {
     /// The letters of one key, one after another.
     async fn lane(&self, letters: Vec<(Summary, Option<DeadLetter>)>) {
         for (summary, letter) in letters {
-            let place = one::Place::default();
+            let place = turn::Place::default();
             let end = match letter {
                 Some(letter) => self.one(&summary, &letter, &place).await,
                 None => End::Left,
@@ -226,22 +250,21 @@ impl<'a> Run<'a> {
 
     /// Marks a letter that has ended; the error is why Kafka did not take the mark.
     async fn ended(&self, letter: &Summary, end: End) -> Result<(), String> {
-        let mut note = None;
-        let (resolution, count): (_, fn(&mut Report) -> &mut usize) = match end {
-            End::Delivered => (Resolution::Redriven, |report| &mut report.delivered),
-            End::Filtered(why) => {
-                note = Some(format!("not wanted: {why}"));
-                (Resolution::Redriven, |report| &mut report.filtered)
+        let (resolution, note, count): (_, _, fn(&mut Report) -> &mut usize) = match end {
+            End::Delivered => {
+                let note = self.request.take.as_ref().map(Take::note);
+                (Resolution::Redriven, note, |report| &mut report.delivered)
             }
-            End::Superseded(by) => {
-                tracing::info!(letter = %letter.id, by, "superseded");
-                note = Some(format!("by {by}"));
-                (Resolution::Superseded, |report| &mut report.superseded)
+            End::Filtered(why) => {
+                (Resolution::Redriven, Some(format!("not wanted: {why}")), |report| &mut report.filtered)
+            }
+            End::Superseded(why) => {
+                tracing::info!(letter = %letter.id, why, "superseded");
+                (Resolution::Superseded, Some(why), |report| &mut report.superseded)
             }
             End::Failed(new) => {
                 let id = self.replace(letter, &new).await?;
-                note = Some(format!("failed again, see {id}"));
-                (Resolution::Redriven, |report| &mut report.failed)
+                (Resolution::Redriven, Some(format!("failed again, see {id}")), |report| &mut report.failed)
             }
             End::Left => {
                 self.report.borrow_mut().left += 1;

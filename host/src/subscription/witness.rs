@@ -16,15 +16,17 @@ use crate::admin::Health;
 use crate::alert::{Alert, AlertKind, AlertSender};
 use crate::config::mask::Mask;
 use crate::config::{self, ConnectorName, SubscriptionName};
-use crate::contract::{Fault, Outcome};
+use crate::contract::{Conflict, Fault, Outcome, Resolution};
+use crate::dead_letter::conflict::sha256_text;
 use crate::dead_letter::recording::{Recorded, Recording, TransformEnd, TransformRecording, strike_result};
 use crate::dead_letter::{Attempts, Blamed, DeadLetter, Reason, Stage};
 use crate::delivery::attempt::Attempt;
 use crate::delivery::breaker::{self, Change};
+use crate::delivery::conflict::Decision;
 use crate::event::{Event, Record};
 use crate::telemetry::{
-    AttemptOutcome, CommitResult, DeadLetterReason, Label as _, ParkedMetrics, Settlement,
-    SubscriptionMetrics,
+    AttemptOutcome, CommitResult, ConflictDecision, ConflictMetrics, DeadLetterReason, Label as _,
+    ParkedMetrics, Settlement, SubscriptionMetrics,
 };
 
 #[derive(Debug, Clone)]
@@ -36,6 +38,7 @@ pub(crate) struct Witness {
     pub(crate) plugin: Option<Line>,
     pub(crate) sla: config::SlaTable,
     pub(crate) metrics: SubscriptionMetrics,
+    pub(crate) conflicts: ConflictMetrics,
     /// By delay topic.
     pub(crate) parked: BTreeMap<String, ParkedMetrics>,
     pub(crate) alerts: AlertSender,
@@ -86,6 +89,7 @@ impl Witness {
         letter.first_seen_at = carried.first_seen_at;
         letter.deadline = carried.deadline.map(|deadline| deadline.at());
         letter.recording = recording;
+        letter.conflict = carried.conflict.clone().filter(|_| reason == Reason::Conflict);
         self.dead_lettered(&letter, self.sla.of(&carried.event.kind).alert);
         letter
     }
@@ -131,6 +135,7 @@ impl Witness {
             traceparent: None,
             redrives: 0,
             recording: None,
+            conflict: None,
             is_pointer: false,
         }
     }
@@ -154,6 +159,28 @@ impl Witness {
             let event = &attempt.delivery.event.id;
             tracing::warn!(subscription = %self.subscription, event, %fault, "a plugin failed on an event");
         }
+    }
+
+    /// What was decided of a conflict with an event. All of them are in the log, so that each can be shown later to have been right.
+    pub(crate) fn decided(&self, event: &Event, policy: &str, conflict: &Conflict, decision: &Decision) {
+        let label = conflict_label(decision);
+        self.conflicts.decisions[label].inc();
+        let sha256 = |data: Option<&Bytes>| data.map_or_else(|| "none".to_owned(), |data| sha256_text(data));
+        let why = match decision {
+            Decision::Superseded(why) | Decision::Manual(why) | Decision::Endless(why) => why.as_str(),
+            Decision::AlreadyThere | Decision::Again(_) => conflict.reason.as_str(),
+        };
+        tracing::info!(
+            subscription = %self.subscription,
+            event = event.id,
+            policy,
+            decision = label.value(),
+            event_sha256 = sha256(event.data.as_ref()),
+            current_sha256 = sha256(conflict.current.as_ref()),
+            current_version = conflict.version.as_deref().unwrap_or("none"),
+            why,
+            "a conflict was decided"
+        );
     }
 
     /// Told of the connector as a whole, by the one of its subscriptions that saw it.
@@ -321,6 +348,17 @@ fn label(reason: Reason) -> DeadLetterReason {
         Reason::GaveUp => DeadLetterReason::GaveUp,
         Reason::Conflict => DeadLetterReason::Conflict,
         Reason::Fault(_) => DeadLetterReason::PluginFault,
+    }
+}
+
+fn conflict_label(decision: &Decision) -> ConflictDecision {
+    match decision {
+        Decision::Superseded(_) => ConflictDecision::Superseded,
+        Decision::AlreadyThere => ConflictDecision::AlreadyThere,
+        Decision::Again(Resolution::Overwrite(_)) => ConflictDecision::Overwrite,
+        Decision::Again(Resolution::Merged { .. }) => ConflictDecision::Merged,
+        Decision::Manual(_) => ConflictDecision::Manual,
+        Decision::Endless(_) => ConflictDecision::Endless,
     }
 }
 

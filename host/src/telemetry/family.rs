@@ -55,6 +55,7 @@ pub(super) struct Families {
     pub(super) partitions_paused: Gauges,
     pub(super) consumer_lag: Gauges,
     pub(super) dead_letters: Counters,
+    pub(super) conflicts: Counters,
     pub(super) flood_guard_shut: Gauges,
     pub(super) deadlines_missed: Counters,
     pub(super) sla_events: Counters,
@@ -148,6 +149,11 @@ impl Families {
                 "Records between the committed offsets and the ends of the partitions",
             ),
             dead_letters: counters(registry, "dead_letters", "Events that were given up on, by why"),
+            conflicts: counters(
+                registry,
+                "conflicts",
+                "Conflicts with what an external system holds, by policy and by what was decided",
+            ),
             flood_guard_shut: gauges(
                 registry,
                 "flood_guard_shut",

@@ -92,6 +92,22 @@ labels! {
         PluginFault = "plugin-fault",
     }
 
+    /// What was decided of a conflict.
+    ConflictDecision("decision") {
+        /// The event is written over what the external system holds.
+        Overwrite = "overwrite",
+        /// What was made of both is written.
+        Merged = "merged",
+        /// The external system keeps what it holds.
+        Superseded = "superseded",
+        /// Both say the same.
+        AlreadyThere = "already-there",
+        /// A person decides.
+        Manual = "manual",
+        /// A person decides, because the external system changed at every try.
+        Endless = "endless",
+    }
+
     CommitResult("result") {
         Succeeded = "succeeded",
         Failed = "failed",
@@ -389,6 +405,7 @@ mod tests {
         check::<Settlement>();
         check::<AttemptOutcome>();
         check::<DeadLetterReason>();
+        check::<ConflictDecision>();
         check::<FaultKind>();
         check::<LogLimit>();
         check::<BurnWindow>();

@@ -1,6 +1,7 @@
 //! What liaison promises, each promise a test on real parts. Named as behaviours.
 
 mod alerts;
+mod appointments;
 mod authors;
 mod bad_input;
 mod breaker;

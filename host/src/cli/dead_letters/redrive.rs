@@ -55,7 +55,7 @@ pub(in crate::cli) struct Redrive {
 pub(super) fn redrive(config: Config, options: &Redrive) -> Result<(), Failure> {
     let selection = options.filter.selection(options.id.clone(), options.reason);
     deliberate(&selection, options.all)?;
-    let request = RedriveRequest { selection, force: options.force, rate: options.rate };
+    let request = RedriveRequest { selection, take: None, force: options.force, rate: options.rate };
     let names = wanted(&config, options.id.as_ref(), options.subscription.as_deref())?;
     let access = reach(&config, &options.reading)?;
     if options.dry_run {

@@ -2,6 +2,8 @@
 //!
 //! Form alone, as in `settings`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -79,8 +81,13 @@ pub(in crate::config) struct ParkingSettings {
 pub(in crate::config) struct ConflictSettings {
     /// The rule.
     pub(in crate::config) policy: Option<PolicySetting>,
-    /// With `newest-wins`: the JSON pointer of what is compared.
+    /// With `newest-wins`: the JSON pointer of what is compared. With `merge`: that of a field of the source's; an event
+    /// whose value is smaller than what the external system holds there changes nothing. Default with `merge`: none.
     pub(in crate::config) version: Option<String>,
+    /// With `merge`: whose which field is, by JSON pointer through objects; of several the longest counts.
+    pub(in crate::config) owners: Option<BTreeMap<String, OwnerSetting>>,
+    /// With `merge`: whose all other fields are. Default: the target's.
+    pub(in crate::config) default_owner: Option<OwnerSetting>,
 }
 
 /// How a conflict is decided.
@@ -93,8 +100,21 @@ pub(in crate::config) enum PolicySetting {
     SourceWins,
     /// The external system.
     TargetWins,
+    /// Each of them where a field is its own: the source's fields are written over what the external system holds, as a
+    /// JSON merge patch (RFC 7396).
+    Merge,
     /// A person decides: the event becomes a dead letter.
     Manual,
+}
+
+/// Whose a field is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum OwnerSetting {
+    /// Whoever sends the events.
+    Source,
+    /// The external system.
+    Target,
 }
 
 /// What is promised for one event.

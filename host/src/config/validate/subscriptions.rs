@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use globset::GlobBuilder;
 
+use super::conflict::conflict;
 use super::sla::Tables;
 use super::{Checker, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    BoundsSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, ParkingSettings, PolicySetting,
-    SubscriptionSettings,
+    BoundsSettings, FloodGuardSettings, OrderingSetting, ParkingSettings, SubscriptionSettings,
 };
 use crate::config::{
-    Bounds, ConflictPolicy, ConnectorName, EventTypes, FloodGuard, Ordering, Subscription, SubscriptionName,
-    TransformerName,
+    Bounds, ConnectorName, EventTypes, FloodGuard, Ordering, Subscription, SubscriptionName, TransformerName,
 };
 
 /// Delay topics of one subscription.
@@ -164,35 +163,6 @@ fn check_filter(path: &KeyPath, filter: &str, checker: &mut Checker<'_>) {
         }
         Ok(_) => {}
     }
-}
-
-fn conflict(path: &KeyPath, settings: ConflictSettings, checker: &mut Checker<'_>) -> Option<ConflictPolicy> {
-    let policy = settings.policy.unwrap_or(PolicySetting::NewestWins);
-    let pointer = path.key("version");
-    if settings.version.is_some() && policy != PolicySetting::NewestWins {
-        checker.mistake(&pointer, "only `newest-wins` compares versions; leave it out");
-    }
-    match policy {
-        PolicySetting::NewestWins => {
-            let version = settings.version?;
-            if !is_json_pointer(&version) {
-                checker.mistake(
-                    &pointer,
-                    format!("`{version}` is not a JSON pointer; write such as \"/updatedAt\""),
-                );
-            }
-            Some(ConflictPolicy::NewestWins { version })
-        }
-        PolicySetting::SourceWins => Some(ConflictPolicy::SourceWins),
-        PolicySetting::TargetWins => Some(ConflictPolicy::TargetWins),
-        PolicySetting::Manual => Some(ConflictPolicy::Manual),
-    }
-}
-
-/// RFC 6901: nothing, or parts that begin with `/`, where `~` stands only in `~0` and `~1`.
-fn is_json_pointer(text: &str) -> bool {
-    let is_escaped = |rest: &str| rest.starts_with(['0', '1']);
-    (text.is_empty() || text.starts_with('/')) && text.split('~').skip(1).all(is_escaped)
 }
 
 fn journal(

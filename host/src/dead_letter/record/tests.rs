@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::super::conflict::tests::sides;
 use super::super::reason::Fault;
 use super::*;
 
@@ -46,6 +47,7 @@ pub(crate) fn letter() -> DeadLetter {
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         redrives: 2,
         recording: Some(Recorded::cut("a test")),
+        conflict: Some(sides().to_json()),
         is_pointer: false,
     }
 }
@@ -72,6 +74,7 @@ const ATTEMPTS: &str = concat!(
 
 #[test]
 fn every_header_holds_what_its_name_says() {
+    let conflict = sides().to_json();
     let expected = [
         ("__connect.errors.topic", "policy-events"),
         ("__connect.errors.partition", "3"),
@@ -103,6 +106,7 @@ fn every_header_holds_what_its_name_says() {
         ("liaison.traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ("liaison.redrives", "2"),
         ("liaison.recording", r#"{"cut":"a test"}"#),
+        ("liaison.conflict", std::str::from_utf8(&conflict).unwrap()),
         ("liaison.pointer", "policy-events/3/42"),
     ];
     let expected: Vec<_> = expected.map(|(name, value)| (name.to_owned(), bytes(value))).into();
@@ -126,6 +130,7 @@ fn what_is_not_known_has_no_header() {
         traceparent: None,
         redrives: 0,
         recording: None,
+        conflict: None,
         ..letter()
     };
     let headers = undecodable.to_headers();
@@ -140,6 +145,7 @@ fn what_is_not_known_has_no_header() {
         "traceparent",
         "redrives",
         "recording",
+        "conflict",
         "pointer",
     ] {
         assert_eq!(value(&format!("liaison.{absent}")), None, "{absent}");
@@ -187,9 +193,17 @@ fn a_smaller_shape_says_what_it_leaves_out_and_where_it_is() {
     assert_eq!(second.record.value, letter().record.value);
     let cut = Recorded::cut("the dead letter was too large for its topic");
     assert_eq!((&second.recording, second.is_pointer), (&Some(cut.clone()), false));
+    let held = |letter: &DeadLetter| letter.sides().unwrap().held.content.unwrap();
+    assert!(held(&second).is_cut && held(&second).data.is_empty());
+    assert_eq!(
+        (second.sides().unwrap().owners, second.sides().unwrap().version),
+        (sides().owners, sides().version)
+    );
     let pointer = read(Shape::Pointer);
     assert_eq!((&pointer.recording, pointer.is_pointer), (&Some(cut), true));
     assert_eq!((&pointer.record.key, &pointer.record.value), (&letter().record.key, &None));
+    let outline = pointer.sides().unwrap();
+    assert_eq!((outline.owners, outline.version), (None, sides().version));
     assert_eq!((pointer.record.headers.len(), &pointer.record.origin), (0, &letter().record.origin));
     let headers = large.shaped(Shape::Pointer).all_headers();
     let bytes: usize =

@@ -1,16 +1,15 @@
 //! One dead letter on its way again: what the subscription's task does with an event, without a lane of its own.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::tries::{Tried, TriedLast, Tries};
+use super::turn::{Place, Trouble, Turn, again, job};
 use super::{End, Run};
 use crate::config;
-use crate::contract::Outcome;
+use crate::contract::{Conflict, Outcome};
 use crate::dead_letter::listing::Summary;
 use crate::dead_letter::recording::TransformEnd;
 use crate::dead_letter::{Attempts, DeadLetter, Reason, Stage};
@@ -19,33 +18,12 @@ use crate::delivery::breaker::Failure;
 use crate::delivery::next::{self, Next};
 use crate::event::Event;
 use crate::subscription::filter::Verdict;
-use crate::subscription::stages::{Done, Job};
+use crate::subscription::stages::Done;
 use crate::subscription::unix_ms;
-use crate::subscription::witness::{Last, identify};
+use crate::subscription::witness::Last;
 
 /// Somebody waits for the command: what takes longer becomes a dead letter again, or ends the run.
 const PATIENCE: Duration = Duration::from_secs(300);
-
-/// A place among those at work, kept from an attempt until the letter is marked: what is in flight is bounded by it.
-pub(super) type Place<'a> = RefCell<Option<SemaphorePermit<'a>>>;
-
-/// What is to be done with a letter's event: its transformation, or one part.
-struct Turn<'a, 'run> {
-    summary: &'a Summary,
-    letter: &'a DeadLetter,
-    event: &'a Rc<Event>,
-    place: &'a Place<'run>,
-    /// What the connector is given; `None` for the transformers' turn.
-    next: Option<Rc<Event>>,
-    part: Option<u32>,
-}
-
-/// Why a letter fails again.
-struct Trouble {
-    stage: Stage,
-    reason: Reason,
-    message: String,
-}
 
 /// What came of a turn.
 enum Turned {
@@ -58,7 +36,7 @@ impl Run<'_> {
         if self.stopped.borrow().is_some() {
             return End::Left;
         }
-        if let Some(end) = self.overtaken_end(summary) {
+        if let Some(end) = self.target_end(letter).or_else(|| self.overtaken_end(summary)) {
             return end;
         }
         let event = match Event::decode(&letter.record, &self.rules) {
@@ -77,8 +55,10 @@ impl Run<'_> {
             Verdict::Wanted => self.deliver(summary, letter, event, place).await,
             Verdict::Unwanted(by) => End::Filtered(format!("by the subscription's {by}")),
             Verdict::Failed(why) => {
-                let turn = Turn { summary, letter, event: &event, place, next: None, part: None };
-                let trouble = Trouble { stage: Stage::Filter, reason: Reason::FilterFailed, message: why };
+                let turn =
+                    Turn { summary, letter, event: &event, place, next: None, part: None, decided: None };
+                let (stage, reason) = (Stage::Filter, Reason::FilterFailed);
+                let trouble = Trouble { stage, reason, message: why, conflict: None };
                 turn.failed(self, trouble, Attempts::default(), None)
             }
         }
@@ -93,7 +73,8 @@ impl Run<'_> {
         place: &Place<'a>,
     ) -> End {
         let parts = if self.stages.has_transformers() {
-            let turn = Turn { summary, letter, event: &event, place, next: None, part: None };
+            let (next, part, decided) = (None, None, None);
+            let turn = Turn { summary, letter, event: &event, place, next, part, decided };
             match self.turn(&turn).await {
                 Turned::Parts(parts) => parts.into_iter().map(Rc::new).collect(),
                 Turned::Ended(end) => return end,
@@ -107,7 +88,15 @@ impl Run<'_> {
         let first = letter.part.filter(|part| (*part as usize) < count).unwrap_or_default();
         for (part, next) in (0..).zip(parts).filter(|(part, _)| *part >= first) {
             let part = (count > 1).then_some(part);
-            let turn = Turn { summary, letter, event: &event, place, next: Some(next), part };
+            let decided = match self.taken(&summary.id, letter, (part, count), &next) {
+                Ok(decided) => decided,
+                Err(superseded @ End::Superseded(_)) => {
+                    end = superseded;
+                    continue;
+                }
+                Err(end) => return end,
+            };
+            let turn = Turn { summary, letter, event: &event, place, next: Some(next), part, decided };
             match self.turn(&turn).await {
                 Turned::Ended(End::Delivered) | Turned::Parts(_) => {}
                 Turned::Ended(superseded @ End::Superseded(_)) => end = superseded,
@@ -122,7 +111,7 @@ impl Run<'_> {
         let kind = turn.next.as_ref().map_or(&turn.event.kind, |event| &event.kind);
         let sla = self.plan.settings.sla.of(kind);
         let sla = config::Sla { give_up_after: sla.give_up_after.min(PATIENCE), ..*sla };
-        let mut tries = Tries::new();
+        let mut tries = Tries::new(turn.decided.clone());
         loop {
             if let Err(end) = self.start(turn).await {
                 return Turned::Ended(end);
@@ -133,12 +122,16 @@ impl Run<'_> {
             };
             let now = Instant::now();
             let history = tries.history_for(&tried.result);
-            let data = turn.next.as_ref().and_then(|event| event.data.as_deref());
             let jitter = self.random.borrow_mut().f64();
-            let policy = &self.plan.settings.conflict;
-            match next::next(&tried.result, data, &history, &sla, policy, now, jitter) {
+            let decide = |conflict: &Conflict| self.decide(turn, conflict, history.resolutions);
+            match next::next(&tried.result, &history, &sla, decide, now, jitter) {
                 Next::Delivered => return Turned::Ended(End::Delivered),
-                Next::Superseded(why) => return Turned::Ended(End::Superseded(why)),
+                Next::Decided(decision, conflict) => {
+                    match self.decided(turn, decision, &conflict, &tried, &tries.evidence) {
+                        Ok(resolution) => tries.resolution = Some(resolution),
+                        Err(end) => return Turned::Ended(end),
+                    }
+                }
                 Next::Retry { at } => {
                     // Others go on meanwhile.
                     drop(turn.place.take());
@@ -149,7 +142,6 @@ impl Run<'_> {
                 }
                 Next::Throttle { until } => self.pace.borrow_mut().hold_until(until),
                 Next::Denied(why) => self.stop(format!("the external system refuses our credentials: {why}")),
-                Next::Resolve(decided) => tries.resolution = Some(decided),
                 // What failed because the system is down waits on as it was.
                 Next::DeadLetter { .. } if self.stopped.borrow().is_some() => {
                     return Turned::Ended(End::Left);
@@ -160,7 +152,7 @@ impl Run<'_> {
                         Last::Attempt(_) => Stage::Deliver,
                         Last::Transform(..) => Stage::Transform,
                     };
-                    let trouble = Trouble { stage, reason, message };
+                    let trouble = Trouble { stage, reason, message, conflict: None };
                     return Turned::Ended(turn.failed(self, trouble, tries.evidence, Some(last)));
                 }
             }
@@ -189,7 +181,7 @@ impl Run<'_> {
             return None;
         }
         match self.overtaken.by(letter) {
-            Ok(by) => by.map(|by| End::Superseded(by.to_string())),
+            Ok(by) => by.map(|by| End::Superseded(format!("by {by}"))),
             Err(error) => {
                 self.stop(error.to_string());
                 Some(End::Left)
@@ -214,7 +206,7 @@ impl Run<'_> {
             Done::TransformRejected { stopped, why } => {
                 let end = TransformEnd::Rejected(why.clone());
                 let (stage, reason) = (Stage::Transform, Reason::TransformRejected);
-                let trouble = Trouble { stage, reason, message: why };
+                let trouble = Trouble { stage, reason, message: why, conflict: None };
                 let last = Some(Last::Transform(&stopped, &end));
                 return Err(Turned::Ended(turn.failed(self, trouble, tries.evidence.clone(), last)));
             }
@@ -262,54 +254,5 @@ impl Run<'_> {
             }
             (Ok(Outcome::Retry(_) | Outcome::Throttled(_) | Outcome::Denied(_)) | Err(_), _) => {}
         }
-    }
-}
-
-impl Turn<'_, '_> {
-    /// A new letter in the place of the old one.
-    fn failed(&self, run: &Run<'_>, trouble: Trouble, evidence: Attempts, last: Option<Last<'_>>) -> End {
-        let Trouble { stage, reason, message } = trouble;
-        let witness = &run.plan.witness;
-        let mut new = witness.letter(self.letter.record.clone(), stage, reason, message);
-        identify(&mut new, self.event);
-        if let Some(Last::Transform(stopped, _)) = last {
-            new.plugin = Some((*stopped.blamed).clone());
-        }
-        new.part = self.part;
-        new.attempts = evidence;
-        if let Some(Last::Attempt(attempt)) = last {
-            new.idempotency_key = Some(attempt.delivery.idempotency_key.to_string());
-        }
-        new.recording = last.map(|last| witness.recorded(last, self.event));
-        End::Failed(Box::new(again(self.letter, new)))
-    }
-}
-
-/// What the new letter has of the old one.
-fn again(old: &DeadLetter, new: DeadLetter) -> DeadLetter {
-    DeadLetter {
-        redrives: old.redrives.saturating_add(1),
-        first_seen_at: old.first_seen_at,
-        deadline: old.deadline,
-        part: new.part.or(old.part),
-        ..new
-    }
-}
-
-fn job(turn: &Turn<'_, '_>, tries: &Tries, sla: &config::Sla) -> Job {
-    Job {
-        event: turn.event.clone(),
-        next: turn.next.clone(),
-        part: turn.part,
-        attempt: tries.history.attempts + 1,
-        now: unix_ms() / 100 * 100,
-        deadline: turn.letter.deadline,
-        resolution: tries.resolution.clone(),
-        is_suspect: tries.history.faults > 0,
-        check_first: false,
-        attempt_timeout: sla.attempt_timeout,
-        has_more_parts: false,
-        has_turn: false,
-        journal: None,
     }
 }

@@ -45,10 +45,11 @@ impl TriedLast {
 }
 
 impl Tries {
-    pub(super) fn new() -> Self {
+    /// With what a person decided, where one has.
+    pub(super) fn new(resolution: Option<Resolution>) -> Self {
         let first_attempt_at = Instant::now();
         let history = History { attempts: 0, faults: 0, resolutions: 0, denials: 0, first_attempt_at };
-        Self { history, evidence: Attempts::default(), resolution: None, failed_at: None }
+        Self { history, evidence: Attempts::default(), resolution, failed_at: None }
     }
 
     /// Counts what is to be counted, as the subscription's own deliveries do.

@@ -7,10 +7,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Letter, Settles, Task};
-use crate::contract::{Fault, Outcome};
+use crate::contract::{Conflict, Fault, Outcome};
+use crate::dead_letter::conflict::Sides;
 use crate::dead_letter::recording::TransformEnd;
 use crate::dead_letter::{DeadLetter, Reason, Stage};
 use crate::delivery::breaker::{Change, Failure, FailureKind};
+use crate::delivery::conflict::{self, Decision};
 use crate::delivery::flood::Verdict;
 use crate::delivery::next::{self, Next};
 use crate::subscription::carried::Place;
@@ -164,13 +166,13 @@ impl Task {
         let is_conflict = matches!(result, Ok(Outcome::Conflict(_)));
         let history = carried.history(is_conflict);
         let policy = &self.settings.conflict;
+        let decide = |conflict: &Conflict| {
+            conflict::decide(policy, event.data.as_deref(), conflict, history.resolutions)
+        };
         let (sequence, first_failure_at) = (carried.sequence, carried.first_failure_at());
-        match next::next(result, event.data.as_deref(), &history, sla, policy, now, jitter) {
+        match next::next(result, &history, sla, decide, now, jitter) {
             Next::Delivered => self.part_done(lane, Settlement::Delivered),
-            Next::Superseded(why) => {
-                tracing::info!(event = event.id, why, "superseded by what the external system holds");
-                self.part_done(lane, Settlement::Superseded);
-            }
+            Next::Decided(decision, conflict) => self.decided(lane, decision, &conflict, last),
             Next::Retry { at } => {
                 self.keep_recording(lane, last);
                 self.wait_for_attempt(lane, at, now);
@@ -180,10 +182,6 @@ impl Task {
                 self.wait(lane, until);
             }
             Next::Denied(_) => self.wait(lane, now),
-            Next::Resolve(resolution) => {
-                carried.resolution = Some(resolution);
-                self.go_on(lane);
-            }
             // A plugin that fails says nothing of the system.
             Next::DeadLetter { reason: Reason::AttemptsSpent, .. }
                 if result.is_ok()
@@ -205,6 +203,27 @@ impl Task {
             Next::DeadLetter { reason, message } => {
                 let recording = self.witness.recorded(last, &carried.event);
                 self.give_up(lane, stage, reason, message, Some(recording));
+            }
+        }
+    }
+
+    /// Does what was decided of a conflict.
+    fn decided(&mut self, lane: LaneId, decision: Decision, conflict: &Conflict, last: Last<'_>) {
+        let Some(carried) = self.lanes.head(lane) else { return };
+        let event = carried.next_part().unwrap_or_else(|| carried.event.clone());
+        let policy = &self.settings.conflict;
+        self.witness.decided(&event, policy.name(), conflict, &decision);
+        match decision {
+            Decision::Superseded(_) | Decision::AlreadyThere => self.part_done(lane, Settlement::Superseded),
+            Decision::Again(resolution) => {
+                carried.resolution = Some(resolution);
+                self.go_on(lane);
+            }
+            Decision::Manual(message) | Decision::Endless(message) => {
+                let original = carried.record.value.as_ref();
+                carried.conflict = Some(Sides::of(policy, event.data.as_ref(), original, conflict).to_json());
+                let recording = self.witness.recorded(last, &carried.event);
+                self.give_up(lane, Stage::Deliver, Reason::Conflict, message, Some(recording));
             }
         }
     }

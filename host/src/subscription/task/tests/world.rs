@@ -60,6 +60,7 @@ pub(super) fn plan(settle: impl FnOnce(&mut config::Subscription)) -> Subscripti
         plugin: None,
         sla: settings.sla.clone(),
         metrics: telemetry.subscription(&name, &connector_name),
+        conflicts: telemetry.conflicts(&name, &connector_name, settings.conflict.name()),
         parked: BTreeMap::new(),
         alerts: sender,
         health: health.clone(),
