@@ -4,6 +4,7 @@ mod discard;
 mod list;
 mod redrive;
 mod replay;
+mod resolve;
 mod select;
 mod show;
 
@@ -32,6 +33,8 @@ pub(super) enum DeadLetters {
     Replay(replay::Replay),
     /// Send them through their own subscription again
     Redrive(redrive::Redrive),
+    /// Decide conflicts: take the event, what the external system holds, or a document of your own
+    Resolve(resolve::Resolve),
     /// Give them up for good
     Discard(discard::Discard),
 }
@@ -47,13 +50,14 @@ struct Reading {
 }
 
 pub(super) fn dead_letters(common: &Common, command: &DeadLetters) -> Result<(), Failure> {
-    // None of them needs a secret but the one that sends, which reads those of its own subscriptions.
+    // None of them needs a secret but those that send, which read those of its own subscriptions.
     let config = Configuration::read_without_secrets(common)?.config;
     match command {
         DeadLetters::List(options) => list::list(&config, options),
         DeadLetters::Show(options) => show::show(&config, options),
         DeadLetters::Replay(options) => replay::replay(&config, options),
         DeadLetters::Redrive(options) => redrive::redrive(config, options),
+        DeadLetters::Resolve(options) => resolve::resolve(config, options),
         DeadLetters::Discard(options) => discard::discard(&config, options),
     }
 }

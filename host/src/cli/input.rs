@@ -37,13 +37,18 @@ pub(super) struct Lines {
 }
 
 impl Input {
+    /// Everything, as it is.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, Failure> {
+        match self {
+            Input::Stdin => self.kept(io::stdin().lock()),
+            Input::File(path) => self.kept(File::open(path).map_err(|error| self.unreadable(&error))?),
+        }
+    }
+
     /// Everything, as text.
     pub(super) fn text(&self) -> Result<String, Failure> {
-        let bytes = match self {
-            Input::Stdin => self.kept(io::stdin().lock())?,
-            Input::File(path) => self.kept(File::open(path).map_err(|error| self.unreadable(&error))?)?,
-        };
-        String::from_utf8(bytes).map_err(|error| Failure::Usage(format!("{self} is not UTF-8 text: {error}")))
+        String::from_utf8(self.bytes()?)
+            .map_err(|error| Failure::Usage(format!("{self} is not UTF-8 text: {error}")))
     }
 
     /// The lines; what cannot be read twice is kept in memory.

@@ -184,8 +184,9 @@ impl Reason {
                  `give-up-after` of the SLA."
             }
             Reason::Conflict => {
-                "Compare the event with what the external system holds. Redrive it after you have mended either, or \
-                 discard it to keep what is there."
+                "Compare both sides and `resolve` it: `source` writes the event over the version shown above, `target` \
+                 keeps what is there, and a file writes what you make of both. What has changed since is never \
+                 overwritten: you are asked again. A redrive leaves it to the policy once more."
             }
             Reason::Fault(Fault::Trap | Fault::Answer) => {
                 "Give this dead letter (`show --json`) to the plugin's author, who can replay it: it is a mistake in \

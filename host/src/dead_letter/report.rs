@@ -22,6 +22,7 @@ use super::file::Written;
 use super::header::{duration_text, hex_text, time_text};
 use super::listing::{Listing, Summary};
 use super::mark::{Mark, Resolution, state_name};
+use super::reason::Reason;
 use super::recording::Recorded;
 use super::store::Letter;
 use crate::contract::TimestampMs;
@@ -121,7 +122,9 @@ pub fn show_text(letter: &Letter) -> String {
     let _ = write!(text, "\nevent\n{}", record_text(&dead.record));
     text.push_str(&conflict_text(dead.conflict.as_ref()));
     let _ = write!(text, "\nwhat to do\n{}", wrapped(dead.reason.what_to_do()));
-    for command in ["replay", "redrive", "discard --reason TEXT"] {
+    let resolve = ["resolve --take source", "resolve --take target", "resolve --take FILE"];
+    let resolve = if dead.reason == Reason::Conflict { &resolve[..] } else { &[] };
+    for command in resolve.iter().chain(&["replay", "redrive", "discard --reason TEXT"]) {
         let _ = writeln!(text, "  liaison dead-letters {command} {}", letter.id);
     }
     text

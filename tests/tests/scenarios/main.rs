@@ -2,6 +2,7 @@
 
 mod alerts;
 mod appointments;
+mod appointments_decided;
 mod authors;
 mod bad_input;
 mod breaker;

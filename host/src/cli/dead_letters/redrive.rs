@@ -57,32 +57,42 @@ pub(super) fn redrive(config: Config, options: &Redrive) -> Result<(), Failure> 
     deliberate(&selection, options.all)?;
     let request = RedriveRequest { selection, take: None, force: options.force, rate: options.rate };
     let names = wanted(&config, options.id.as_ref(), options.subscription.as_deref())?;
-    let access = reach(&config, &options.reading)?;
-    if options.dry_run {
-        return dry_run(&config, &names, &access, &request, options.reading.json);
+    send(config, &names, &request, options.dry_run, &options.reading)
+}
+
+/// Sends what is asked for of these subscriptions, or says what would go; for `resolve` too.
+pub(super) fn send(
+    config: Config,
+    names: &[SubscriptionName],
+    request: &RedriveRequest,
+    is_dry: bool,
+    reading: &Reading,
+) -> Result<(), Failure> {
+    let access = reach(&config, reading)?;
+    if is_dry {
+        return dry_run(&config, names, &access, request, reading.json);
     }
     let mut reports = Map::new();
     let mut is_good = true;
     for name in names {
         // Of its own subscription alone, so that only its plugins and its secrets need to be there.
-        let host =
-            Host::from_config(Config { kafka: access.settings.clone(), ..config.clone() }.only(&name))?;
+        let host = Host::from_config(Config { kafka: access.settings.clone(), ..config.clone() }.only(name))?;
         let done = super::super::block_on(async {
             let stop = shutdown().map_err(|error| Failure::Failed(format!("no signals: {error}")))?;
-            Ok::<_, Failure>(host.redrive(&access.bootstrap, &request, stop).await?)
+            Ok::<_, Failure>(host.redrive(&access.bootstrap, request, stop).await?)
         })??;
-        let Some(report) = done.get(&name) else { continue };
+        let Some(report) = done.get(name) else { continue };
         is_good &= report.failed == 0 && report.stopped.is_none();
-        if options.reading.json {
+        if reading.json {
             reports.insert(name.to_string(), report_json(report));
         } else {
-            output::text(&report_text(&name, report))?;
+            output::text(&report_text(name, report))?;
         }
         if report.stopped.is_some() {
             break;
         }
     }
-    if options.reading.json {
+    if reading.json {
         output::json(&reports)?;
     }
     if is_good { Ok(()) } else { Err(Failure::Printed(Exit::Failed)) }

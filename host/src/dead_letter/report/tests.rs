@@ -142,6 +142,21 @@ fn a_letter_shows_its_state_its_decisions_and_what_there_is_to_replay() {
 }
 
 #[test]
+fn a_conflict_is_shown_with_the_ways_to_decide_it() {
+    let text = show_text(&shown(|shown| shown.letter.reason = Reason::Conflict));
+    for line in [
+        "  liaison dead-letters resolve --take source calendar/0/9",
+        "  liaison dead-letters resolve --take target calendar/0/9",
+        "  liaison dead-letters resolve --take FILE calendar/0/9",
+        "  held version  \"v7\"",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line:?} is not a line of:\n{text}");
+    }
+    assert!(!show_text(&shown(|_| {})).contains("resolve"));
+    assert_eq!(show_json(&shown(|_| {}))["conflict"]["policy"], "merge");
+}
+
+#[test]
 fn the_json_forms_hold_every_value() {
     let done = mark(Resolution::Discarded, Some("no room"));
     let json = show_json(&shown(|shown| shown.marks = vec![done]));
