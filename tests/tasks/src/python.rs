@@ -38,8 +38,15 @@ pub const SOAP: Packages = Packages {
     megabytes: 9,
 };
 
+/// A CalDAV server, and a client that reads calendars as people's programs do.
+pub const CALDAV: Packages = Packages {
+    name: "caldav",
+    requirements: &["radicale==3.9.0", "caldav==3.6.0", "icalendar==7.3.2", "recurring-ical-events==3.8.2"],
+    megabytes: 25,
+};
+
 /// All that the scenarios use.
-pub(crate) const ALL: [&Packages; 2] = [&GRPC, &SOAP];
+pub(crate) const ALL: [&Packages; 3] = [&GRPC, &SOAP, &CALDAV];
 
 /// One at a time: each fetches into a folder that has the name of the process.
 static FETCHING: Mutex<()> = Mutex::new(());

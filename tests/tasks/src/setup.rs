@@ -114,19 +114,19 @@ fn has_mariadb() -> bool {
     output(Command::new("mariadbd").arg("--version")).is_some()
 }
 
-/// Makes sure that Python and pip are there, which fetch and run a gRPC server.
+/// Makes sure that Python and pip are there, which fetch and run gRPC and CalDAV servers.
 pub(crate) fn python_tools() -> Result<(), Failure> {
     if has_pip() {
         return Ok(());
     }
     if may_install_packages() {
-        say("installing Python and pip, which fetch and run a gRPC server");
+        say("installing Python and pip, which fetch and run gRPC and CalDAV servers");
         update_packages()?;
         install_package("python3-pip")?;
     }
     match has_pip() {
         true => Ok(()),
-        false => Err("a real gRPC server needs Python 3 with pip (`python3 -m pip`): install it, or leave that out with \
+        false => Err("real gRPC and CalDAV servers need Python 3 with pip (`python3 -m pip`): install it, or leave that out with \
                       `cargo verify --quick`"
             .to_owned()
             .into()),
