@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 10] = [
+const PLUGINS: [&str; 11] = [
+    "calendar",
     "rest",
     "reshape",
     "errand",
