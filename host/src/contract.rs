@@ -17,6 +17,7 @@ use http::HeaderMap;
 use http::header::{ETAG, LOCATION};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::sql::one_line;
 pub use self::sql::{
     Real, SqlError, SqlErrorKind, SqlRequest, SqlResponse, SqlResult, SqlStatement, SqlValue,
 };

@@ -42,8 +42,8 @@ use http::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::EgressError;
-pub(crate) use self::sent::GRPC;
 pub use self::sent::Sent;
+pub(crate) use self::sent::{GRPC, SQL};
 
 use self::credential::Credentials;
 use self::dial::{Dialer, Names};
@@ -52,8 +52,8 @@ use self::message::{Composer, Message};
 use self::origin::{Grants, OriginIndex};
 use self::pool::{Pool, Protocol};
 use self::sql::Sql;
-use crate::config::Egress;
 use crate::config::mask::{Mask, STRUCK};
+use crate::config::{Database, Egress};
 use crate::contract::{
     Delivery, Effect, Failure, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Reply, Resolution,
     SqlRequest, SqlResponse,
@@ -125,6 +125,22 @@ impl Gateway {
     ///
     /// When a secret or a file with certificates cannot be read, or an origin cannot be reached by HTTP.
     pub fn new(settings: &Egress, mask: Mask, spool_folder: &Path) -> Result<Self, EgressError> {
+        Self::of(settings, mask, spool_folder, Sql::new)
+    }
+
+    /// As [`Gateway::new`], for those who ask nothing but what it would send: a database needs no user.
+    pub(crate) fn unconnected(settings: &Egress, spool_folder: &Path) -> Result<Self, EgressError> {
+        Self::of(settings, Mask::default(), spool_folder, |database, settings, _, _| {
+            Ok(Sql::unconnected(database, settings))
+        })
+    }
+
+    fn of(
+        settings: &Egress,
+        mask: Mask,
+        spool_folder: &Path,
+        sql: impl FnOnce(&Database, &Egress, Rc<Dialer>, &Mask) -> Result<Sql, EgressError>,
+    ) -> Result<Self, EgressError> {
         let dialer = Rc::new(Dialer {
             allow_networks: settings.allow_networks.clone(),
             connect_timeout: settings.connect_timeout,
@@ -136,7 +152,7 @@ impl Gateway {
             composer: Composer::new(settings, credentials.header()),
             credentials,
             sql: match &settings.database {
-                Some(database) => Some(Sql::new(database, settings, dialer.clone(), &mask)?),
+                Some(database) => Some(sql(database, settings, dialer.clone(), &mask)?),
                 None => None,
             },
             mask,
@@ -197,13 +213,14 @@ impl Gateway {
     }
 
     async fn sql(&self, request: &SqlRequest, call: &Call<'_>) -> Result<SqlResponse, Failure> {
-        let Some(sql) = &self.sql else {
-            let why = "SQL is asked, and the connector's endpoint is not a database";
-            return Err(Failure::Invalid(why.to_owned()));
-        };
         let (end, _) = end(request.timeout, call)?;
         // Large, and of few gateways.
-        Box::pin(sql.perform(request, end)).await
+        Box::pin(self.database()?.perform(request, end)).await
+    }
+
+    fn database(&self) -> Result<&Sql, Failure> {
+        let why = "SQL is asked, and the connector's endpoint is not a database";
+        self.sql.as_ref().ok_or_else(|| Failure::Invalid(why.to_owned()))
     }
 
     /// With the credential where it belongs. If that is refused and there is another one by now, once more with that:

@@ -106,7 +106,7 @@ impl Subject {
         let surroundings = Surroundings::of_case(&case);
         self.on_a_thread(Clock::Virtual, async move |subject| {
             let stage = subject.stage(&surroundings)?;
-            let gateway = Gateway::new(&surroundings.egress, Mask::default(), &subject.spool_folder)?;
+            let gateway = Gateway::unconnected(&surroundings.egress, &subject.spool_folder)?;
             let script = RefCell::new(Script::new(&case.requests));
             let max_reply_bytes = surroundings.egress.max_reply_bytes;
             let way = Way::Scripted { gateway: &gateway, answers: &script, max_reply_bytes };
@@ -184,7 +184,10 @@ enum Clock {
 impl Surroundings {
     /// Of a simulated endpoint: what a host would be configured with.
     fn of_case(case: &Case) -> Self {
-        let egress = Egress { allow: case.allow.clone(), ..Egress::new(case.endpoint.clone()) };
+        let mut egress = Egress { allow: case.allow.clone(), ..Egress::new(case.endpoint.clone()) };
+        if let Some(database) = &mut egress.database {
+            database.tables.clone_from(&case.tables);
+        }
         Self {
             settings: case.settings.clone(),
             egress,

@@ -6,7 +6,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 use super::written;
@@ -107,6 +110,12 @@ impl SqlRequest {
         self.statements.iter().all(SqlStatement::only_reads)
     }
 
+    /// All its statements, each on one line, without what is bound.
+    pub(crate) fn text(&self) -> String {
+        let texts: Vec<_> = self.statements.iter().map(|statement| one_line(&statement.sql)).collect();
+        texts.join("; ")
+    }
+
     /// Strikes secrets out; says whether there were any.
     pub(crate) fn strike(&mut self, mask: &Mask) -> bool {
         self.statements.iter_mut().fold(false, |is_struck, statement| {
@@ -119,8 +128,7 @@ impl SqlRequest {
 impl fmt::Display for SqlRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.statements.first().map_or("", |statement| statement.sql.as_str());
-        let words: Vec<&str> = first.split_whitespace().collect();
-        let text = words.join(" ");
+        let text = one_line(first);
         write!(formatter, "SQL {}", text.chars().take(SHOWN_CHARACTERS).collect::<String>())?;
         if text.chars().nth(SHOWN_CHARACTERS).is_some() {
             formatter.write_str("…")?;
@@ -256,6 +264,11 @@ impl SqlValue {
     }
 }
 
+/// With one space wherever there was any: so two texts that are only set in different ways are the same.
+pub(crate) fn one_line(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn strike(values: &mut [SqlValue], mask: &Mask) -> bool {
     values.iter_mut().fold(false, |is_struck, value| {
         is_struck
@@ -269,6 +282,25 @@ fn strike(values: &mut [SqlValue], mask: &Mask) -> bool {
                 | SqlValue::Timestamp(_) => false,
             }
     })
+}
+
+/// For a person: as it would stand in JSON, but for what JSON has no form for.
+impl fmt::Display for SqlValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SqlValue::Null => formatter.write_str("null"),
+            SqlValue::Boolean(is) => is.fmt(formatter),
+            SqlValue::Integer(number) => number.fmt(formatter),
+            SqlValue::Real(Real(number)) => write!(formatter, "{number:?}"),
+            SqlValue::Text(text) => write!(formatter, "{text:?}"),
+            SqlValue::Bytes(bytes) => write!(formatter, "{} bytes {}", bytes.len(), STANDARD.encode(bytes)),
+            SqlValue::Timestamp(microseconds) => match DateTime::from_timestamp_micros(*microseconds) {
+                Some(time) => formatter.write_str(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+                None => write!(formatter, "{microseconds} microseconds since 1970"),
+            },
+            SqlValue::Json(text) => write!(formatter, "JSON {text}"),
+        }
+    }
 }
 
 impl PartialEq for Real {

@@ -3,17 +3,21 @@
 use serde::Serialize;
 
 use super::message::Message;
+use super::sql::Sql;
 use super::{Call, Gateway, end, grpc, message};
-use crate::contract::{Failure, GrpcRequest, HttpRequest};
+use crate::contract::{Failure, GrpcRequest, HttpRequest, SqlRequest};
 
 /// What stands in the place of the method of a gRPC call, which is a `POST` on the wire.
 pub(crate) const GRPC: &str = "gRPC";
+
+/// What stands in the place of the method of a SQL transaction; its statements are the URL.
+pub(crate) const SQL: &str = "SQL";
 
 /// A request that the gateway would send. Its body is for the caller to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sent {
     pub method: String,
-    /// Absolute.
+    /// Absolute; of a SQL transaction its statements, each on one line, with `; ` between them.
     pub url: String,
     /// Names are lower case. Values that are not text are left out.
     pub headers: Vec<(String, String)>,
@@ -39,6 +43,17 @@ impl Gateway {
         let prefix = origin.to_string();
         let message = grpc::compose(&self.composer, request, call, origin, target, left)?;
         Ok(Sent::of(&message, GRPC, &prefix))
+    }
+
+    /// As [`Gateway::would_send`], of a SQL transaction: its method is [`SQL`].
+    pub(crate) fn would_run(&self, request: &SqlRequest) -> Result<Sent, Failure> {
+        self.database()?.check(request)?;
+        Ok(Sent { method: SQL.to_owned(), url: request.text(), headers: Vec::new() })
+    }
+
+    /// The most rows that one SQL statement may give; none where the endpoint is no database.
+    pub(crate) fn max_rows(&self) -> usize {
+        self.sql.as_ref().map_or(0, Sql::max_rows)
     }
 }
 

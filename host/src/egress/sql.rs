@@ -48,6 +48,8 @@ enum Server {
     Postgres(Box<Pooled<Postgres>>),
     MySql(Box<Pooled<MySql>>),
     Sqlite(Rc<Sqlite>),
+    /// None: what is asked is only checked.
+    Nowhere,
 }
 
 /// A server with its sessions.
@@ -107,25 +109,45 @@ impl Sql {
             }
             Engine::Sqlite => Server::Sqlite(Rc::new(Sqlite::new(database, settings)?)),
         };
-        Ok(Self {
+        Ok(Self::at(server, database, settings))
+    }
+
+    /// Checks what is asked, and performs nothing.
+    pub(super) fn unconnected(database: &Database, settings: &Egress) -> Self {
+        Self::at(Server::Nowhere, database, settings)
+    }
+
+    fn at(server: Server, database: &Database, settings: &Egress) -> Self {
+        Self {
             grant: Grant::of(database),
             access: database.access,
             max_rows: database.max_rows,
             max_bytes: settings.max_reply_bytes,
             server,
-        })
+        }
+    }
+
+    /// Is it well formed and granted? SQLite alone tells only when it reads a statement.
+    pub(super) fn check(&self, request: &SqlRequest) -> Result<(), Failure> {
+        bounds::check(request)?;
+        self.grant.check(request)
+    }
+
+    /// The most rows that one statement may give.
+    pub(super) fn max_rows(&self) -> usize {
+        self.max_rows
     }
 
     /// Performs one transaction by then. Dropped before it is done, it closes the session it was using.
     pub(super) async fn perform(&self, request: &SqlRequest, end: Instant) -> Result<SqlResponse, Failure> {
-        bounds::check(request)?;
-        self.grant.check(request)?;
+        self.check(request)?;
         let budget = Budget::new(self.max_rows, self.max_bytes);
         let performed = async {
             match &self.server {
                 Server::Postgres(pooled) => pooled.perform(request, self.access, end, budget).await,
                 Server::MySql(pooled) => pooled.perform(request, self.access, end, budget).await,
                 Server::Sqlite(sqlite) => sqlite.perform(request, end, budget).await,
+                Server::Nowhere => Err(Failure::Unsupported("nothing is performed here".to_owned()).into()),
             }
         };
         match timeout_at(end, performed).await {

@@ -14,7 +14,7 @@ use url::Url;
 
 use self::written::{content, duration};
 use crate::config::Grant;
-use crate::contract::{Failure, GrpcResponse, Resolution, TimestampMs};
+use crate::contract::{Failure, GrpcResponse, Resolution, SqlResponse, SqlValue, TimestampMs};
 use crate::event::Event;
 
 /// 2026-01-01T00:00:00Z: when attempts begin, as in the tests of the SDKs.
@@ -31,6 +31,8 @@ pub struct Case {
     pub endpoint: Url,
     /// Origins beside the endpoint's own.
     pub allow: Vec<Grant>,
+    /// Of the database that the endpoint is; empty: all.
+    pub tables: Vec<String>,
     pub event: Event,
     pub delivery: DeliverySettings,
     /// In the order they are expected in.
@@ -53,9 +55,9 @@ pub struct DeliverySettings {
 /// A request that is expected, and the reply to it.
 #[derive(Debug, Clone)]
 pub struct Scripted {
-    /// `gRPC` for a call by gRPC.
+    /// `gRPC` for a call by gRPC, `SQL` for a transaction.
     pub method: String,
-    /// Absolute.
+    /// Absolute; the statements of a transaction, each on one line, with `; ` between them.
     pub url: String,
     /// The step that asks it, from 1.
     pub round: u32,
@@ -65,6 +67,8 @@ pub struct Scripted {
     pub headers: BTreeMap<String, Option<String>>,
     /// `None`: whatever.
     pub body: Option<Content>,
+    /// What is bound in each statement of a transaction; `None`: whatever.
+    pub parameters: Option<Vec<Vec<SqlValue>>>,
     pub reply: ScriptedReply,
 }
 
@@ -77,8 +81,14 @@ pub struct ScriptedReply {
 
 #[derive(Debug, Clone)]
 pub enum ScriptedAnswer {
-    Http { status: u16, headers: Vec<(String, String)>, body: Bytes },
+    Http {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+    },
     Grpc(GrpcResponse),
+    /// Of statements that have no result here, nothing comes.
+    Sql(SqlResponse),
     Failed(Failure),
 }
 
@@ -156,6 +166,7 @@ impl Case {
             settings,
             endpoint: Url::parse(ENDPOINT).expect("a constant address is one"),
             allow: Vec::new(),
+            tables: Vec::new(),
             event,
             delivery: DeliverySettings { attempt: 1, now: NOW_MS, deadline: None, resolution: None },
             requests: Vec::new(),

@@ -17,13 +17,13 @@ pub use self::judge::{Finding, Rule};
 
 use self::bench::Bench;
 use self::judge::Findings;
-use self::trial::{EVENT_TRIALS, REPLY_TRIALS, ReplyTrial, Trial};
+use self::trial::{EVENT_TRIALS, Protocol, ReplyTrial, Trial};
 use super::case::{Case, Ending};
 use super::compare::{differences, ending_of};
 use super::run::{Exchange, Run};
 use super::{Clock, RehearsalError, Subject};
+use crate::contract::Effect;
 use crate::delivery::attempt::Place;
-use crate::egress::GRPC;
 use crate::plugin::Observed;
 
 /// More findings of one trial are counted and not kept.
@@ -162,7 +162,7 @@ impl<'a> Kit<'a> {
         for (round, exchanges) in base.rounds.iter().enumerate() {
             for (position, exchange) in exchanges.iter().enumerate() {
                 let at = Tampering { at: Place { round, position }, exchange, ending };
-                for trial in REPLY_TRIALS {
+                for trial in ReplyTrial::all() {
                     self.reply(bench, case, &at, trial).await;
                 }
             }
@@ -195,18 +195,21 @@ impl<'a> Kit<'a> {
     async fn reply(&mut self, bench: &Bench, case: &Case, tampering: &Tampering<'_>, trial: ReplyTrial) {
         let Tampering { at, exchange, ending } = *tampering;
         let Some(sent) = &exchange.sent else { return };
-        let is_grpc = sent.method == GRPC;
-        if is_grpc && !trial.is_of_grpc() {
+        let protocol = Protocol::of(&exchange.effect);
+        if !trial.is_of(protocol) {
             return;
         }
         let run = bench.tampered(case, at, trial, SECRET).await;
-        let right = trial.right_endings(&sent.method, ending);
+        let right = match &exchange.effect {
+            Effect::Sql(request) => trial.sql_endings(request.only_reads(), ending),
+            Effect::Http(_) | Effect::Grpc(_) => trial.right_endings(&sent.method, ending),
+        };
         let right = with_accepted(right, case, Trial::Reply(trial));
         let mut findings = judge::always(&run);
         findings.extend(judge::outcome(&run, &right));
         findings.extend(judge::no_repetition(&run));
         findings.extend(judge::secrets_stay(&run, SECRET));
-        if trial.has_wait() && !is_grpc {
+        if trial.has_wait() && protocol == Protocol::Http {
             findings.extend(judge::wait(&run, trial::WAIT));
         }
         if trial.is_transient() {
@@ -237,7 +240,10 @@ impl<'a> Kit<'a> {
             let bench = Bench::new(self.subject, &warm, first)?;
             for (case, base) in group.iter().rev().chain(&group) {
                 // An endpoint of its own would need a bench of its own.
-                if case.endpoint != first.endpoint || case.allow != first.allow {
+                let is_same_gateway = case.endpoint == first.endpoint
+                    && case.allow == first.allow
+                    && case.tables == first.tables;
+                if !is_same_gateway {
                     continue;
                 }
                 let run = bench.as_scripted(case).await;

@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::json::json_differences;
-use super::case::{Case, Content, Emitted, Ending, Expect, Scripted};
+use super::case::{Case, Content, Emitted, Ending, Expect, Scripted, ScriptedAnswer};
 use super::run::{Exchange, Run, RunEnd};
-use crate::contract::{Outcome, Reshaped, Transformed};
+use crate::contract::{Effect, Outcome, Reshaped, SqlRequest, SqlResponse, SqlValue, Transformed};
+use crate::egress::SQL;
 
 /// A longer text is cut where it is shown.
 const MAX_SHOWN: usize = 200;
@@ -136,12 +137,11 @@ fn requests(expected: &[Scripted], rounds: &[Vec<Exchange>], all: &mut Differenc
 
 /// What was asked: as the gateway made it, else as the plugin wrote it.
 fn call(exchange: &Exchange) -> (String, String) {
-    use crate::contract::Effect;
     match (&exchange.sent, &exchange.effect) {
         (Some(sent), _) => (sent.method.clone(), sent.url.clone()),
         (None, Effect::Http(request)) => (request.method.clone(), request.url.clone()),
         (None, Effect::Grpc(call)) => ("gRPC".to_owned(), call.method.clone()),
-        (None, Effect::Sql(request)) => ("SQL".to_owned(), request.to_string()),
+        (None, Effect::Sql(request)) => (SQL.to_owned(), request.text()),
     }
 }
 
@@ -169,6 +169,45 @@ fn one_request(place: &str, expected: &Scripted, exchange: &Exchange, all: &mut 
     }
     if let Some(expected) = &expected.body {
         content(&format!("{place}, body"), expected, &exchange.body, all);
+    }
+    if let Effect::Sql(request) = &exchange.effect {
+        transaction(place, expected, request, all);
+    }
+}
+
+/// What is bound, and whether the script answers statements that there are.
+fn transaction(place: &str, expected: &Scripted, request: &SqlRequest, all: &mut Differences) {
+    let statements = &request.statements;
+    let count = |count: &usize| format!("{count} statements");
+    if let ScriptedAnswer::Sql(SqlResponse::Done(results)) = &expected.reply.answer
+        && results.len() > statements.len()
+    {
+        all.push(format!("{place}, results"), count(&results.len()), count(&statements.len()));
+    }
+    let Some(parameters) = &expected.parameters else { return };
+    let place = format!("{place}, parameters");
+    all.equal(&place, Some(parameters.len()), statements.len(), count);
+    for (number, (wanted, found)) in (0..).zip(parameters.iter().zip(statements)) {
+        let place = format!("{place} of statement {number}");
+        let shown = |count: &usize| format!("{count} values");
+        all.equal(&place, Some(wanted.len()), found.parameters.len(), shown);
+        for (position, (wanted, found)) in (0..).zip(wanted.iter().zip(&found.parameters)) {
+            if !is_same(wanted, found) {
+                let value = |value: &SqlValue| format!("{} {value}", value.kind());
+                all.push(format!("{place}, {position}"), value(wanted), value(found));
+            }
+        }
+    }
+}
+
+/// JSON is the same however it is written.
+fn is_same(one: &SqlValue, other: &SqlValue) -> bool {
+    match (one, other) {
+        (SqlValue::Json(one), SqlValue::Json(other)) => {
+            let json = |text: &str| serde_json::from_str::<Value>(text).ok();
+            one == other || (json(one).is_some() && json(one) == json(other))
+        }
+        (one, other) => one == other,
     }
 }
 

@@ -8,10 +8,17 @@ use serde_json::{Value, json};
 
 use super::compare::Difference;
 use super::run::{Exchange, Run, RunEnd};
-use crate::contract::{GrpcResponse, Outcome, Reshaped, Transformed};
+use crate::contract::{
+    Effect, GrpcResponse, Outcome, Reshaped, SqlRequest, SqlResponse, SqlResult, SqlValue, Transformed,
+    one_line as sql_line,
+};
 use crate::dead_letter::recording::{Answer, AnswerBody, End};
 use crate::dead_letter::report::{effect_text, line_text, outcome_text, printable};
+use crate::egress::SQL;
 use crate::plugin::{LogLine, Observed};
+
+/// More rows of one statement are counted and not shown.
+const MAX_ROWS_SHOWN: usize = 10;
 
 /// For a person. `is_real`: the times are those of a real endpoint.
 pub fn run_text(run: &Run) -> String {
@@ -118,7 +125,11 @@ fn exchange_text(exchange: &Exchange) -> String {
     let mut text = String::new();
     match &exchange.sent {
         Some(sent) => {
-            let _ = writeln!(text, "  {} {}", printable(&sent.method), printable(&sent.url));
+            if let Effect::Sql(request) = &exchange.effect {
+                text.push_str(&transaction_text(request));
+            } else {
+                let _ = writeln!(text, "  {} {}", printable(&sent.method), printable(&sent.url));
+            }
             for (name, value) in &sent.headers {
                 let _ = writeln!(text, "    {name}: {}", one_line(value));
             }
@@ -140,7 +151,38 @@ fn exchange_text(exchange: &Exchange) -> String {
     for (name, value) in headers {
         let _ = writeln!(text, "    {name}: {}", one_line(value));
     }
+    if let Answer::Sql(SqlResponse::Done(results)) = &exchange.answer {
+        results.iter().for_each(|result| text.push_str(&rows_text(result)));
+    }
     text
+}
+
+/// Each statement with what is bound in it.
+fn transaction_text(request: &SqlRequest) -> String {
+    let mut text = String::new();
+    for statement in &request.statements {
+        let _ = writeln!(text, "  {SQL} {}", printable(&sql_line(&statement.sql)));
+        if !statement.parameters.is_empty() {
+            let _ = writeln!(text, "    with {}", values_text(&statement.parameters));
+        }
+    }
+    text
+}
+
+/// The first rows that a statement gave.
+fn rows_text(result: &SqlResult) -> String {
+    let mut text = String::new();
+    for row in result.rows.iter().take(MAX_ROWS_SHOWN) {
+        let _ = writeln!(text, "    {}: {}", one_line(&result.columns.join(", ")), values_text(row));
+    }
+    if result.rows.len() > MAX_ROWS_SHOWN {
+        let _ = writeln!(text, "    and {} more", result.rows.len() - MAX_ROWS_SHOWN);
+    }
+    text
+}
+
+fn values_text(values: &[SqlValue]) -> String {
+    values.iter().map(|value| one_line(&value.to_string())).collect::<Vec<_>>().join(", ")
 }
 
 fn event_text(number: usize, event: &Reshaped) -> String {

@@ -15,7 +15,7 @@ use super::case::{Case, ScriptedReply};
 use super::simulated::Script;
 use crate::config::{self, mask::Mask};
 use crate::contract::{
-    Body, Content, Delivery, Effect, Failure, Fault, Kept, Outcome, Reply, SqlRequest, Transformed, written,
+    Body, Content, Delivery, Effect, Failure, Fault, Kept, Outcome, Reply, Transformed, written,
 };
 use crate::dead_letter::recording::{Answer, strike_exchange, strike_result};
 use crate::delivery::ask::Limits;
@@ -33,17 +33,22 @@ const SUBSCRIPTION: &str = "rehearsal";
 #[derive(Debug)]
 pub(super) enum Way<'a> {
     Real(&'a Gateway),
-    Scripted { gateway: &'a Gateway, answers: &'a dyn Answers, max_reply_bytes: u64 },
+    /// The gateway is one that is not connected.
+    Scripted {
+        gateway: &'a Gateway,
+        answers: &'a dyn Answers,
+        max_reply_bytes: u64,
+    },
 }
 
 /// What stands in the place of an external system.
 pub(super) trait Answers: std::fmt::Debug {
     /// The reply to a request that the gateway let pass; `None` if there is none for it.
-    fn answer(&self, place: Place, sent: &Sent, body: &Bytes) -> Option<ScriptedReply>;
+    fn answer(&self, place: Place, sent: &Sent, effect: &Effect) -> Option<ScriptedReply>;
 }
 
 impl Answers for RefCell<Script<'_>> {
-    fn answer(&self, place: Place, sent: &Sent, _: &Bytes) -> Option<ScriptedReply> {
+    fn answer(&self, place: Place, sent: &Sent, _: &Effect) -> Option<ScriptedReply> {
         self.borrow_mut().answer(place, &sent.method, &sent.url).cloned()
     }
 }
@@ -206,9 +211,7 @@ async fn perform(
         Effect::Grpc(request) => {
             (gateway.would_call(request, &call), request.message.clone(), request.timeout, false)
         }
-        Effect::Sql(request) => {
-            return (None, Bytes::new(), perform_sql(effect, request, &call, way).await);
-        }
+        Effect::Sql(request) => (gateway.would_run(request), Bytes::new(), request.timeout, false),
     };
     let (answers, max_reply_bytes) = match way {
         Way::Real(gateway) => return (sent.ok(), body, Ok(gateway.perform(effect, &call).await)),
@@ -218,27 +221,17 @@ async fn perform(
         Ok(sent) => sent,
         Err(failure) => return (None, body, Ok(Reply::Failed(failure))),
     };
-    let reply = match answers.answer(place, &sent, &body) {
+    let reply = match answers.answer(place, &sent, effect) {
         None => Err(format!("{} {}", sent.method, sent.url)),
-        Some(scripted) => match in_time(timeout, scripted.after, until).await {
-            true => Ok(scripted.reply(keep_body, max_reply_bytes)),
-            false => Ok(Reply::Failed(Failure::TimedOut)),
+        Some(scripted) => match (in_time(timeout, scripted.after, until).await, effect) {
+            (true, Effect::Sql(request)) => {
+                Ok(scripted.sql_reply(request, gateway.max_rows(), max_reply_bytes))
+            }
+            (true, Effect::Http(_) | Effect::Grpc(_)) => Ok(scripted.reply(keep_body, max_reply_bytes)),
+            (false, _) => Ok(Reply::Failed(Failure::TimedOut)),
         },
     };
     (Some(sent), body, reply)
-}
-
-/// No script has answers to SQL.
-async fn perform_sql(
-    effect: &Effect,
-    request: &SqlRequest,
-    call: &Call<'_>,
-    way: &Way<'_>,
-) -> Result<Reply, String> {
-    match way {
-        Way::Real(gateway) => Ok(gateway.perform(effect, call).await),
-        Way::Scripted { .. } => Err(request.to_string()),
-    }
 }
 
 /// Waits for the time that a reply takes, unless the request's own time or the attempt's end comes before.

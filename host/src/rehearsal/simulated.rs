@@ -6,7 +6,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use super::case::{Scripted, ScriptedAnswer, ScriptedReply};
-use crate::contract::{Content, Failure, GrpcResponse, HttpResponse, Kept, Reply};
+use crate::contract::{
+    Content, Failure, GrpcResponse, HttpResponse, Kept, Reply, SqlError, SqlErrorKind, SqlRequest,
+    SqlResponse,
+};
 use crate::delivery::attempt::Place;
 
 /// The script, and what of it was used.
@@ -47,6 +50,7 @@ impl ScriptedReply {
         let (status, headers, body) = match &self.answer {
             ScriptedAnswer::Failed(failure) => return Reply::Failed(failure.clone()),
             ScriptedAnswer::Grpc(response) => return grpc(response, max_reply_bytes),
+            ScriptedAnswer::Sql(response) => return Reply::Sql(response.clone()),
             ScriptedAnswer::Http { status, headers, body } => (*status, headers, body.clone()),
         };
         if body.len() as u64 > max_reply_bytes {
@@ -75,6 +79,35 @@ impl ScriptedReply {
     }
 }
 
+impl ScriptedReply {
+    /// As the gateway gives it to the guest: one result a statement, and no more rows than are let through.
+    pub(super) fn sql_reply(&self, request: &SqlRequest, max_rows: usize, max_reply_bytes: u64) -> Reply {
+        let mut results = match &self.answer {
+            ScriptedAnswer::Failed(failure) => return Reply::Failed(failure.clone()),
+            ScriptedAnswer::Sql(SqlResponse::Done(results)) => results.clone(),
+            ScriptedAnswer::Sql(error @ SqlResponse::Error(_)) => return Reply::Sql(error.clone()),
+            ScriptedAnswer::Http { .. } | ScriptedAnswer::Grpc(_) => {
+                return Reply::Failed(Failure::Other("the script has no answer of a database".to_owned()));
+            }
+        };
+        results.resize_with(request.statements.len(), Default::default);
+        if let Some(number) = results.iter().position(|result| result.rows.len() > max_rows) {
+            return Reply::Sql(SqlResponse::Error(SqlError {
+                kind: SqlErrorKind::TooManyRows,
+                statement: u32::try_from(number).ok(),
+                code: String::new(),
+                message: format!("it gives more than {max_rows} rows (database.max-rows); limit it"),
+                constraint: None,
+            }));
+        }
+        let response = SqlResponse::Done(results);
+        match response.bytes() as u64 > max_reply_bytes {
+            true => Reply::Failed(Failure::TooLarge(max_reply_bytes)),
+            false => Reply::Sql(response),
+        }
+    }
+}
+
 fn grpc(response: &GrpcResponse, max_reply_bytes: u64) -> Reply {
     match &response.message {
         Some(message) if message.len() as u64 > max_reply_bytes => {
@@ -90,6 +123,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::contract::{SqlResult, SqlStatement, SqlValue};
 
     fn scripted(round: u32, method: &str, url: &str, status: u16) -> Scripted {
         let answer = ScriptedAnswer::Http { status, headers: vec![], body: "four".into() };
@@ -100,6 +134,7 @@ mod tests {
             is_optional: false,
             headers: BTreeMap::new(),
             body: None,
+            parameters: None,
             reply: ScriptedReply { answer, after: Duration::ZERO },
         }
     }
@@ -128,6 +163,25 @@ mod tests {
         assert_eq!(ask(7, 7, "PUT", "/b"), Some(203));
         assert_eq!(ask(2, 0, "PUT", "/b"), None);
         assert_eq!(ask(0, 1, "GET", "/a"), Some(201));
+    }
+
+    #[test]
+    fn a_database_answers_each_statement_and_no_more_than_is_let_through() {
+        let statement = || SqlStatement { sql: "select 1".to_owned(), parameters: Vec::new() };
+        let request = SqlRequest { statements: vec![statement(), statement()], timeout: None };
+        let row = || vec![SqlValue::Text("four".to_owned())];
+        let result = SqlResult { affected: 0, columns: vec!["a".to_owned()], rows: vec![row(), row()] };
+        let answer = ScriptedAnswer::Sql(SqlResponse::Done(vec![result]));
+        let reply = ScriptedReply { answer, after: Duration::ZERO };
+        let Reply::Sql(SqlResponse::Done(results)) = reply.sql_reply(&request, 2, 1_000) else {
+            panic!("it fits")
+        };
+        assert_eq!((results.len(), &results[1]), (2, &SqlResult::default()));
+        assert!(matches!(reply.sql_reply(&request, 2, 10), Reply::Failed(Failure::TooLarge(10))));
+        let Reply::Sql(SqlResponse::Error(error)) = reply.sql_reply(&request, 1, 1_000) else {
+            panic!("too many")
+        };
+        assert_eq!((error.kind, error.statement), (SqlErrorKind::TooManyRows, Some(0)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! of it is wrong. Defaults stand for all that a case does not care about.
 
 mod reply;
+mod sql;
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,9 @@ pub(super) use self::reply::content;
 
 use self::reply::WrittenReply;
 use super::{Case, CaseError, DeliverySettings, ENDPOINT, Ending, Expect, NOW_MS, Scripted};
-use crate::config::Grant;
-use crate::contract::Resolution;
-use crate::egress::GRPC;
+use crate::config::{Engine, Grant};
+use crate::contract::{Resolution, one_line};
+use crate::egress::{GRPC, SQL};
 use crate::event::Event;
 
 #[derive(Deserialize)]
@@ -28,6 +29,8 @@ struct Written {
     endpoint: Option<String>,
     #[serde(default)]
     allow: Vec<String>,
+    #[serde(default)]
+    tables: Vec<String>,
     event: Map<String, Value>,
     #[serde(default)]
     delivery: WrittenDelivery,
@@ -60,6 +63,8 @@ struct WrittenRequest {
     json: Option<Value>,
     text: Option<String>,
     base64: Option<String>,
+    /// Of SQL: a list for each statement.
+    parameters: Option<Vec<Value>>,
     reply: WrittenReply,
 }
 
@@ -81,13 +86,17 @@ impl Case {
         })?;
         let endpoint = match &written.endpoint {
             None => Url::parse(ENDPOINT).expect("a constant address is one"),
-            Some(text) => address("endpoint", text)?,
+            Some(text) => endpoint_address(text)?,
         };
+        if !written.tables.is_empty() && Engine::of(&endpoint).is_none() {
+            return Err(CaseError("tables: are of a database, and the endpoint is none".to_owned()));
+        }
         let allow = written.allow.iter().map(|text| Ok(Grant::all(address("allow", text)?.origin())));
         Ok(Self {
             name: written.name.unwrap_or_else(|| name.to_owned()),
             settings: written.settings,
             allow: allow.collect::<Result<_, CaseError>>()?,
+            tables: written.tables,
             event: event(written.event)?,
             delivery: delivery(written.delivery)?,
             requests: requests(written.request, &endpoint)?,
@@ -95,6 +104,14 @@ impl Case {
             expect: written.expect,
             accept: written.accept,
         })
+    }
+}
+
+/// Of a server that speaks HTTP, or of a database.
+fn endpoint_address(text: &str) -> Result<Url, CaseError> {
+    match Url::parse(text) {
+        Ok(url) if Engine::of(&url).is_some() => Ok(url),
+        Ok(_) | Err(_) => address("endpoint", text),
     }
 }
 
@@ -156,17 +173,44 @@ fn requests(written: Vec<WrittenRequest>, endpoint: &Url) -> Result<Vec<Scripted
             };
             Ok((name.to_ascii_lowercase(), value))
         });
+        let kind = Kind::of(method);
+        if kind == Kind::Sql && Engine::of(endpoint).is_none() {
+            let mend = "write such as `endpoint = \"postgresql://database.example/records\"`";
+            return Err(wrong(format!("SQL is asked of a database, and the endpoint is none: {mend}")));
+        }
+        if kind != Kind::Sql && written.parameters.is_some() {
+            return Err(wrong("parameters: are of SQL".to_owned()));
+        }
         requests.push(Scripted {
             method: method.to_owned(),
-            url: resolved(endpoint, url),
+            url: if kind == Kind::Sql { one_line(url) } else { resolved(endpoint, url) },
             round,
             is_optional: written.optional,
             headers: headers.collect::<Result<_, CaseError>>()?,
             body: content(written.json, written.text, written.base64).map_err(&wrong)?,
-            reply: written.reply.read(method == GRPC).map_err(|text| wrong(format!("reply: {text}")))?,
+            parameters: written.parameters.map(sql::parameters).transpose().map_err(&wrong)?,
+            reply: written.reply.read(kind).map_err(|text| wrong(format!("reply: {text}")))?,
         });
     }
     Ok(requests)
+}
+
+/// What a request is asked in, and hence what its reply looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Http,
+    Grpc,
+    Sql,
+}
+
+impl Kind {
+    fn of(method: &str) -> Self {
+        match method {
+            GRPC => Kind::Grpc,
+            SQL => Kind::Sql,
+            _ => Kind::Http,
+        }
+    }
 }
 
 /// As the gateway does it: a path follows the endpoint's, nothing is the endpoint itself.
@@ -193,69 +237,4 @@ pub(super) mod duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_case_has_a_default_for_all_it_does_not_care_about() {
-        let case = Case::from_json(json!({"event": {"type": "t", "subject": "s"}}), "first").unwrap();
-        assert_eq!((case.name.as_str(), case.endpoint.as_str()), ("first", "http://endpoint.example/"));
-        assert_eq!((case.event.id.as_str(), case.event.source.as_str()), ("1", "/test"));
-        assert_eq!(case.event.key.as_deref(), Some(&b"s"[..]));
-        assert_eq!((case.event.data, case.delivery.attempt, case.delivery.now), (None, 1, NOW_MS));
-    }
-
-    #[test]
-    fn requests_are_numbered_by_round_and_resolved_against_the_endpoint() {
-        let request = |call: &str| json!({"expect": call, "reply": {"status": 200}});
-        let mut same_round = request("GET https://other.example/b");
-        same_round["round"] = 1.into();
-        let case = json!({
-            "endpoint": "https://h/api/", "event": {"type": "t"},
-            "request": [request("GET /a?b"), same_round, request("PUT ?q")],
-        });
-        let case = Case::from_json(case, "").unwrap();
-        let seen: Vec<_> = case.requests.iter().map(|asked| (asked.round, asked.url.as_str())).collect();
-        assert_eq!(seen, [(1, "https://h/api/a?b"), (1, "https://other.example/b"), (2, "https://h/api/?q")]);
-    }
-
-    #[test]
-    fn a_mistake_is_named_with_its_place() {
-        let with = |request: Value| json!({"event": {"type": "t"}, "request": [request]});
-        for (case, expected) in [
-            (json!({}), "missing field `event`"),
-            (json!({"event": {}}), "event: the event has a `specversion`, but is no CloudEvent 1.0: "),
-            (json!({"event": {"type": "t"}, "nonsense": 1}), "nonsense: unknown field `nonsense`"),
-            (json!({"event": {"type": "t"}, "endpoint": "ftp://h"}), "endpoint: `ftp` is not spoken here"),
-            (json!({"event": {"type": "t"}, "delivery": {"now": "noon"}}), "delivery.now: `noon` is no time"),
-            (
-                json!({"event": {"type": "t"}, "expect": {"outcome": "fine"}}),
-                "expect.outcome: unknown variant",
-            ),
-            (with(json!({"expect": "PUT", "reply": {"status": 200}})), "request 1: `PUT` is no call"),
-            (
-                with(json!({"expect": "PUT /", "reply": {"status": 7}})),
-                "request 1: reply: 7 is no HTTP status",
-            ),
-            (with(json!({"expect": "PUT /", "reply": {}})), "request 1: reply: give a `status`"),
-            (
-                with(json!({"expect": "PUT /", "json": 1, "text": "", "reply": {"status": 200}})),
-                "request 1: give a body as one of",
-            ),
-            (with(json!({"expect": "PUT /", "reply": {"status": "x"}})), "request[0].reply.status: "),
-            (
-                with(json!({"expect": "gRPC /a.B/C", "reply": {"status": 200}})),
-                "request 1: reply: give a `grpc-status`",
-            ),
-            (
-                with(json!({"expect": "PUT /", "reply": {"grpc-status": 0}})),
-                "request 1: reply: give a `status`",
-            ),
-        ] {
-            let error = Case::from_json(case.clone(), "").unwrap_err().to_string();
-            assert!(error.starts_with(expected), "{case}: {error}");
-        }
-    }
-}
+mod tests;

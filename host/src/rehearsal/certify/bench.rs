@@ -9,11 +9,10 @@ use super::super::case::{Case, ScriptedAnswer, ScriptedReply};
 use super::super::run::{Answers, Cut, Run, Stage, Way, delivery, transform};
 use super::super::simulated::Script;
 use super::super::{RehearsalError, Subject, Surroundings, USER};
-use super::trial::{Circumstances, ReplyTrial, is_safe};
-use crate::config::mask::Mask;
-use crate::contract::{GrpcResponse, TimestampMs};
+use super::trial::{Circumstances, Protocol, ReplyTrial, is_safe};
+use crate::contract::{Effect, GrpcResponse, SqlResponse, SqlResult, SqlStatement, TimestampMs};
 use crate::delivery::attempt::Place;
-use crate::egress::{GRPC, Gateway, Sent};
+use crate::egress::{Gateway, Sent};
 use crate::event::Event;
 use crate::journal::rounds::{Arguments, Recorded, so_far};
 use crate::plugin::{Calls, Observer, Plugin, Transformers};
@@ -38,7 +37,7 @@ impl Bench {
         Ok(Self::Connector {
             stage: Box::new(subject.stage_of(plugin, &surroundings)?),
             max_reply_bytes: surroundings.egress.max_reply_bytes,
-            gateway: Box::new(Gateway::new(&surroundings.egress, Mask::default(), &subject.spool_folder)?),
+            gateway: Box::new(Gateway::unconnected(&surroundings.egress, &subject.spool_folder)?),
         })
     }
 
@@ -125,7 +124,7 @@ struct Tampered<'a> {
 }
 
 impl Answers for Tampered<'_> {
-    fn answer(&self, place: Place, sent: &Sent, _: &Bytes) -> Option<ScriptedReply> {
+    fn answer(&self, place: Place, sent: &Sent, effect: &Effect) -> Option<ScriptedReply> {
         let scripted = self.script.borrow_mut().answer(place, &sent.method, &sent.url).cloned();
         let mut call = self.call.borrow_mut();
         if place.round == self.at.round && place.position == self.at.position {
@@ -135,10 +134,11 @@ impl Answers for Tampered<'_> {
         if !is_it {
             return scripted;
         }
-        let scripted = scripted.unwrap_or_else(|| simple(&sent.method, 200));
-        Some(match sent.method == GRPC {
-            true => self.trial.grpc_reply(&scripted, &self.given),
-            false => self.trial.reply(&scripted, &self.given),
+        let scripted = scripted.unwrap_or_else(|| simple(effect, 200));
+        Some(match Protocol::of(effect) {
+            Protocol::Http => self.trial.reply(&scripted, &self.given),
+            Protocol::Grpc => self.trial.grpc_reply(&scripted, &self.given),
+            Protocol::Sql => self.trial.sql_reply(&scripted, &self.given),
         })
     }
 }
@@ -148,23 +148,30 @@ impl Answers for Tampered<'_> {
 struct Agreeable<'a>(RefCell<Script<'a>>);
 
 impl Answers for Agreeable<'_> {
-    fn answer(&self, place: Place, sent: &Sent, _: &Bytes) -> Option<ScriptedReply> {
+    fn answer(&self, place: Place, sent: &Sent, effect: &Effect) -> Option<ScriptedReply> {
         let scripted = self.0.borrow_mut().answer(place, &sent.method, &sent.url).cloned();
-        scripted.or_else(|| Some(simple(&sent.method, if is_safe(&sent.method) { 404 } else { 200 })))
+        scripted.or_else(|| Some(simple(effect, if is_safe(&sent.method) { 404 } else { 200 })))
     }
 }
 
-/// This status without anything to read; to a gRPC call, OK.
-fn simple(method: &str, status: u16) -> ScriptedReply {
+/// This status without anything to read; to a gRPC call, OK; to SQL, one row changed by each statement that changes any.
+fn simple(effect: &Effect, status: u16) -> ScriptedReply {
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    let answer = match method {
-        GRPC => ScriptedAnswer::Grpc(GrpcResponse {
+    let changed = |statement: &SqlStatement| SqlResult {
+        affected: u64::from(!statement.only_reads()),
+        ..SqlResult::default()
+    };
+    let answer = match effect {
+        Effect::Sql(request) => {
+            ScriptedAnswer::Sql(SqlResponse::Done(request.statements.iter().map(changed).collect()))
+        }
+        Effect::Grpc(_) => ScriptedAnswer::Grpc(GrpcResponse {
             status: 0,
             status_message: String::new(),
             metadata: Vec::new(),
             message: None,
         }),
-        _ => ScriptedAnswer::Http { status, headers, body: Bytes::from_static(b"{}") },
+        Effect::Http(_) => ScriptedAnswer::Http { status, headers, body: Bytes::from_static(b"{}") },
     };
     ScriptedReply { answer, after: Duration::ZERO }
 }

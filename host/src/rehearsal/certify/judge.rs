@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::super::case::Ending;
@@ -9,8 +10,9 @@ use super::super::compare::ending_of;
 use super::super::report::{answer_text, end_text};
 use super::super::run::{Exchange, Run, RunEnd};
 use super::trial::is_safe;
-use crate::contract::{Failure, Fault, Outcome};
+use crate::contract::{Effect, Failure, Fault, Outcome, SqlRequest, SqlValue};
 use crate::dead_letter::recording::Answer;
+use crate::egress::Sent;
 
 /// What every change must carry, so that a repetition is recognised.
 pub(super) const KEY_HEADER: &str = "idempotency-key";
@@ -75,8 +77,10 @@ pub(super) fn always(run: &Run) -> Findings {
         if let (Some(rule), None) = (refused, &exchange.sent) {
             findings.push((rule, answer_text(&exchange.answer)));
         }
+        // SQL has no headers: what is bound is all that a database can tell a repetition by.
         if let Some(sent) = &exchange.sent
-            && !is_safe(&sent.method)
+            && sql(exchange).is_none()
+            && is_change(exchange)
             && key(exchange).is_none()
         {
             findings.push((Rule::IdempotencyKey, format!("{} {} carries none", sent.method, sent.url)));
@@ -111,11 +115,13 @@ pub(super) fn wait(run: &Run, wait: Duration) -> Findings {
     }
 }
 
-/// Are all changes of a later attempt such that the system can recognise what it has done already?
+/// Are all changes of a later attempt such that the system can recognise what it has done already? Of SQL it cannot be
+/// told: that is for its keys and constraints.
 pub(super) fn no_double_effect(earlier: &Run, later: &Run) -> Findings {
     let mut findings = Findings::new();
-    let before: Vec<_> = earlier.rounds.iter().flatten().filter(|exchange| is_change(exchange)).collect();
-    for again in later.rounds.iter().flatten().filter(|exchange| is_change(exchange)) {
+    let is_keyed = |exchange: &&Exchange| is_change(exchange) && sql(exchange).is_none();
+    let before: Vec<_> = earlier.rounds.iter().flatten().filter(is_keyed).collect();
+    for again in later.rounds.iter().flatten().filter(is_keyed) {
         let Some(sent) = &again.sent else { continue };
         let same_key = before.iter().find(|exchange| key(exchange) == key(again));
         match same_key {
@@ -140,7 +146,7 @@ pub(super) fn no_repetition(run: &Run) -> Findings {
         Answer::Http { status, .. } => *status >= 500,
         // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL and UNAVAILABLE.
         Answer::Grpc(response) => matches!(response.status, 2 | 4 | 13 | 14),
-        // No script answers one.
+        // What is refused is rolled back.
         Answer::Sql(_) => false,
         Answer::Failed(failure) => matches!(failure, Failure::TimedOut | Failure::Connection(_)),
     };
@@ -148,10 +154,10 @@ pub(super) fn no_repetition(run: &Run) -> Findings {
     let mut findings = Findings::new();
     for (index, first) in all.iter().enumerate().filter(|(_, exchange)| is_doubtful(exchange)) {
         let again =
-            all[index + 1..].iter().find(|again| is_repeated(first, again) && key(first) != key(again));
+            all[index + 1..].iter().find(|again| is_repeated(first, again) && has_other_key(first, again));
         if let Some(sent) = again.and_then(|again| again.sent.as_ref()) {
             let text = format!(
-                "{} {} is asked again in the same attempt, under another key: leave that to the host, by `retry`",
+                "{} {} is asked again in the same attempt, though it may have been done: leave that to the host, by `retry`",
                 sent.method, sent.url
             );
             findings.push((Rule::NoDoubleEffect, text));
@@ -167,8 +173,9 @@ pub(super) fn same(first: &Run, second: &Run, rule: Rule, what: &str) -> Finding
         let (first, second) = (end_text(&first.end), end_text(&second.end));
         findings.push((rule, format!("{what} it {second}, and at first it {first}")));
     }
-    let asked = |run: &Run| -> Vec<Vec<(Option<crate::egress::Sent>, bytes::Bytes)>> {
-        let one = |exchange: &Exchange| (exchange.sent.clone(), exchange.body.clone());
+    let asked = |run: &Run| -> Vec<Vec<(Option<Sent>, Bytes, Option<SqlRequest>)>> {
+        let one =
+            |exchange: &Exchange| (exchange.sent.clone(), exchange.body.clone(), sql(exchange).cloned());
         run.rounds.iter().map(|round| round.iter().map(one).collect()).collect()
     };
     if asked(first) != asked(second) {
@@ -187,7 +194,8 @@ pub(super) fn secrets_stay(run: &Run, secret: &str) -> Findings {
         let Some(sent) = &exchange.sent else { continue };
         let in_body = exchange.body.windows(secret.len()).any(|window| window == secret.as_bytes());
         let in_headers = sent.headers.iter().any(|(_, value)| value.contains(secret));
-        if in_body || in_headers || sent.url.contains(secret) {
+        let is_bound = sql(exchange).is_some_and(|request| binds(request, secret));
+        if in_body || in_headers || is_bound || sent.url.contains(secret) {
             findings.push((Rule::SecretsStay, format!("it is sent on: {}", sent.method)));
         }
     }
@@ -195,7 +203,34 @@ pub(super) fn secrets_stay(run: &Run, secret: &str) -> Findings {
 }
 
 fn is_change(exchange: &Exchange) -> bool {
-    exchange.sent.as_ref().is_some_and(|sent| !is_safe(&sent.method))
+    match sql(exchange) {
+        Some(request) => exchange.sent.is_some() && !request.only_reads(),
+        None => exchange.sent.as_ref().is_some_and(|sent| !is_safe(&sent.method)),
+    }
+}
+
+fn sql(exchange: &Exchange) -> Option<&SqlRequest> {
+    match &exchange.effect {
+        Effect::Sql(request) => Some(request),
+        Effect::Http(_) | Effect::Grpc(_) => None,
+    }
+}
+
+fn binds(request: &SqlRequest, secret: &str) -> bool {
+    request.statements.iter().flat_map(|statement| &statement.parameters).any(|value| match value {
+        SqlValue::Text(text) | SqlValue::Json(text) => text.contains(secret),
+        SqlValue::Bytes(bytes) => bytes.windows(secret.len()).any(|window| window == secret.as_bytes()),
+        SqlValue::Null
+        | SqlValue::Boolean(_)
+        | SqlValue::Integer(_)
+        | SqlValue::Real(_)
+        | SqlValue::Timestamp(_) => false,
+    })
+}
+
+/// SQL has none: each is another.
+fn has_other_key(one: &Exchange, other: &Exchange) -> bool {
+    sql(one).is_some() || key(one) != key(other)
 }
 
 fn key(exchange: &Exchange) -> Option<&str> {
@@ -212,7 +247,10 @@ fn is_repeated(one: &Exchange, other: &Exchange) -> bool {
 
 fn is_same_request(one: &Exchange, other: &Exchange) -> bool {
     let (Some(first), Some(second)) = (&one.sent, &other.sent) else { return false };
-    first.method == second.method && first.url == second.url && one.body == other.body
+    first.method == second.method
+        && first.url == second.url
+        && one.body == other.body
+        && sql(one) == sql(other)
 }
 
 #[cfg(test)]

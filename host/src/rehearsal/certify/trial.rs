@@ -2,10 +2,12 @@
 
 mod grpc;
 mod reply;
+mod sql;
 
-pub(super) use self::reply::{Circumstances, REPLY_TRIALS, ReplyTrial, WAIT, is_safe};
+pub(super) use self::reply::{Circumstances, ReplyTrial, WAIT, is_safe};
 
 use super::super::case::Ending;
+use crate::contract::Effect;
 
 /// What is done to a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,6 +18,24 @@ pub(super) enum Trial {
     Crash,
     Reply(ReplyTrial),
     Event(EventTrial),
+}
+
+/// What a request is asked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http,
+    Grpc,
+    Sql,
+}
+
+impl Protocol {
+    pub(super) fn of(effect: &Effect) -> Self {
+        match effect {
+            Effect::Http(_) => Protocol::Http,
+            Effect::Grpc(_) => Protocol::Grpc,
+            Effect::Sql(_) => Protocol::Sql,
+        }
+    }
 }
 
 /// The event is another.
@@ -42,7 +62,7 @@ impl Trial {
         let mut all = vec![Trial::AsScripted, Trial::Duplicate, Trial::Reordered];
         if is_connector {
             all.push(Trial::Crash);
-            all.extend(REPLY_TRIALS.map(Trial::Reply));
+            all.extend(ReplyTrial::all().map(Trial::Reply));
         }
         all.extend(EVENT_TRIALS.map(Trial::Event));
         all
@@ -106,7 +126,7 @@ mod tests {
         let all = Trial::all(true);
         let names: BTreeSet<_> = all.iter().map(|trial| trial.name()).collect();
         assert_eq!(names.len(), all.len());
-        assert_eq!(all.len(), 4 + 18 + 5);
+        assert_eq!(all.len(), 4 + 18 + 9 + 5);
         assert_eq!(Trial::all(false).len(), 3 + 5);
     }
 }

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::{Content, ScriptedAnswer, ScriptedReply};
-use super::duration;
+use super::sql::{self, WrittenRefusal, WrittenResult};
+use super::{Kind, duration};
 use crate::contract::{Failure, GrpcResponse};
 
 #[derive(Deserialize)]
@@ -25,15 +26,45 @@ pub(super) struct WrittenReply {
     json: Option<Value>,
     text: Option<String>,
     base64: Option<String>,
+    /// Of SQL: one for each statement.
+    results: Option<Vec<WrittenResult>>,
+    sql_error: Option<WrittenRefusal>,
     failed: Option<Failure>,
     #[serde(default, with = "duration")]
     after: Option<Duration>,
 }
 
 impl WrittenReply {
-    /// As the reply to a request, or to a gRPC call.
-    pub(super) fn read(self, is_grpc: bool) -> Result<ScriptedReply, String> {
+    /// As the reply to a request of this kind.
+    pub(super) fn read(self, kind: Kind) -> Result<ScriptedReply, String> {
         let after = self.after.unwrap_or_default();
+        let answer = match kind {
+            Kind::Sql => self.of_sql()?,
+            Kind::Http | Kind::Grpc => self.of_http(kind == Kind::Grpc)?,
+        };
+        Ok(ScriptedReply { answer, after })
+    }
+
+    fn of_sql(self) -> Result<ScriptedAnswer, String> {
+        let is_other = self.status.is_some()
+            || self.grpc_status.is_some()
+            || self.status_message.is_some()
+            || !self.headers.is_empty()
+            || self.json.is_some()
+            || self.text.is_some()
+            || self.base64.is_some();
+        match (self.results, self.sql_error, self.failed) {
+            (Some(results), None, None) if !is_other => sql::done(results).map(ScriptedAnswer::Sql),
+            (None, Some(refusal), None) if !is_other => sql::refused(refusal).map(ScriptedAnswer::Sql),
+            (None, None, Some(failure)) if !is_other => Ok(ScriptedAnswer::Failed(failure)),
+            _ => Err("give a `results` or `sql-error`, or `failed` alone".to_owned()),
+        }
+    }
+
+    fn of_http(self, is_grpc: bool) -> Result<ScriptedAnswer, String> {
+        if self.results.is_some() || self.sql_error.is_some() {
+            return Err("`results` and `sql-error` answer SQL".to_owned());
+        }
         let content = content(self.json, self.text, self.base64)?;
         let is_bare = content.is_none() && self.headers.is_empty() && self.status_message.is_none();
         let answer = match (self.status, self.grpc_status, self.failed) {
@@ -57,7 +88,7 @@ impl WrittenReply {
                 ));
             }
         };
-        Ok(ScriptedReply { answer, after })
+        Ok(answer)
     }
 }
 

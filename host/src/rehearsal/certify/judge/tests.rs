@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::contract::{Body, Effect, HttpRequest, Receipt, Retry};
+use crate::contract::{
+    Body, Effect, HttpRequest, Receipt, Retry, SqlError, SqlErrorKind, SqlResponse, SqlStatement,
+};
 use crate::dead_letter::recording::AnswerBody;
 use crate::egress::Sent;
 use crate::plugin::{LogLine, Observed};
@@ -96,6 +98,48 @@ fn a_change_in_doubt_is_not_asked_again_within_the_attempt() {
     assert_eq!(rules(no_repetition(&doubtful)), [Rule::NoDoubleEffect]);
     let refused = run(vec![exchange("POST", Some("k"), "x", 400), again()]);
     assert_eq!(rules(no_repetition(&refused)), []);
+}
+
+fn transaction(sql: &str, parameter: &str, answer: Answer) -> Exchange {
+    let parameters = vec![SqlValue::Text(parameter.to_owned())];
+    let statements = vec![SqlStatement { sql: sql.to_owned(), parameters }];
+    let request = SqlRequest { statements, timeout: None };
+    let (method, url) = ("SQL".to_owned(), request.text());
+    let sent = Some(Sent { method, url, headers: vec![] });
+    Exchange { effect: Effect::Sql(request), sent, answer, ..exchange("GET", None, "", 200) }
+}
+
+#[test]
+fn a_transaction_needs_no_key_and_is_known_by_what_is_bound() {
+    let done = || Answer::Sql(SqlResponse::Done(vec![]));
+    let once = run(vec![transaction("insert into t values ($1)", "a", done())]);
+    let other = run(vec![transaction("insert into t values ($1)", "b", done())]);
+    assert_eq!(rules(always(&once)), []);
+    assert_eq!(rules(no_double_effect(&once, &other)), []);
+    assert_eq!(rules(same(&once, &once, Rule::SameAnswer, "")), []);
+    assert_eq!(rules(same(&once, &other, Rule::SameAnswer, "")), [Rule::SameAnswer]);
+    let leaking = run(vec![transaction("insert into t values ($1)", "a s3cret b", done())]);
+    assert_eq!(rules(secrets_stay(&leaking, SECRET)), [Rule::SecretsStay]);
+}
+
+#[test]
+fn a_transaction_in_doubt_is_not_asked_again_within_the_attempt() {
+    let (change, read) = ("insert into t values ($1)", "select $1");
+    let error = SqlError {
+        kind: SqlErrorKind::Serialization,
+        statement: None,
+        code: String::new(),
+        message: String::new(),
+        constraint: None,
+    };
+    for (sql, answer, is_found) in [
+        (change, Answer::Failed(Failure::TimedOut), true),
+        (change, Answer::Sql(SqlResponse::Error(error)), false),
+        (read, Answer::Failed(Failure::TimedOut), false),
+    ] {
+        let asked = || transaction(sql, "a", answer.clone());
+        assert_eq!(no_repetition(&run(vec![asked(), asked()])).is_empty(), !is_found, "{sql} {answer:?}");
+    }
 }
 
 #[test]

@@ -20,7 +20,13 @@ impl ReplyTrial {
     /// Is there such a thing in gRPC? It has no `Retry-After`, hence no date, and no media types; a broken gateway is
     /// unavailable.
     pub(in crate::rehearsal::certify) fn is_of_grpc(self) -> bool {
-        !matches!(self, ReplyTrial::ThrottledDate | ReplyTrial::WrongContentType | ReplyTrial::BadGateway)
+        !matches!(
+            self,
+            ReplyTrial::ThrottledDate
+                | ReplyTrial::WrongContentType
+                | ReplyTrial::BadGateway
+                | ReplyTrial::Sql(_)
+        )
     }
 
     /// The reply to a call in place of the scripted one.
@@ -30,6 +36,7 @@ impl ReplyTrial {
         given: &Circumstances<'_>,
     ) -> ScriptedReply {
         match self {
+            ReplyTrial::Sql(_) => scripted.clone(),
             ReplyTrial::TimeOut | ReplyTrial::Reset | ReplyTrial::SlowDrip => self.reply(scripted, given),
             ReplyTrial::ThrottledSeconds | ReplyTrial::ThrottledDate => {
                 status(RESOURCE_EXHAUSTED, "slow down")
@@ -65,6 +72,6 @@ fn with_message(scripted: &ScriptedReply, message: Vec<u8>) -> ScriptedReply {
         ScriptedAnswer::Grpc(response) => {
             at_once(ScriptedAnswer::Grpc(GrpcResponse { message: Some(message.into()), ..response.clone() }))
         }
-        ScriptedAnswer::Http { .. } | ScriptedAnswer::Failed(_) => scripted.clone(),
+        ScriptedAnswer::Http { .. } | ScriptedAnswer::Sql(_) | ScriptedAnswer::Failed(_) => scripted.clone(),
     }
 }

@@ -7,6 +7,8 @@ use http::Method;
 use serde_json::Value;
 
 use super::super::super::case::{Ending, ScriptedAnswer, ScriptedReply};
+use super::Protocol;
+use super::sql::{SQL_TRIALS, SqlTrial};
 use crate::contract::{Failure, TimestampMs};
 
 /// What a throttled plugin is told to wait.
@@ -36,9 +38,11 @@ pub(in crate::rehearsal::certify) enum ReplyTrial {
     TooLargeBody,
     WrongContentType,
     EchoedSecret,
+    /// What only a database answers.
+    Sql(SqlTrial),
 }
 
-pub(in crate::rehearsal::certify) const REPLY_TRIALS: [ReplyTrial; 18] = [
+const REPLY_TRIALS: [ReplyTrial; 18] = [
     ReplyTrial::TimeOut,
     ReplyTrial::Reset,
     ReplyTrial::SlowDrip,
@@ -60,6 +64,20 @@ pub(in crate::rehearsal::certify) const REPLY_TRIALS: [ReplyTrial; 18] = [
 ];
 
 impl ReplyTrial {
+    /// In the order of the report.
+    pub(in crate::rehearsal::certify) fn all() -> impl Iterator<Item = ReplyTrial> {
+        REPLY_TRIALS.into_iter().chain(SQL_TRIALS.map(ReplyTrial::Sql))
+    }
+
+    /// Is there such a reply to what is asked in this?
+    pub(in crate::rehearsal::certify) fn is_of(self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Http => !matches!(self, ReplyTrial::Sql(_)),
+            Protocol::Grpc => self.is_of_grpc(),
+            Protocol::Sql => self.is_of_sql(),
+        }
+    }
+
     /// By which a case accepts other endings.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -81,6 +99,7 @@ impl ReplyTrial {
             ReplyTrial::TooLargeBody => "too-large-body",
             ReplyTrial::WrongContentType => "wrong-content-type",
             ReplyTrial::EchoedSecret => "echoed-secret",
+            ReplyTrial::Sql(trial) => trial.name(),
         }
     }
 
@@ -105,19 +124,23 @@ impl ReplyTrial {
             ReplyTrial::TooLargeBody => "larger, so that it is not seen: retry or rejected",
             ReplyTrial::WrongContentType => "an HTML page: no fault, not denied, not throttled",
             ReplyTrial::EchoedSecret => "400 with our credential in it: it is not logged, nor sent",
+            ReplyTrial::Sql(trial) => trial.about(),
         }
     }
 
     /// May the system have done what it was asked, and will it answer another time? Then the next attempt must deliver.
     pub(in crate::rehearsal::certify) fn is_transient(self) -> bool {
-        matches!(
-            self,
-            ReplyTrial::TimeOut
-                | ReplyTrial::Reset
-                | ReplyTrial::InternalError
-                | ReplyTrial::BadGateway
-                | ReplyTrial::Unavailable
-        )
+        match self {
+            ReplyTrial::Sql(trial) => trial.is_transient(),
+            _ => matches!(
+                self,
+                ReplyTrial::TimeOut
+                    | ReplyTrial::Reset
+                    | ReplyTrial::InternalError
+                    | ReplyTrial::BadGateway
+                    | ReplyTrial::Unavailable
+            ),
+        }
     }
 
     /// Is there a wait to be passed on?
@@ -142,7 +165,7 @@ impl ReplyTrial {
         let same_status = |content_type: &str, body: Vec<u8>| {
             let status = match &scripted.answer {
                 ScriptedAnswer::Http { status, .. } => *status,
-                ScriptedAnswer::Grpc(_) | ScriptedAnswer::Failed(_) => 200,
+                ScriptedAnswer::Grpc(_) | ScriptedAnswer::Sql(_) | ScriptedAnswer::Failed(_) => 200,
             };
             answer(status, content_type, body)
         };
@@ -173,6 +196,7 @@ impl ReplyTrial {
                 let body = Value::from(format!("Authorization: Bearer {}", given.secret));
                 answer(400, JSON, body.to_string().into())
             }
+            ReplyTrial::Sql(_) => scripted.clone(),
         }
     }
 
@@ -200,6 +224,7 @@ impl ReplyTrial {
                 vec![Delivered, Skipped, Retry, Rejected, Conflict]
             }
             ReplyTrial::EchoedSecret => vec![Rejected, Retry, Conflict, Skipped, Denied],
+            ReplyTrial::Sql(_) => return self.sql_endings(is_safe, base),
         };
         let may_do_without = !matches!(
             self,
