@@ -10,6 +10,7 @@ use crate::command::{Failure, cargo, run, run_saying, say};
 /// The crates that become WebAssembly components.
 const PLUGINS: [&str; 11] = [
     "calendar",
+    "database",
     "rest",
     "reshape",
     "errand",

@@ -1,0 +1,187 @@
+//! One event, one row: written, or deleted, in one statement where the database has one for it.
+//!
+//! Only where it changed nothing is the row looked at, in the transaction of the same statement once more, which holds the
+//! row: so what is told of it is what stood in the way.
+
+use liaison_sdk::failure::Failure;
+use liaison_sdk::http::Http;
+use liaison_sdk::outcome::{Outcome, Resolution};
+use liaison_sdk::sql::SqlValue;
+
+use crate::current::{Standing, conflict, delivered, version_of};
+use crate::lines::delete_all;
+use crate::refusal::is_constraint;
+use crate::row::Row;
+use crate::settings::{Dialect, Mode, OlderTombstone};
+use crate::text::{Text, run};
+use crate::value::{version_bound, version_text};
+
+const NEWER: &str = "the database holds a newer version";
+const THERE: &str = "the database holds another version of what is only ever inserted";
+const CHANGED: &str = "the row was changed by another since the conflict was decided";
+const MOVED: &str = "the row was changed by another in the meantime";
+
+/// Writes a row.
+pub(crate) async fn write(
+    http: &Http,
+    row: &Row<'_>,
+    resolution: Option<&Resolution>,
+) -> Result<Outcome, Failure> {
+    if let Some(resolution) = resolution {
+        return write_over(http, row, &decided(row, resolution)).await;
+    }
+    match (row.settings.dialect, row.settings.mode) {
+        (Dialect::Postgres | Dialect::Sqlite, Mode::Upsert) => write_or_look(http, row, row.upsert()).await,
+        (Dialect::Postgres | Dialect::Sqlite, Mode::InsertOnly) => {
+            write_or_look(http, row, row.insert_if_new()).await
+        }
+        // In MySQL `on duplicate key update` also writes over a row that has another key and the same value in some other
+        // unique column, and its assignments see each other's results in an order. An update compares before it assigns.
+        (Dialect::MySql, Mode::Upsert) => match run(http, vec![row.update_older()]).await?.affected() {
+            0 => insert(http, row).await,
+            _ => Ok(delivered(row)),
+        },
+        (Dialect::MySql, Mode::InsertOnly) => insert(http, row).await,
+    }
+}
+
+async fn write_or_look(http: &Http, row: &Row<'_>, statement: Text) -> Result<Outcome, Failure> {
+    if run(http, vec![statement.clone()]).await?.affected() > 0 {
+        return Ok(delivered(row));
+    }
+    let answer = run(http, vec![statement, row.select()]).await?;
+    if answer.affected_by(0) > 0 {
+        return Ok(delivered(row));
+    }
+    match answer.row() {
+        None => Ok(Outcome::retry(MOVED)),
+        Some(found) => stands(row, &found),
+    }
+}
+
+/// A row that is to be new. What refuses it may be its own key, or another constraint.
+async fn insert(http: &Http, row: &Row<'_>) -> Result<Outcome, Failure> {
+    let refused = match run(http, vec![row.insert()]).await {
+        Ok(_) => return Ok(delivered(row)),
+        Err(failure) if is_constraint(&failure) => failure,
+        Err(failure) => return Err(failure),
+    };
+    let answer = run(http, vec![row.select()]).await?;
+    match answer.row() {
+        None => Err(refused),
+        Some(found) => stands(row, &found),
+    }
+}
+
+/// What a row means that stood in the way.
+fn stands(row: &Row<'_>, found: &liaison_sdk::sql::Row<'_>) -> Result<Outcome, Failure> {
+    let is_insert_only = row.settings.mode == Mode::InsertOnly;
+    Ok(match Standing::of(row, found)? {
+        Standing::Same => delivered(row),
+        // It is there, and that is all that can be told.
+        Standing::Unknown if is_insert_only => delivered(row),
+        Standing::Older if is_insert_only => conflict(row.settings, found, THERE),
+        Standing::Older | Standing::Unknown => Outcome::retry(MOVED),
+        Standing::Newer => conflict(row.settings, found, NEWER),
+    })
+}
+
+/// Writes a row over the version that the host decided on, or inserts it where there is none any more.
+async fn write_over(http: &Http, row: &Row<'_>, version: &SqlValue) -> Result<Outcome, Failure> {
+    let update = row.update_over(version);
+    if run(http, vec![update.clone()]).await?.affected() > 0 {
+        return Ok(delivered(row));
+    }
+    let answer = run(http, vec![update, row.select()]).await?;
+    if answer.affected_by(0) > 0 {
+        return Ok(delivered(row));
+    }
+    let Some(found) = answer.row() else { return insert(http, row).await };
+    Ok(match Standing::of(row, &found)? {
+        Standing::Same => delivered(row),
+        Standing::Older | Standing::Newer | Standing::Unknown => conflict(row.settings, &found, CHANGED),
+    })
+}
+
+/// Deletes a row, or marks it as deleted.
+pub(crate) async fn delete(
+    http: &Http,
+    row: &Row<'_>,
+    resolution: Option<&Resolution>,
+) -> Result<Outcome, Failure> {
+    if row.settings.mode == Mode::InsertOnly {
+        return Ok(Outcome::skipped("nothing is deleted here: the settings say that rows are only inserted"));
+    }
+    let is_marked = row.settings.deleted_column.is_some();
+    let version = resolution.map(|resolution| decided(row, resolution));
+    let change = match &version {
+        Some(version) if is_marked => row.update_over(version),
+        Some(version) => row.delete_over(version),
+        None if is_marked => row.mark(),
+        None => row.delete(),
+    };
+    // Lines go with their header; those of one that is marked stay with it.
+    let lines = row.settings.lines.as_ref().filter(|_| !is_marked);
+    let mut changes: Vec<Text> =
+        lines.map(|lines| delete_all(lines, row, version.as_ref())).into_iter().collect();
+    changes.push(change);
+    let last = changes.len() - 1;
+    let affected = run(http, changes.clone()).await?.affected();
+    if affected > 0 || (row.version.is_none() && resolution.is_none()) {
+        return Ok(delivered(row));
+    }
+    changes.push(row.select());
+    let answer = run(http, changes).await?;
+    if answer.affected_by(last) > 0 {
+        return Ok(delivered(row));
+    }
+    match answer.row() {
+        None if is_marked && row.version.is_some() => leave_mark(http, row).await,
+        None => Ok(delivered(row)),
+        Some(found) => Ok(not_deleted(row, &found)),
+    }
+}
+
+/// What was never there is kept as deleted, so that an older event does not bring it back.
+async fn leave_mark(http: &Http, row: &Row<'_>) -> Result<Outcome, Failure> {
+    match run(http, vec![row.insert()]).await {
+        Ok(_) => Ok(delivered(row)),
+        Err(failure) if is_constraint(&failure) => Ok(Outcome::skipped(format!(
+            "there is nothing to delete, and no row that says so can be kept: {failure}"
+        ))),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn not_deleted(row: &Row<'_>, found: &liaison_sdk::sql::Row<'_>) -> Outcome {
+    match row.settings.older_tombstone {
+        OlderTombstone::Conflict => conflict(row.settings, found, NEWER),
+        OlderTombstone::Skip => {
+            let version = version_of(row.settings, found);
+            let of = row.settings.version.as_ref().and_then(|version| version.column.of);
+            let version = version_text(&version, of).unwrap_or_default();
+            Outcome::skipped(format!(
+                "the row is newer than this deletion, and stays: it has version {version}"
+            ))
+        }
+    }
+}
+
+/// The version that the host decided to write over, as its column takes it.
+pub(crate) fn decided(row: &Row<'_>, resolution: &Resolution) -> SqlValue {
+    let of = row.settings.version.as_ref().and_then(|version| version.column.of);
+    decided_text(resolution).map_or(SqlValue::Null, |text| version_bound(text, of))
+}
+
+/// Has the row that was found this version still? Compared as texts: not each database gives a value as it was bound.
+pub(crate) fn is_decided(row: &Row<'_>, resolution: &Resolution, found: &liaison_sdk::sql::Row<'_>) -> bool {
+    let of = row.settings.version.as_ref().and_then(|version| version.column.of);
+    version_text(&version_of(row.settings, found), of).as_deref() == decided_text(resolution)
+}
+
+fn decided_text(resolution: &Resolution) -> Option<&str> {
+    match resolution {
+        Resolution::Overwrite(version) => version.as_deref(),
+        Resolution::Merged(merged) => merged.version.as_deref(),
+    }
+}

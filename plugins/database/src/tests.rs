@@ -1,0 +1,296 @@
+//! The plugin against a database that follows a script: what it asks for in each dialect, and what the answers mean.
+
+mod lines;
+
+use liaison_sdk::failure::Unanswered;
+use liaison_sdk::outcome::Merged;
+use liaison_sdk::testing::{self, EventBuilder, SqlReply, affected, endpoint, event, rows, sql_error};
+use serde_json::{Value, json};
+
+use super::*;
+
+const UPSERT: &str = "SQL insert into \"hr\".\"people\" (\"id\", \"name\", \"updated_at\") values ($1, $2, $3) on conflict \
+                      (\"id\") do update set \"name\" = excluded.\"name\", \"updated_at\" = excluded.\"updated_at\" where \
+                      \"people\".\"updated_at\" is null or excluded.\"updated_at\" > \"people\".\"updated_at\"";
+const LOOK: &str = "select \"id\", \"name\", \"updated_at\", \"updated_at\" = $1 as liaison_is_same, (\"updated_at\" is null \
+                    or \"updated_at\" < $2) as liaison_is_older from \"hr\".\"people\" where \"id\" = $3";
+
+fn settings_of(dialect: &str, more: Value) -> Value {
+    let mut settings = json!({
+        "dialect": dialect,
+        "table": "hr.people",
+        "key": ["id"],
+        "columns": { "id": "key", "name": "/person/name" },
+        "version-column": "updated_at",
+    });
+    for (name, value) in more.as_object().unwrap() {
+        settings[name] = value.clone();
+    }
+    settings
+}
+
+fn person(version: i64) -> EventBuilder {
+    event("person.changed").key("7").data(json!({ "person": { "name": "Ada" }, "updatedAt": version }))
+}
+
+/// One row: what is there, of this version.
+fn there(version: i64, ours: i64) -> SqlReply {
+    rows(["id", "name", "updated_at", "liaison_is_same", "liaison_is_older"]).row([
+        "7".into(),
+        "Eve".into(),
+        version.into(),
+        (version == ours).into(),
+        (version < ours).into(),
+    ])
+}
+
+fn none() -> SqlReply {
+    rows(["id", "name", "updated_at", "liaison_is_same", "liaison_is_older"])
+}
+
+#[test]
+fn a_new_or_newer_row_is_one_statement() {
+    testing::settings(settings_of("postgres", json!({})));
+    let run = endpoint().expect(UPSERT, affected(1)).deliver(deliver, person(3));
+    let receipt = Receipt { external_id: None, version: Some("3".into()) };
+    assert_eq!(run.outcome, Outcome::Delivered(receipt));
+    assert_eq!(run.transactions[0].statements[0].parameters, ["7".into(), "Ada".into(), 3.into()]);
+}
+
+#[test]
+fn what_stood_in_the_way_is_read_in_the_transaction_that_met_it() {
+    testing::settings(settings_of("postgres", json!({})));
+    let again = format!("{UPSERT}; {LOOK}");
+    let outcome = |answer: SqlReply| {
+        endpoint().expect(UPSERT, affected(0)).expect(&again, answer).deliver(deliver, person(3)).outcome
+    };
+    assert!(matches!(outcome(affected(0).then(there(3, 3))), Outcome::Delivered(_)));
+    assert!(matches!(outcome(affected(1).then(none())), Outcome::Delivered(_)));
+    assert!(matches!(outcome(affected(0).then(none())), Outcome::Retry(_)));
+    let Outcome::Conflict(conflict) = outcome(affected(0).then(there(9, 3))) else { panic!("it is newer") };
+    assert_eq!(conflict.version.as_deref(), Some("9"));
+    let current: Value = serde_json::from_slice(&conflict.current.unwrap()).unwrap();
+    assert_eq!(current, json!({ "person": { "name": "Eve" }, "updatedAt": 9 }));
+}
+
+#[test]
+fn mysql_compares_before_it_assigns_and_inserts_what_is_not_there() {
+    testing::settings(settings_of("mariadb", json!({})));
+    let update = "SQL update `hr`.`people` set `name` = ?, `updated_at` = ? where `id` = ? and (`updated_at` is null or \
+                  `updated_at` < ?)";
+    let insert = "SQL insert into `hr`.`people` (`id`, `name`, `updated_at`) values (?, ?, ?)";
+    let look = "SQL select `id`, `name`, `updated_at`, `updated_at` = ? as liaison_is_same, (`updated_at` is null or \
+                `updated_at` < ?) as liaison_is_older from `hr`.`people` where `id` = ?";
+    let run = endpoint().expect(update, affected(1)).deliver(deliver, person(3));
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+    let run = endpoint().expect(update, affected(0)).expect(insert, affected(1)).deliver(deliver, person(3));
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+    let refused = || sql_error(SqlErrorKind::Constraint, "23000", "Duplicate entry").constraint("PRIMARY");
+    let outcome = |answer: SqlReply| {
+        let script = endpoint().expect(update, affected(0)).expect(insert, refused()).expect(look, answer);
+        script.deliver(deliver, person(3)).outcome
+    };
+    assert!(matches!(outcome(there(3, 3)), Outcome::Delivered(_)));
+    assert!(matches!(outcome(there(9, 3)), Outcome::Conflict(_)));
+    assert!(matches!(outcome(there(1, 3)), Outcome::Retry(_)));
+    // The key was free: another constraint refused it.
+    assert_eq!(
+        outcome(none()),
+        Outcome::rejected("the database refused it (23000), constraint `PRIMARY`: Duplicate entry")
+    );
+}
+
+#[test]
+fn what_the_host_decided_is_written_over_the_version_that_it_saw() {
+    testing::settings(settings_of("postgres", json!({})));
+    let over = "SQL update \"hr\".\"people\" set \"name\" = $1, \"updated_at\" = $2 where \"id\" = $3 and \"updated_at\" = $4";
+    let overwrite = || person(3).resolution(Resolution::Overwrite(Some("9".into())));
+    let run = endpoint().expect(over, affected(1)).deliver(deliver, overwrite());
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+    assert_eq!(run.transactions[0].statements[0].parameters, ["Ada".into(), 3.into(), "7".into(), 9.into()]);
+    let again = format!("{over}; {LOOK}").replace("$1 as", "$1 as");
+    let changed =
+        |answer: SqlReply| endpoint().expect(over, affected(0)).expect(&again, affected(0).then(answer));
+    assert!(matches!(changed(there(10, 3)).deliver(deliver, overwrite()).outcome, Outcome::Conflict(_)));
+    let insert = "SQL insert into \"hr\".\"people\" (\"id\", \"name\", \"updated_at\") values ($1, $2, $3)";
+    let run = changed(none()).expect(insert, affected(1)).deliver(deliver, overwrite());
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+
+    let data = br#"{"person":{"name":"both"},"updatedAt":11}"#.to_vec();
+    let merged = Resolution::Merged(Merged { data, version: Some("9".into()) });
+    let run = endpoint().expect(over, affected(1)).deliver(deliver, person(3).resolution(merged));
+    assert_eq!(
+        run.transactions[0].statements[0].parameters,
+        ["both".into(), 11.into(), "7".into(), 9.into()]
+    );
+}
+
+#[test]
+fn only_inserted_is_never_written_over() {
+    testing::settings(settings_of("sqlite", json!({ "mode": "insert-only", "version-column": null })));
+    let insert = "SQL insert into `hr`.`people` (`id`, `name`) values (?, ?) on conflict (`id`) do nothing";
+    let run = endpoint().expect(insert, affected(1)).deliver(deliver, person(3));
+    assert_eq!(run.outcome, Outcome::delivered());
+    let again = format!("{insert}; select `id`, `name` from `hr`.`people` where `id` = ?");
+    let found = affected(0).then(rows(["id", "name"]).row(["7".into(), "Eve".into()]));
+    let run = endpoint().expect(insert, affected(0)).expect(&again, found).deliver(deliver, person(3));
+    assert_eq!(run.outcome, Outcome::delivered());
+    let run = endpoint().deliver(deliver, person(3).tombstone());
+    assert!(matches!(run.outcome, Outcome::Skipped(_)));
+}
+
+#[test]
+fn a_tombstone_deletes_what_is_not_newer() {
+    testing::settings(settings_of("postgres", json!({})));
+    let delete = "SQL delete from \"hr\".\"people\" where \"id\" = $1";
+    let run = endpoint().expect(delete, affected(0)).deliver(deliver, person(3).tombstone());
+    assert_eq!(run.outcome, Outcome::delivered());
+
+    let of_time = json!({ "tombstone-version": { "from": "time", "type": "integer" } });
+    testing::settings(settings_of("postgres", of_time.clone()));
+    let delete = format!("{delete} and (\"updated_at\" is null or \"updated_at\" <= $2)");
+    let gone = || person(3).time_ms(3).tombstone();
+    let run = endpoint().expect(&delete, affected(1)).deliver(deliver, gone());
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+    let again = format!("{delete}; {LOOK}");
+    let newer = || endpoint().expect(&delete, affected(0)).expect(&again, affected(0).then(there(9, 3)));
+    let reason = "the row is newer than this deletion, and stays: it has version 9";
+    assert_eq!(newer().deliver(deliver, gone()).outcome, Outcome::skipped(reason));
+    let script = endpoint().expect(&delete, affected(0)).expect(&again, affected(0).then(none()));
+    assert!(matches!(script.deliver(deliver, gone()).outcome, Outcome::Delivered(_)));
+
+    let mut decided = of_time;
+    decided["older-tombstone"] = "conflict".into();
+    testing::settings(settings_of("postgres", decided));
+    assert!(matches!(newer().deliver(deliver, gone()).outcome, Outcome::Conflict(_)));
+    let over = "SQL delete from \"hr\".\"people\" where \"id\" = $1 and \"updated_at\" = $2";
+    let resolution = Resolution::Overwrite(Some("9".into()));
+    let run = endpoint().expect(over, affected(1)).deliver(deliver, gone().resolution(resolution));
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+}
+
+#[test]
+fn a_mark_keeps_the_version_of_what_is_deleted() {
+    let more =
+        json!({ "deleted-column": "gone", "tombstone-version": { "from": "time", "type": "integer" } });
+    testing::settings(settings_of("postgres", more));
+    let mark = "SQL update \"hr\".\"people\" set \"updated_at\" = $1, \"gone\" = $2 where \"id\" = $3 and (\"updated_at\" is \
+                null or \"updated_at\" <= $4)";
+    let gone = || person(3).time_ms(3).tombstone();
+    let run = endpoint().expect(mark, affected(1)).deliver(deliver, gone());
+    assert_eq!(run.transactions[0].statements[0].parameters, [3.into(), true.into(), "7".into(), 3.into()]);
+    // What was never there is kept as deleted, too.
+    let again = format!("{mark}; {LOOK}");
+    let insert = "SQL insert into \"hr\".\"people\" (\"id\", \"updated_at\", \"gone\") values ($1, $2, $3)";
+    let script = || endpoint().expect(mark, affected(0)).expect(&again, affected(0).then(none()));
+    let run = script().expect(insert, affected(1)).deliver(deliver, gone());
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+    let refused = sql_error(SqlErrorKind::Constraint, "23502", "null value in column \"name\"");
+    let run = script().expect(insert, refused).deliver(deliver, gone());
+    assert!(matches!(run.outcome, Outcome::Skipped(_)));
+}
+
+#[test]
+fn refusals_are_of_the_event_or_of_the_settings() {
+    use SqlErrorKind::{Constraint, Data, Permission, Serialization, Statement, Unavailable};
+    let outcome =
+        |reply: testing::Reply| endpoint().expect(UPSERT, reply).deliver(deliver, person(3)).outcome;
+    for (foreign_key, is_retried) in [("reject", false), ("retry", true)] {
+        testing::settings(settings_of("postgres", json!({ "foreign-key": foreign_key })));
+        let refused = sql_error(Constraint, "23503", "it refers to nobody").constraint("of_team");
+        assert_eq!(matches!(outcome(refused.into()), Outcome::Retry(_)), is_retried);
+    }
+    testing::settings(settings_of("postgres", json!({})));
+    let refused = sql_error(Constraint, "23505", "twice").constraint("people_name_key");
+    assert_eq!(
+        outcome(refused.into()),
+        Outcome::rejected("the database refused it (23505), constraint `people_name_key`: twice")
+    );
+    assert_eq!(
+        outcome(sql_error(Data, "22003", "large").into()),
+        Outcome::rejected("the database refused it (22003): large")
+    );
+    let missing = outcome(sql_error(Statement, "42P01", "no such table").into());
+    assert!(
+        matches!(missing, Outcome::Denied(why) if why.starts_with("settings: the database does not know"))
+    );
+    let ungranted = outcome(Unanswered::NotAllowed("asks for `people`".into()).into());
+    assert!(
+        matches!(ungranted, Outcome::Denied(why) if why.starts_with("settings: the connector's `database`"))
+    );
+    assert!(matches!(outcome(sql_error(Permission, "42501", "no").into()), Outcome::Denied(_)));
+    assert!(matches!(outcome(sql_error(Serialization, "40001", "no").into()), Outcome::Retry(_)));
+    assert!(matches!(outcome(sql_error(Unavailable, "57P03", "no").into()), Outcome::Retry(_)));
+}
+
+#[test]
+fn an_event_without_what_its_row_needs_is_rejected() {
+    let more = json!({ "columns": { "id": "/id", "name": { "from": "/name", "type": "integer" } } });
+    testing::settings(settings_of("postgres", more));
+    for (event, expected) in [
+        (
+            event("t").data(json!({ "updatedAt": 1 })),
+            "the event has nothing at `/id`, which is to be the key `id`",
+        ),
+        (
+            event("t").data(json!({ "id": 1 })),
+            "the event has nothing at `/updatedAt`, which is to be the version",
+        ),
+        (
+            event("t").data(json!({ "id": 1, "name": "x", "updatedAt": 1 })),
+            "the column `name` is to hold an integer, and the event has another thing at `/name`",
+        ),
+        (
+            event("t").tombstone(),
+            "the event has nothing at `/id`, which is to be the key `id`: it is a tombstone",
+        ),
+        (event("t").bytes("<x/>", Some("text/xml")), "the event's data is not JSON"),
+    ] {
+        let outcome = endpoint().deliver(deliver, event).outcome;
+        assert!(matches!(&outcome, Outcome::Rejected(why) if why.starts_with(expected)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_settings_pauses_and_names_the_key() {
+    for (more, expected) in [
+        (json!({ "dialect": "oracle" }), "settings: dialect: unknown variant `oracle`"),
+        (json!({ "tabel": "x" }), "settings: tabel: unknown field `tabel`"),
+        (json!({ "table": "a.b.c" }), "settings: table: a table is named as"),
+        (json!({ "key": [] }), "settings: key: name the columns"),
+        (json!({ "key": ["nr"] }), "settings: key: `nr` is not among the columns"),
+        (json!({ "columns": { "id": "ident" } }), "settings: columns.id: `ident` is no part of an event"),
+        (
+            json!({ "columns": { "id": { "from": "key", "type": "date" } } }),
+            "settings: columns.id.type: unknown variant",
+        ),
+        (json!({ "columns": { "id": "line-number" } }), "settings: columns: `line-number` is of lines"),
+        (json!({ "version-column": "id" }), "settings: version-column: `id` is of the key"),
+        (json!({ "tombstone-version": "/at" }), "settings: tombstone-version: `/at` is of the data"),
+        (json!({ "deleted-column": "name" }), "settings: deleted-column: `name` is set by this plugin"),
+        (json!({ "columns": { "id": "key" }, "version-column": null }), "settings: columns: beside the key"),
+        (
+            json!({ "lines": { "rows": "lines", "table": "l", "key": ["n"], "columns": { "n": "line-number" } } }),
+            "settings: lines.rows: `lines` is no JSON pointer",
+        ),
+        (
+            json!({ "lines": { "rows": "/l", "table": "l", "key": ["id"], "columns": { "id": "line-number" } } }),
+            "settings: lines.columns: `id` holds the header's key",
+        ),
+    ] {
+        testing::settings(settings_of("postgres", more));
+        let outcome = endpoint().deliver(deliver, person(1)).outcome;
+        assert!(matches!(&outcome, Outcome::Denied(why) if why.starts_with(expected)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_check_asks_for_the_columns_and_no_row() {
+    testing::settings(settings_of("sqlite", json!({ "deleted-column": "gone" })));
+    let probe = "SQL select `id`, `name`, `updated_at`, `gone` from `hr`.`people` where 1 = 0";
+    let run = endpoint().expect(probe, none()).check(check);
+    assert!(matches!(run.outcome, Check::Usable(_)));
+    let missing = sql_error(SqlErrorKind::Statement, "", "no such column: gone");
+    let run = endpoint().expect(probe, missing).check(check);
+    assert!(matches!(run.outcome, Check::Unusable(why) if why.contains("no such column")));
+}

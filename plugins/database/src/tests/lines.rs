@@ -1,0 +1,77 @@
+//! A header and its lines.
+
+use super::*;
+
+fn order(lines: Value) -> EventBuilder {
+    event("order.changed").key("o1").data(json!({ "updatedAt": 3, "lines": lines }))
+}
+
+fn with_lines(dialect: &str) {
+    testing::settings(json!({
+        "dialect": dialect, "table": "orders", "key": ["id"], "columns": { "id": "key" }, "version-column": "v",
+        "lines": { "rows": "/lines", "table": "items", "header-key": ["order_id"], "key": ["nr"],
+                   "columns": { "nr": "/nr", "what": "/what" } },
+    }));
+}
+
+#[test]
+fn a_header_and_its_lines_are_one_transaction() {
+    with_lines("postgres");
+    let read = "SQL select \"id\", \"v\", \"v\" = $1 as liaison_is_same, (\"v\" is null or \"v\" < $2) as liaison_is_older \
+                from \"orders\" where \"id\" = $3; select \"nr\" from \"items\" where \"order_id\" = $1";
+    let header = |version: i64| {
+        let found = rows(["id", "v", "liaison_is_same", "liaison_is_older"]);
+        found.row(["o1".into(), version.into(), (version == 3).into(), (version < 3).into()])
+    };
+    let keys = rows(["nr"]).row([1.into()]).row([2.into()]);
+    let write = "SQL update \"orders\" set \"v\" = $1 where \"id\" = $2 and \"v\" = $3; insert into \"orders\" (\"id\", \"v\") \
+                 select \"id\", \"v\" from \"orders\" where \"id\" = $1 and (\"v\" is null or \"v\" <> $2); delete from \
+                 \"items\" where \"order_id\" = $1 and ((\"nr\" = $2)); insert into \"items\" (\"order_id\", \"nr\", \"what\") \
+                 values ($1, $2, $3) on conflict (\"order_id\", \"nr\") do update set \"what\" = excluded.\"what\"; insert \
+                 into \"items\" (\"order_id\", \"nr\", \"what\") values ($1, $2, $3), ($4, $5, $6)";
+    let lines = json!([{ "nr": 2, "what": "b" }, { "nr": 3, "what": "c" }, { "nr": 4 }]);
+    let script =
+        |answer: testing::Reply| endpoint().expect(read, header(1).then(keys.clone())).expect(write, answer);
+    let run = script(affected(1).into()).deliver(deliver, order(lines.clone()));
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+    assert_eq!(run.transactions[1].statements[2].parameters, ["o1".into(), 1.into()]);
+    assert_eq!(
+        run.transactions[1].statements[4].parameters,
+        ["o1".into(), 3.into(), "c".into(), "o1".into(), 4.into(), SqlValue::Null]
+    );
+    let moved = script(affected(0).into()).deliver(deliver, order(lines.clone()));
+    assert!(matches!(moved.outcome, Outcome::Retry(_)));
+
+    let same = endpoint().expect(read, header(3).then(rows(["nr"]))).deliver(deliver, order(lines.clone()));
+    assert!(matches!(same.outcome, Outcome::Delivered(_)));
+    let newer = endpoint().expect(read, header(9).then(rows(["nr"]))).deliver(deliver, order(lines));
+    assert!(matches!(newer.outcome, Outcome::Conflict(conflict) if conflict.version.as_deref() == Some("9")));
+    for (lines, expected) in [
+        (json!(null), "the event's data has no list at `/lines`"),
+        (json!([{ "nr": 1 }, { "nr": 1 }]), "line 2: it has the same key as another line"),
+        (json!([{}]), "line 1: the event has nothing at `/nr`"),
+    ] {
+        let outcome = endpoint().deliver(deliver, order(lines)).outcome;
+        assert!(matches!(&outcome, Outcome::Rejected(why) if why.starts_with(expected)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_new_header_is_inserted_and_a_tombstone_takes_the_lines_along() {
+    with_lines("mysql");
+    let read = "SQL select `id`, `v`, `v` = ? as liaison_is_same, (`v` is null or `v` < ?) as liaison_is_older from `orders` \
+                where `id` = ?; select `nr` from `items` where `order_id` = ?";
+    let found = rows(["id", "v", "liaison_is_same", "liaison_is_older"]).then(rows(["nr"]).row([1.into()]));
+    let write = "SQL insert into `orders` (`id`, `v`) values (?, ?); insert into `items` (`order_id`, `nr`, `what`) values \
+                 (?, ?, ?) on duplicate key update `what` = values(`what`)";
+    let run = endpoint()
+        .expect(read, found)
+        .expect(write, affected(1).then(affected(1)))
+        .deliver(deliver, order(json!([{ "nr": 1, "what": "a" }])));
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+    let delete = "SQL delete from `items` where `order_id` = ?; delete from `orders` where `id` = ?";
+    let run = endpoint()
+        .expect(delete, affected(2).then(affected(1)))
+        .deliver(deliver, order(json!([])).tombstone());
+    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+}
