@@ -27,6 +27,7 @@ pub const DATABASE: &str = "records";
 #[derive(Debug)]
 pub struct MariaDb {
     process: Process,
+    command: Command,
     address: SocketAddr,
     folder: Folder,
 }
@@ -63,8 +64,8 @@ impl MariaDb {
             command.arg("--require-secure-transport=ON");
         }
         let process = Process::start("mariadbd", &command, folder.path())?;
-        let server = Self { process, address, folder };
-        wait::until(STARTED, "MariaDB", || server.client("mysql", "select 1").is_ok())
+        let server = Self { process, command, address, folder };
+        wait::until(STARTED, "MariaDB", || server.answers())
             .with_context(|| format!("its last lines:\n{}", server.process.last_lines()))?;
         let make = format!(
             "create database {DATABASE}; create user {USER}@'127.0.0.1' identified by '{PASSWORD}'; \
@@ -82,6 +83,23 @@ impl MariaDb {
     /// What its client prints of these statements: a row a line, tabs between its values.
     pub fn query(&self, sql: &str) -> anyhow::Result<String> {
         self.client(DATABASE, sql)
+    }
+
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again with what it holds, and waits until it answers.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.process.kill()?;
+        self.process = Process::start("mariadbd", &self.command, self.folder.path())?;
+        wait::until(STARTED, "MariaDB to start again", || self.answers())
+            .with_context(|| format!("its last lines:\n{}", self.process.last_lines()))
+    }
+
+    fn answers(&self) -> bool {
+        self.client("mysql", "select 1").is_ok()
     }
 
     fn client(&self, database: &str, sql: &str) -> anyhow::Result<String> {

@@ -9,6 +9,7 @@ mod breaker;
 mod command;
 mod conflicts;
 mod credentials;
+mod database;
 mod dead_letter_tray;
 mod dead_letters;
 mod delays;
