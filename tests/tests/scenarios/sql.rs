@@ -58,8 +58,14 @@ impl Database {
     }
 
     pub(crate) fn start_with(endpoint: &str, connector: &str, tables: &str) -> anyhow::Result<Self> {
+        Self::start_guest("records", endpoint, connector, tables)
+    }
+
+    /// Of the same guest in some language.
+    fn start_guest(guest: &str, endpoint: &str, connector: &str, tables: &str) -> anyhow::Result<Self> {
         let broker = Embedded::start(&[(TOPIC, 1), (DEAD_LETTERS, 1)])?;
-        let config = Config { plugin: "records", connector, tables, ..Config::default() };
+        let plugin_settings = if guest == "records" { "" } else { "instances = { warm = 1000 }" };
+        let config = Config { plugin: guest, plugin_settings, connector, tables, ..Config::default() };
         let config = Config { subscription: NEWEST, ..config };
         let host = LocalHost::start(&config.text(broker.bootstrap(), endpoint)?)?;
         Ok(Self { host, broker })
@@ -140,6 +146,38 @@ const GRANT: &str = r#"database = { tables = ["records", "log"], max-rows = 5, c
 
 #[test]
 fn sqlite_takes_whole_transactions_of_granted_statements() -> anyhow::Result<()> {
+    guest_keeps_records_in_sqlite("records")
+}
+
+/// As the guest `records` in Rust, so in Python and in TypeScript.
+#[test]
+fn every_language_keeps_records_in_databases() -> anyhow::Result<()> {
+    if is_quick() {
+        say_skipped("every_language_keeps_records_in_databases", "needs other languages and PostgreSQL");
+        return Ok(());
+    }
+    let server = Postgres::start(None)?;
+    server.psql(&schema("text"))?;
+    let folder = Folder::new("postgres-languages")?;
+    let credential = credential(postgres::USER, &folder.write("password", postgres::PASSWORD)?);
+    for guest in ["records-python", "records-js"] {
+        guest_keeps_records_in_sqlite(guest)?;
+        let connector = connector("postgres", &credential, GRANT);
+        let database = Database::start_guest(guest, &server.url(), &connector, QUICK)?;
+        delivers_and_refuses(
+            &database,
+            "$1::text",
+            "with recursive n(i) as (select 1 union all select i + 1 from n where i < 9000) select i from n",
+        )?;
+        let rows = server.psql("select id, name, updated_at from records order by id")?;
+        assert_eq!(rows, format!("a|Ada Lovelace|3\nevil|{EVIL}|1"), "{guest}");
+        database.host.stop()?;
+        server.psql("delete from records; delete from log")?;
+    }
+    Ok(())
+}
+
+fn guest_keeps_records_in_sqlite(guest: &str) -> anyhow::Result<()> {
     let folder = Folder::new("sqlite")?;
     let file = folder.path().join("records.db");
     let sqlite = |sql: &str| -> anyhow::Result<String> {
@@ -152,7 +190,8 @@ fn sqlite_takes_whole_transactions_of_granted_statements() -> anyhow::Result<()>
     };
     sqlite(&schema("text"))?;
     let connector = connector("sqlite", "", GRANT);
-    let database = Database::start(&format!("sqlite://{}", file.display()), &connector)?;
+    let endpoint = format!("sqlite://{}", file.display());
+    let database = Database::start_guest(guest, &endpoint, &connector, QUICK)?;
     let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select i from n";
     delivers_and_refuses(&database, "?", endless)?;
     let rows = sqlite("select id, name, updated_at from records order by id")?;

@@ -17,10 +17,11 @@ const OLDEST: (u32, u32) = (20, 0);
 const SOURCES: [&str; 7] =
     ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "src", "test", "example"];
 
-/// What is built by it: the SDK's example, and a guest of the tests.
-const MODULES: [(&str, &str); 2] = [
+/// What is built by it: the SDK's example, and guests of the tests.
+const MODULES: [(&str, &str); 3] = [
     ("training_js", "plugin-sdk/js/example/src/training.ts"),
     ("booking_js", "tests/guests/booking/booking.ts"),
+    ("records_js", "tests/guests/records/records.ts"),
 ];
 
 pub(super) fn tools() -> Result<(), Failure> {

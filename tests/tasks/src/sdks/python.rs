@@ -10,10 +10,11 @@ use crate::command::{Failure, output, run, say};
 /// The oldest Python that the SDK is written for: see its `pyproject.toml`.
 const OLDEST: (u32, u32) = (3, 11);
 
-/// What is built by it: the SDK's example, and a guest of the tests.
-const MODULES: [(&str, &str); 2] = [
+/// What is built by it: the SDK's example, and guests of the tests.
+const MODULES: [(&str, &str); 3] = [
     ("training_python", "plugin-sdk/python/example/src/training.py"),
     ("booking_python", "tests/guests/booking/booking.py"),
+    ("records_python", "tests/guests/records/records.py"),
 ];
 
 pub(super) fn tools() -> Result<(), Failure> {
