@@ -131,6 +131,16 @@ pub enum Step {
     SettleBy(Effect),
 }
 
+/// One effect that does what several do, each of another delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joint {
+    pub effect: Effect,
+    /// Which of those that were given, from 0.
+    pub members: Vec<u32>,
+    /// For the plugin, when it is asked to split the reply.
+    pub memo: Bytes,
+}
+
 /// What a connector's `check` answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckStep {
@@ -192,7 +202,7 @@ pub enum Body {
 }
 
 /// What came of one effect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     Http(HttpResponse),
     Grpc(GrpcResponse),
@@ -212,7 +222,7 @@ pub struct GrpcResponse {
     pub message: Option<Bytes>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpResponse {
     pub status: u16,
     pub headers: HeaderMap,
@@ -223,7 +233,7 @@ pub struct HttpResponse {
 }
 
 /// A body that stayed with the host; the guest is given length and sha256.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
     pub length: u64,
     pub sha256: [u8; 32],
@@ -238,6 +248,18 @@ pub enum Content {
     File(Arc<File>),
     /// Not here: of an attempt that was recorded or journalled without it.
     Lost,
+}
+
+/// A file is itself alone.
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Memory(one), Self::Memory(other)) => one == other,
+            (Self::File(one), Self::File(other)) => Arc::ptr_eq(one, other),
+            (Self::Lost, Self::Lost) => true,
+            (Self::Memory(_) | Self::File(_) | Self::Lost, _) => false,
+        }
+    }
 }
 
 /// Why an effect has no answer.

@@ -24,6 +24,7 @@ mod caller;
 mod calls;
 mod engine;
 mod inspect;
+mod joins;
 mod kept;
 mod limits;
 mod log_rate;
@@ -41,6 +42,7 @@ mod worlds;
 pub(crate) use calls::Calls;
 pub(crate) use engine::PoolSize;
 pub use inspect::{Compiled, Import, Inspection, Needs};
+pub(crate) use joins::{JoinInput, JoinOutput, Joins};
 pub(crate) use observer::Observer;
 pub use observer::{LogLine, Observed};
 pub use producers::Producer;
@@ -49,6 +51,8 @@ pub(crate) use worlds::{CheckInput, Checks, Connectors, Transformers};
 /// What a component of either world exports.
 const CONNECTOR: &str = "liaison:plugin/connector@0.1.0";
 const TRANSFORMER: &str = "liaison:plugin/transformer@0.1.0";
+/// What a connector may export beside.
+const JOINER: &str = "liaison:plugin/joiner@0.1.0";
 
 /// Whose words a log line or a fault is about.
 #[derive(Debug)]
@@ -82,6 +86,10 @@ pub enum PluginError {
     Start { plugin: PluginName, reason: String },
     #[error("plugin {plugin} is a {found}, and {user} needs a {wanted}")]
     Kind { plugin: PluginName, user: String, found: &'static str, wanted: &'static str },
+    #[error(
+        "plugin {plugin} does not export liaison:plugin/joiner@0.1.0, so nothing can be joined for {user}; leave its `batch` out"
+    )]
+    Joiner { plugin: PluginName, user: String },
 }
 
 impl PluginError {
@@ -95,7 +103,8 @@ impl PluginError {
             | Self::World { .. }
             | Self::Contract { .. }
             | Self::Start { .. }
-            | Self::Kind { .. } => true,
+            | Self::Kind { .. }
+            | Self::Joiner { .. } => true,
         }
     }
 }
@@ -124,8 +133,9 @@ pub(crate) struct Plugin {
     observer: Option<Observer>,
 }
 
+#[derive(Clone)]
 enum Kind {
-    Connector(worlds::ConnectorPre),
+    Connector(worlds::ConnectorPre, Option<joins::JoinerPre>),
     Transformer(worlds::TransformerPre),
 }
 
@@ -198,7 +208,9 @@ impl Runtime {
         let has = |interface: &str| exports.iter().any(|export| export == interface);
         let pre = || self.linker.instantiate_pre(component).map_err(contract);
         if has(CONNECTOR) {
-            Ok(Kind::Connector(worlds::ConnectorPre::new(pre()?).map_err(contract)?))
+            let joiner = || joins::JoinerPre::new(pre()?).map_err(contract);
+            let joiner = has(JOINER).then(joiner).transpose()?;
+            Ok(Kind::Connector(worlds::ConnectorPre::new(pre()?).map_err(contract)?, joiner))
         } else if has(TRANSFORMER) {
             Ok(Kind::Transformer(worlds::TransformerPre::new(pre()?).map_err(contract)?))
         } else {
@@ -228,10 +240,7 @@ impl Plugin {
 
     /// The same, with an instance that is kept for so many calls.
     pub(crate) fn warm(&self, calls: u32) -> Self {
-        let kind = match &self.kind {
-            Kind::Connector(pre) => Kind::Connector(pre.clone()),
-            Kind::Transformer(pre) => Kind::Transformer(pre.clone()),
-        };
+        let kind = self.kind.clone();
         let instances = config::Instances::Warm { calls };
         let settings = config::Plugin { instances, ..self.settings.clone() };
         Self {
@@ -252,7 +261,7 @@ impl Plugin {
     }
 
     pub(crate) fn is_connector(&self) -> bool {
-        matches!(self.kind, Kind::Connector(_))
+        matches!(self.kind, Kind::Connector(..))
     }
 
     /// A caller for one connector in one subscription.
@@ -263,7 +272,7 @@ impl Plugin {
         metrics: PluginMetrics,
     ) -> Result<Calls<Connectors>, PluginError> {
         match &self.kind {
-            Kind::Connector(pre) => Ok(self.calls(pre.clone(), user, settings, metrics)),
+            Kind::Connector(pre, _) => Ok(self.calls(pre.clone(), user, settings, metrics)),
             Kind::Transformer(_) => Err(self.wrong_kind(user, "transformer", "connector")),
         }
     }
@@ -276,7 +285,23 @@ impl Plugin {
         metrics: PluginMetrics,
     ) -> Result<Calls<Checks>, PluginError> {
         match &self.kind {
-            Kind::Connector(pre) => Ok(self.calls(pre.clone(), user, settings, metrics)),
+            Kind::Connector(pre, _) => Ok(self.calls(pre.clone(), user, settings, metrics)),
+            Kind::Transformer(_) => Err(self.wrong_kind(user, "transformer", "connector")),
+        }
+    }
+
+    /// A caller of the same connector's `join` and `split`.
+    pub(crate) fn joins(
+        &self,
+        user: &str,
+        settings: &Map<String, Value>,
+        metrics: PluginMetrics,
+    ) -> Result<Calls<Joins>, PluginError> {
+        match &self.kind {
+            Kind::Connector(_, Some(pre)) => Ok(self.calls(pre.clone(), user, settings, metrics)),
+            Kind::Connector(_, None) => {
+                Err(PluginError::Joiner { plugin: self.name.clone(), user: user.to_owned() })
+            }
             Kind::Transformer(_) => Err(self.wrong_kind(user, "transformer", "connector")),
         }
     }
@@ -290,7 +315,7 @@ impl Plugin {
     ) -> Result<Calls<Transformers>, PluginError> {
         match &self.kind {
             Kind::Transformer(pre) => Ok(self.calls(pre.clone(), user, settings, metrics)),
-            Kind::Connector(_) => Err(self.wrong_kind(user, "connector", "transformer")),
+            Kind::Connector(..) => Err(self.wrong_kind(user, "connector", "transformer")),
         }
     }
 

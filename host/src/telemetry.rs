@@ -27,7 +27,8 @@ use family::{Counters, Families, Registering};
 use forgetting::Forgetting;
 pub use label::{
     AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, ConflictDecision,
-    DeadLetterReason, FaultKind, Label, LogLimit, PluginFunction, ReloadResult, Settlement, ShadowResult,
+    DeadLetterReason, FaultKind, JointResult, Label, LogLimit, PluginFunction, ReloadResult, Settlement,
+    ShadowResult,
     SlaResult, StatusClass, SwapResult, VersionState,
 };
 use label::{Labels, Names};
@@ -132,6 +133,8 @@ pub struct ConnectorMetrics {
     pub breaker_opened: Counter,
     pub concurrency_limit: Gauge,
     pub rate_limit_waits: Counter,
+    pub joint_requests: ByLabel<JointResult, Counter>,
+    pub joined_requests: Counter,
     breaker_state: Gauge,
 }
 
@@ -293,6 +296,8 @@ impl Telemetry {
             breaker_opened: one(&families.breaker_opened, &names),
             concurrency_limit: one(&families.concurrency_limit, &names),
             rate_limit_waits: one(&families.rate_limit_waits, &names),
+            joint_requests: each(&families.joint_requests, &names),
+            joined_requests: one(&families.joined_requests, &names),
             breaker_state: one(&families.breaker_state, &names),
         }
     }
@@ -421,7 +426,7 @@ mod tests {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 49);
+        assert_eq!(types.len(), 51);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

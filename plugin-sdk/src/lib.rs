@@ -45,6 +45,7 @@
 //! | [`sql`] | transactions in the connector's database, and rows |
 //! | [`template`] | texts and JSON with fields of the event, as settings |
 //! | [`procedure`] | lookup, create, write and delete by calls, with their conflicts |
+//! | [`joint`] | requests of several deliveries made one |
 //! | [`outcome`] | what a connector says of one attempt, and the table from HTTP status to outcome |
 //! | [`failure`] | what `?` carries, and what becomes of it |
 //! | [`transform`] | what a transformer makes of an event |
@@ -58,6 +59,7 @@ pub mod failure;
 pub mod grpc;
 pub mod http;
 mod join;
+pub mod joint;
 mod json;
 pub mod log;
 mod macros;

@@ -26,3 +26,17 @@ pub(super) mod transformer {
         },
     });
 }
+
+/// What goes in comes out here, and so all of it is owned.
+pub(super) mod joiner {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "joiner-plugin",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "wasi:logging/logging": crate::plugin::bindings::connector::wasi::logging::logging,
+            "wasi:config/store": crate::plugin::bindings::connector::wasi::config::store,
+        },
+    });
+}

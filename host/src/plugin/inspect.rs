@@ -147,7 +147,8 @@ impl Runtime {
 impl Kind {
     fn world(&self) -> &'static str {
         match self {
-            Kind::Connector(_) => "connector-plugin",
+            Kind::Connector(_, None) => "connector-plugin",
+            Kind::Connector(_, Some(_)) => "joining-connector-plugin",
             Kind::Transformer(_) => "transformer-plugin",
         }
     }

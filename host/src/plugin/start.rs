@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use serde_json::Map;
 
 use super::pool::{Pool, Turns, World};
-use super::{Connectors, Kind, Plugin, PluginError, Transformers};
+use super::{Connectors, Joins, Kind, Plugin, PluginError, Transformers};
 use crate::telemetry::Telemetry;
 
 /// Who the plugin is to its log.
@@ -21,7 +21,12 @@ impl Plugin {
     /// [`PluginError::Start`] where its functions are not those of the contract, or it traps or uses up its limits.
     pub(super) fn start(&self) -> Result<usize, PluginError> {
         match &self.kind {
-            Kind::Connector(pre) => self.started_bytes::<Connectors>(pre.clone()),
+            Kind::Connector(pre, joiner) => {
+                if let Some(joiner) = joiner {
+                    self.started_bytes::<Joins>(joiner.clone())?;
+                }
+                self.started_bytes::<Connectors>(pre.clone())
+            }
             Kind::Transformer(pre) => self.started_bytes::<Transformers>(pre.clone()),
         }
     }

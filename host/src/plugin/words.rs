@@ -3,6 +3,7 @@
 //! Towards the guest everything is borrowed. From the guest strings and bytes are moved, never copied. Nothing is judged
 //! here: an effect that comes out may be nonsense, and the egress gateway says so.
 
+pub(super) mod joiner;
 mod sql;
 
 use std::time::Duration;
@@ -232,4 +233,9 @@ fn lift_reshaped(reshaped: wit_transformer::Reshaped) -> Reshaped {
 pub(crate) struct Moment {
     pub(super) now: TimestampMs,
     pub(super) seed: u64,
+}
+
+impl Moment {
+    /// Of what happens at no time.
+    pub(super) const ZERO: Self = Self { now: 0, seed: 0 };
 }

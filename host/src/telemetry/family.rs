@@ -51,6 +51,8 @@ pub(super) struct Families {
     pub(super) breaker_opened: Counters,
     pub(super) concurrency_limit: Gauges,
     pub(super) rate_limit_waits: Counters,
+    pub(super) joint_requests: Counters,
+    pub(super) joined_requests: Counters,
     pub(super) partitions_assigned: Gauges,
     pub(super) partitions_paused: Gauges,
     pub(super) consumer_lag: Gauges,
@@ -132,6 +134,16 @@ impl Families {
                 registry,
                 "rate_limit_waits",
                 "Waits for the rate limit of a connector, of deliveries to start and of their further requests",
+            ),
+            joint_requests: counters(
+                registry,
+                "joint_requests",
+                "Requests that did what several deliveries asked for, by what came of them",
+            ),
+            joined_requests: counters(
+                registry,
+                "joined_requests",
+                "Requests of deliveries that were done by a joint one",
             ),
             partitions_assigned: gauges(
                 registry,

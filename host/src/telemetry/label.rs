@@ -118,6 +118,17 @@ labels! {
         Transform = "transform",
         Deliver = "deliver",
         Check = "check",
+        /// And `split`.
+        Join = "join",
+    }
+
+    /// What came of a request that did what several deliveries asked for.
+    JointResult("result") {
+        Done = "done",
+        /// By the external system: each half was asked for by itself.
+        Refused = "refused",
+        /// The external system is not well, or lets nobody in.
+        Failed = "failed",
     }
 
     /// What a plugin did wrong.
