@@ -73,11 +73,13 @@ pub(super) struct Inspector<'a> {
     granted: &'a [Name],
     /// The names that `with` gives in the queries around, the outermost first.
     given: Vec<Vec<String>>,
+    /// The function whose rows are selected from, met just before its name is met as a table's.
+    function: Option<ObjectName>,
 }
 
 impl<'a> Inspector<'a> {
     pub(super) fn new(engine: Engine, access: Access, granted: &'a [Name]) -> Self {
-        Self { engine, access, granted, given: Vec::new() }
+        Self { engine, access, granted, given: Vec::new(), function: None }
     }
 
     fn table(&self, name: &ObjectName) -> ControlFlow<String> {
@@ -197,6 +199,9 @@ impl Visitor for Inspector<'_> {
     }
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<String> {
+        if self.function.take().is_some_and(|function| function == *relation) {
+            return ControlFlow::Continue(());
+        }
         let name = Name::written(relation, self.engine);
         let is_given = |name: &str| self.given.iter().flatten().any(|given| given == name);
         match name.as_ref().and_then(Name::single).is_some_and(is_given) {
@@ -207,9 +212,11 @@ impl Visitor for Inspector<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<String> {
         match factor {
-            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+            TableFactor::Table { name, args: Some(_), .. } => {
+                self.function = Some(name.clone());
                 self.function(name)
             }
+            TableFactor::Function { name, .. } => self.function(name),
             _ => ControlFlow::Continue(()),
         }
     }

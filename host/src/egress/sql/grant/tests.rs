@@ -111,6 +111,20 @@ fn tables_are_told_from_names_that_with_gives() {
                 "with recursive a as (select 1 as n union all select n + 1 from a where n < 9) select * from a",
                 None,
             ),
+            // Rows that a function gives are no table's.
+            ("select * from json_to_recordset($1::json) as r(id text)", None),
+            (
+                "with given as (select * from json_populate_recordset(null::\"records\", $1::json) with ordinality), \
+                 written as (insert into \"records\" as held (\"id\", \"v\") select distinct on (\"id\") \"id\", \"v\" from \
+                 given order by \"id\", \"v\" desc on conflict (\"id\") do update set \"v\" = excluded.\"v\" where \
+                 excluded.\"v\" > held.\"v\" returning \"id\") select given.ordinality - 1 as member, to_jsonb(held) as held \
+                 from given left join written using (\"id\") left join \"records\" as held using (\"id\") where \
+                 written.\"id\" is null",
+                None,
+            ),
+            ("select * from json_to_recordset((select a from secret)) as r(id text)", secret),
+            ("select * from records, secret(1), secret", secret),
+            ("select * from query_to_xml('select * from secret', true, false, '')", Some("does more")),
             ("select * from \"Records\"", Some("asks for `Records`")),
             ("select * from people", Some("asks for `people`")),
             ("select * from public.records", Some("asks for `public.records`")),
