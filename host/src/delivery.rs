@@ -4,6 +4,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod attempt;
+pub(crate) mod batch;
 pub mod breaker;
 pub mod concurrency;
 pub mod conflict;

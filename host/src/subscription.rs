@@ -150,6 +150,7 @@ async fn deliver(
             let stages = stages.clone();
             turns.push(async move { (lane, stages.carry(job).await) });
         }
+        stages.set_hurried(task.is_hurried());
         for letter in task.take_letters() {
             letters.push(letters::send(plan, letter));
         }

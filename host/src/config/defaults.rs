@@ -11,10 +11,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::{
-    Access, Admin, Alerts, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector, ConnectorName,
-    Database, Egress, Engine, EventTypes, FloodGuard, Grant, Instances, Kafka, KafkaSecurity, Limits,
-    Objective, Ordering, Parking, Plugin, PluginName, Registry, Rollout, Runtime, Signers, Sla, SlaTable,
-    Source, Subscription, SubscriptionName, Transformer, database,
+    Access, Admin, Alerts, Batch, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector,
+    ConnectorName, Database, Egress, Engine, EventTypes, FloodGuard, Grant, Instances, Kafka, KafkaSecurity,
+    Limits, Objective, Ordering, Parking, Plugin, PluginName, Registry, Rollout, Runtime, Signers, Sla,
+    SlaTable, Source, Subscription, SubscriptionName, Transformer, database,
 };
 
 /// The prefix of consumer groups.
@@ -147,7 +147,14 @@ impl Connector {
             concurrency_floor: CONCURRENCY_FLOOR,
             rate_limit: None,
             breaker: Breaker::default(),
+            batch: None,
         }
+    }
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { events: 500, bytes: 1 << 20, wait: Duration::from_millis(200) }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) use alerts::{
     AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
 };
 pub(super) use connectors::{
-    AccessSetting, AwsSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings,
+    AccessSetting, AwsSettings, BatchSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings,
     ConnectorSettings, CredentialSettings, DatabaseSettings, DatabaseTlsSetting, FolderSecret, GrantSettings,
     OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings, WsSecurityCredential,
 };

@@ -66,12 +66,12 @@ pub(super) fn asks(step: Step, limits: &Limits) -> Result<Asks, Fault> {
 }
 
 /// Of what the connector has written of one effect itself, in bytes.
-struct Size {
-    head: usize,
-    body: usize,
+pub(crate) struct Size {
+    pub(super) head: usize,
+    pub(crate) body: usize,
 }
 
-fn size(effect: &Effect) -> Size {
+pub(crate) fn size(effect: &Effect) -> Size {
     let pairs = |pairs: &[(String, String)]| {
         pairs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
     };

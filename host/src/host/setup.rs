@@ -12,7 +12,7 @@ use super::{HostError, INSTANCES_A_USER};
 use crate::admin::{Door, Health};
 use crate::alert::Alert;
 use crate::config::secret::Watched;
-use crate::config::{Config, PluginName};
+use crate::config::{Config, PluginName, Subscription};
 use crate::native::NativeConnector;
 use crate::plugin::{Plugin, PoolSize, Runtime};
 use crate::subscription::stages::served::{Line, Served};
@@ -202,8 +202,13 @@ impl Room {
 
 /// Room for all calls that the subscriptions may have under way.
 fn pool_size(config: &Config) -> PoolSize {
-    let users: usize =
-        config.subscriptions.values().map(|subscription| 2 + subscription.transformers.len()).sum();
+    let joins = |subscription: &Subscription| {
+        config.connectors.get(&subscription.connector).is_some_and(|connector| connector.batch.is_some())
+    };
+    let users = config.subscriptions.values();
+    let users: usize = users
+        .map(|subscription| 2 + usize::from(joins(subscription)) + subscription.transformers.len())
+        .sum();
     let instances = u32::try_from(users).unwrap_or(u32::MAX).saturating_mul(INSTANCES_A_USER);
     PoolSize::new(instances, config.plugins.values().map(|plugin| &plugin.limits))
 }

@@ -3,6 +3,8 @@
 //!
 //! Lives on one worker thread. In comes a `Job`, out goes a `Done`; what follows is decided elsewhere.
 
+mod gather;
+mod joint;
 mod once;
 mod scribe;
 pub(crate) mod served;
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::gather::Gatherings;
 use self::served::Line;
 use self::shadow::User;
 use self::versions::{ConnectorCalls, Versions};
@@ -83,6 +86,8 @@ pub(crate) struct Stages {
     next_rest: Cell<Instant>,
     /// Where what its deliveries were answered is kept, if anywhere.
     journal: Option<Writer>,
+    /// Where what its deliveries ask for is joined.
+    gatherings: Option<Gatherings>,
 }
 
 #[derive(Debug)]
@@ -122,6 +127,7 @@ impl Stages {
             metrics: plan.telemetry.connector(&plan.connector_name),
             next_rest: Cell::new(Instant::now()),
             journal: None,
+            gatherings: plan.connector.batch.map(Gatherings::new),
         })
     }
 
@@ -139,7 +145,17 @@ impl Stages {
         if let Connector::Plugin(versions) = &self.connector {
             answered = either(answered, versions.poll(context));
         }
-        answered
+        match &self.gatherings {
+            Some(gatherings) if answered.is_pending() => gatherings.rest(),
+            Some(_) | None => answered,
+        }
+    }
+
+    /// Whether somebody waits for what deliveries under way are answered.
+    pub(crate) fn set_hurried(&self, is_hurried: bool) {
+        if let Some(gatherings) = &self.gatherings {
+            gatherings.set_hurried(is_hurried);
+        }
     }
 
     /// Looks whether other versions of the plugins are served now: for what begins after it.
@@ -187,9 +203,12 @@ fn connector_versions(plan: &StagesPlan, line: &Line) -> Result<Versions<Connect
     let (name, settings) = (plan.connector_name.as_str().to_owned(), plan.connector.settings.clone());
     let telemetry = plan.telemetry.clone();
     let user = User { name: name.clone(), settings: settings.clone(), mask: plan.mask.clone() };
+    let has_batch = plan.connector.batch.is_some();
     Versions::new(line, user, move |plugin| {
         let metrics = telemetry.plugin(&plugin.name);
+        let joins = has_batch.then(|| plugin.joins(&name, &settings, metrics.clone()));
         Ok(ConnectorCalls {
+            joins: joins.transpose()?,
             deliver: plugin.connector(&name, &settings, metrics.clone())?,
             check: plugin.checks(&name, &settings, metrics)?,
             limits: ask::Limits::of(plugin.limits(), plugin.is_called_twice()),

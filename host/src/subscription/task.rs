@@ -99,6 +99,10 @@ pub(super) struct Task {
     is_choked: bool,
     /// Breaker or rate limit let nothing start before then.
     held_until: Option<Instant>,
+    /// There is something to start that may not.
+    is_held: bool,
+    /// Deliveries may share requests.
+    has_batch: bool,
     next_commit: Instant,
     commit_asked_at: Option<Instant>,
     oversight: Oversight,
@@ -154,6 +158,8 @@ impl Task {
             is_stopping: false,
             is_choked: false,
             held_until: None,
+            is_held: false,
+            has_batch: plan.stages.connector.batch.is_some(),
             next_commit: now,
             commit_asked_at: None,
             oversight: Oversight::new(plan),
@@ -183,19 +189,22 @@ impl Task {
 
     /// The next job to start now, if any may.
     pub(super) fn next_job(&mut self, now: Instant) -> Option<(LaneId, Job)> {
-        self.held_until = None;
+        (self.held_until, self.is_held) = (None, false);
         let Some((lane, sequence)) = self.next_lane(now) else {
             self.share.wants_nothing();
             return None;
         };
+        // Unless it starts.
+        self.is_held = true;
         if let Some(until) = self.flood.waits_until(sequence, now) {
             self.held_until = Some(until);
             self.share.wants_nothing();
             return None;
         }
-        // A turn that only transforms asks nothing of the external system.
-        let needs_turn =
-            self.share.has_rate_limit() && self.lanes.head(lane).is_some_and(|head| head.parts.is_some());
+        // A turn that only transforms asks nothing of the external system, and what is joined has turns of its own.
+        let needs_turn = self.share.has_rate_limit()
+            && !self.has_batch
+            && self.lanes.head(lane).is_some_and(|head| head.parts.is_some());
         let is_probe = match self.share.ask(sequence, needs_turn, now) {
             Permit::Yes => false,
             Permit::Probe => true,
@@ -205,6 +214,7 @@ impl Task {
             }
             Permit::No => return None,
         };
+        self.is_held = false;
         let carried = self.lanes.start(lane).expect("a lane that is next has a head");
         carried.is_probe = is_probe;
         carried.began = now;
@@ -227,10 +237,19 @@ impl Task {
             journal: self.journal.as_ref().and_then(|journal| {
                 journal.slot(carried.place.partition, carried.place.offset, carried.part)
             }),
+            has_company: true,
             event: carried.event.clone(),
             next,
         };
         Some((lane, job))
+    }
+
+    /// Does anybody wait for what deliveries under way are answered? Those behind them in their lanes, those that there is
+    /// no room or no leave for, whoever waits for our partitions, and whoever wants us to end.
+    pub(super) fn is_hurried(&self) -> bool {
+        let has_followers = || self.partitions.unsettled() > self.lanes.len();
+        let is_leaving = self.is_stopping || self.revoking.is_some();
+        self.has_batch && (is_leaving || self.is_held || has_followers() || !self.has_room())
     }
 
     /// The lane to go on with: the oldest that is ready, and of those to probe with one that has not failed.

@@ -70,6 +70,21 @@ pub(in crate::config) struct ConnectorSettings {
     /// When the external system counts as down, and how it is probed.
     #[serde(default)]
     pub(in crate::config) breaker: BreakerSettings,
+    /// Gathers what deliveries ask of the external system, and has the plugin make fewer requests of it. Default: each
+    /// delivery's own request is sent by itself.
+    pub(in crate::config) batch: Option<BatchSettings>,
+}
+
+/// When what was gathered goes on its way: when one of these is reached, or nothing more can come.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct BatchSettings {
+    /// The most events.
+    pub(in crate::config) events: Option<Count<1>>,
+    /// The most bytes that they ask to send.
+    pub(in crate::config) bytes: Option<ByteSize>,
+    /// The longest that the first of them waits for others. It does not count as time of its attempt.
+    pub(in crate::config) wait: Option<DurationText>,
 }
 
 /// An origin such as `https://login.example.gov`, or a table that says which requests to it.

@@ -12,12 +12,12 @@ use url::Url;
 use super::{Checker, databases, grants, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    AwsSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
+    AwsSettings, BatchSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
     CredentialSettings, OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings,
     TextOrFalse, WsSecurityCredential,
 };
 use crate::config::{
-    AwsCredential, Breaker, ClientAuthentication, ClientCertificate, Connector, ConnectorName, Credential,
+    AwsCredential, Batch, Breaker, ClientAuthentication, ClientCertificate, Connector, ConnectorName, Credential,
     Egress, OAuth2Client, PasswordType, RateLimit, UsernameToken, defaults,
 };
 
@@ -39,6 +39,7 @@ fn connector(path: &KeyPath, mut settings: ConnectorSettings, checker: &mut Chec
     let own = plugins::own_settings(path, std::mem::take(&mut settings.settings), files, checker);
     let mut connector = Connector::new(plugin, endpoint(path, settings.endpoint.take(), checker));
     connector.settings = own;
+    connector.batch = settings.batch.take().map(|settings| batch(&path.key("batch"), &settings, checker));
     concurrency(path, &settings, &mut connector, checker);
     connector.rate_limit = settings
         .rate_limit
@@ -243,14 +244,31 @@ fn concurrency(
     connector: &mut Connector,
     checker: &mut Checker<'_>,
 ) {
+    let batch = connector.batch.map(|batch| batch.events);
+    // One batch is gathered while another is on its way.
+    connector.concurrency = connector.concurrency.max(batch.unwrap_or_default().saturating_mul(2));
     set(&mut connector.concurrency, settings.concurrency);
-    connector.concurrency_floor = defaults::CONCURRENCY_FLOOR.min(connector.concurrency);
+    // That many deliveries are few requests: fewer would be smaller batches, and not more of them.
+    connector.concurrency_floor = batch.unwrap_or(defaults::CONCURRENCY_FLOOR).min(connector.concurrency);
     set(&mut connector.concurrency_floor, settings.concurrency_floor);
     let (floor, ceiling) = (connector.concurrency_floor, connector.concurrency);
+    if let Some(events) = batch.filter(|events| *events > ceiling) {
+        let text = format!("it is {events} and `concurrency` only {ceiling}; raise the latter");
+        checker.mistake(&path.key("batch").key("events"), text);
+    }
     if floor > ceiling {
         let text = format!("it is {floor} and `concurrency` only {ceiling}; raise the latter");
         checker.mistake(&path.key("concurrency-floor"), text);
     }
+}
+
+fn batch(path: &KeyPath, settings: &BatchSettings, checker: &mut Checker<'_>) -> Batch {
+    let mut batch = Batch::default();
+    set(&mut batch.events, settings.events);
+    set(&mut batch.bytes, settings.bytes);
+    checker.not_zero(&path.key("wait"), settings.wait);
+    set(&mut batch.wait, settings.wait);
+    batch
 }
 
 fn rate_limit(path: &KeyPath, settings: &RateLimitSettings, checker: &mut Checker<'_>) -> Option<RateLimit> {

@@ -101,5 +101,6 @@ pub(super) fn job(turn: &Turn<'_, '_>, tries: &Tries, sla: &config::Sla) -> Job 
         has_more_parts: false,
         has_turn: false,
         journal: None,
+        has_company: false,
     }
 }

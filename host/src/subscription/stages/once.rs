@@ -97,6 +97,7 @@ impl Stages {
                 attempt_timeout: sla.attempt_timeout,
                 has_turn: false,
                 journal: None,
+                has_company: false,
             };
             let Done::Attempted { attempt, .. } = self.carry(job).await else {
                 return SyncEnd::Failed("the connector was not asked".to_owned());

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::gather::Gatherings;
+use super::joint::Joining;
 use super::scribe::Scribe;
 use super::verdict::{failure, judge_alone, judge_beside};
 use super::versions::{Chosen, ConnectorCalls, Past, Version};
@@ -18,6 +20,7 @@ use crate::contract::{Delivery, Effect, Fault, Outcome, Reply, Resolution, Step,
 use crate::dead_letter::Blamed;
 use crate::delivery::ask::Limits;
 use crate::delivery::attempt::{Attempt, Place, attempt, trouble};
+use crate::delivery::batch::is_joinable;
 use crate::egress::Call;
 use crate::event::Event;
 use crate::journal::rounds::Arguments;
@@ -48,6 +51,8 @@ pub(crate) struct Job {
     pub(crate) has_turn: bool,
     /// Where it is journalled, if it is, with what it was answered.
     pub(crate) journal: Option<Slot>,
+    /// Others are under way beside it that it may share requests with.
+    pub(crate) has_company: bool,
 }
 
 /// What came of a turn.
@@ -115,14 +120,16 @@ struct Attempted {
 }
 
 /// Who is asked for the steps of an attempt.
+#[derive(Clone, Copy)]
 enum Asked<'a> {
-    Version(&'a Version<ConnectorCalls>),
+    Version(&'a Rc<Version<ConnectorCalls>>),
     Native(&'a dyn NativeConnector),
 }
 
 impl Stages {
     /// One turn of a delivery. There are many at the same time: what few of them do is boxed, so that all are small.
     pub(crate) async fn carry(&self, mut job: Job) -> Done {
+        let _turn = self.gatherings.as_ref().map(Gatherings::turn);
         let Some(event) = job.next.clone() else {
             return Box::pin(self.transform(job.event.clone(), job.is_suspect)).await;
         };
@@ -162,7 +169,7 @@ impl Stages {
         job: &mut Job,
         event: Rc<Event>,
         journalled: Option<Journalled>,
-        live: &Version<ConnectorCalls>,
+        live: &Rc<Version<ConnectorCalls>>,
     ) -> Attempted {
         let before = match &mut job.journal {
             Some(slot) => std::mem::replace(&mut slot.journalled, journalled),
@@ -196,7 +203,12 @@ impl Stages {
         };
         let until = Cell::new(Instant::now() + job.attempt_timeout);
         let step = async |delivery| asked.step(delivery, job.is_suspect).await;
+        let joining = self.joining(job, &asked);
         let perform = async |delivery: &Delivery, effect: &Effect, place: Place| {
+            if let Some(joining) = joining.filter(|_| is_joinable(effect)) {
+                return Box::pin(self.perform_joined(joining, delivery, effect, place, &until)).await;
+            }
+            let _waiting = self.gatherings.as_ref().map(Gatherings::waiting);
             let is_first = place.round == 0 && place.position == 0;
             self.wait_turn(is_first && job.has_turn, &until).await;
             self.perform(delivery, effect, place, until.get()).await
@@ -214,6 +226,14 @@ impl Stages {
         Attempted { attempt, idempotency_key, journalled }
     }
 
+    /// What its effects may share requests by. What is in doubt goes by itself, and so does what was decided anew.
+    fn joining<'a>(&'a self, job: &Job, asked: &Asked<'a>) -> Option<Joining<'a>> {
+        let Asked::Version(version) = *asked else { return None };
+        let may = job.has_company && !job.is_suspect && !job.check_first && job.resolution.is_none();
+        let joins = version.calls.joins.as_ref().filter(|_| may)?;
+        Some(Joining { gatherings: self.gatherings.as_ref()?, version, joins })
+    }
+
     /// Waits for the rate limit. What is waited does not count: the attempt ends as much later.
     pub(super) async fn wait_turn(&self, has_turn: bool, until: &Cell<Instant>) {
         if !has_turn {
@@ -226,9 +246,13 @@ impl Stages {
 
     async fn perform(&self, delivery: &Delivery, effect: &Effect, place: Place, until: Instant) -> Reply {
         let key = effect_key(&delivery.idempotency_key, place);
-        let call = Call::of(delivery, &key, until);
+        self.exchange(effect, &Call::of(delivery, &key, until)).await
+    }
+
+    /// Performs one effect, and notes how the external system took it.
+    pub(super) async fn exchange(&self, effect: &Effect, call: &Call<'_>) -> Reply {
         let start = Instant::now();
-        let reply = self.gateway.perform(effect, &call).await;
+        let reply = self.gateway.perform(effect, call).await;
         let status = match &reply {
             Reply::Http(response) => StatusClass::of(response.status),
             Reply::Grpc(response) => StatusClass::of_grpc(response.status),

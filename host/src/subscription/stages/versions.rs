@@ -17,7 +17,7 @@ use crate::config::PluginName;
 use crate::dead_letter::Blamed;
 use crate::delivery::ask;
 use crate::event::Event;
-use crate::plugin::{Calls, Checks, Connectors, Plugin, PluginError, Transformers};
+use crate::plugin::{Calls, Checks, Connectors, Joins, Plugin, PluginError, Transformers};
 
 /// The callers of one version.
 pub(super) trait Callers {
@@ -35,6 +35,8 @@ pub(super) trait Callers {
 pub(super) struct ConnectorCalls {
     pub(super) deliver: Calls<Connectors>,
     pub(super) check: Calls<Checks>,
+    /// Where the connector has a batch.
+    pub(super) joins: Option<Calls<Joins>>,
     pub(super) limits: ask::Limits,
 }
 
@@ -227,12 +229,14 @@ fn version<C>(
 
 impl Callers for ConnectorCalls {
     fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        either(self.check.poll(context), self.deliver.poll(context))
+        let answered = either(self.check.poll(context), self.deliver.poll(context));
+        self.joins.as_ref().map_or(answered, |joins| either(answered, joins.poll(context)))
     }
 
     fn rest(&self) {
         self.deliver.rest();
         self.check.rest();
+        self.joins.iter().for_each(Calls::rest);
     }
 
     fn waiting_with_room(&self) -> usize {
@@ -250,6 +254,7 @@ impl Callers for ConnectorCalls {
 
     fn set_on_trial(&self, is_on_trial: bool) {
         self.deliver.set_on_trial(is_on_trial);
+        self.joins.iter().for_each(|joins| joins.set_on_trial(is_on_trial));
     }
 }
 

@@ -1,0 +1,232 @@
+//! What deliveries under way ask for, gathered until it goes as one: by number, by size, by time, or because nothing more
+//! can come.
+//!
+//! It lives on one worker thread. The first delivery of a gathering leads it: it waits until the gathering is closed,
+//! performs it and answers all the others ([`super::joint`]). Nothing here performs anything.
+
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::versions::{ConnectorCalls, Version};
+use crate::config;
+use crate::contract::{Effect, Reply};
+use crate::delivery::ask::size;
+use crate::delivery::batch::Extent;
+
+/// All that is gathered in one subscription.
+pub(super) struct Gatherings {
+    settings: config::Batch,
+    pub(super) extent: RefCell<Extent>,
+    gatherings: RefCell<Vec<Gathering>>,
+    next_number: Cell<u64>,
+    /// Turns of deliveries that have begun and not ended.
+    turns: Cell<usize>,
+    /// Of them, those that wait: for a gathering, or for the external system.
+    waiting: Cell<usize>,
+    /// Somebody waits for what is gathered.
+    is_hurried: Cell<bool>,
+}
+
+/// Effects that one version of the plugin asked for, and may join.
+struct Gathering {
+    number: u64,
+    version: Rc<Version<ConnectorCalls>>,
+    members: Vec<Member>,
+    bytes: usize,
+    /// It goes: nothing is added any more.
+    is_closed: bool,
+    leader: Option<Waker>,
+}
+
+/// One effect of one delivery.
+pub(super) struct Member {
+    pub(super) effect: Effect,
+    pub(super) idempotency_key: Rc<str>,
+    pub(super) traceparent: Option<String>,
+    since: Instant,
+    until: Instant,
+    answer: Rc<Answer>,
+}
+
+/// What a member's delivery waits for.
+#[derive(Default)]
+pub(super) struct Answer {
+    reply: Cell<Option<Reply>>,
+    /// How long it was gathered.
+    waited: Cell<Duration>,
+    delivery: Cell<Option<Waker>>,
+}
+
+/// Counts one more for as long as it lives.
+pub(super) struct Counted<'a>(&'a Cell<usize>);
+
+impl Gatherings {
+    pub(super) fn new(settings: config::Batch) -> Self {
+        Self {
+            settings,
+            extent: RefCell::new(Extent::new(settings.events)),
+            gatherings: RefCell::default(),
+            next_number: Cell::default(),
+            turns: Cell::default(),
+            waiting: Cell::default(),
+            is_hurried: Cell::default(),
+        }
+    }
+
+    /// A turn has begun, and lasts for as long as this.
+    pub(super) fn turn(&self) -> Counted<'_> {
+        Counted::new(&self.turns)
+    }
+
+    /// A turn waits for what is gathered or for the external system, for as long as this.
+    pub(super) fn waiting(&self) -> Counted<'_> {
+        Counted::new(&self.waiting)
+    }
+
+    /// Whether somebody waits for what is gathered: then it goes as soon as no turn can add to it.
+    pub(super) fn set_hurried(&self, is_hurried: bool) {
+        self.is_hurried.set(is_hurried);
+    }
+
+    /// Adds one effect. The number is that of a new gathering, which whoever gets it must lead.
+    pub(super) fn add(&self, version: &Rc<Version<ConnectorCalls>>, member: Member) -> Option<u64> {
+        let bytes = size(&member.effect).body;
+        let mut gatherings = self.gatherings.borrow_mut();
+        let open =
+            |gathering: &&mut Gathering| !gathering.is_closed && Rc::ptr_eq(&gathering.version, version);
+        let mut found = gatherings.iter_mut().find(open);
+        if let Some(full) = found.take_if(|found| found.bytes + bytes > self.settings.bytes) {
+            full.close();
+        }
+        let (gathering, number) = match found {
+            Some(gathering) => (gathering, None),
+            None => {
+                let number = self.next_number.replace(self.next_number.get() + 1);
+                gatherings.push(Gathering::new(number, version.clone()));
+                (gatherings.last_mut()?, Some(number))
+            }
+        };
+        gathering.bytes += bytes;
+        gathering.members.push(member);
+        if gathering.members.len() >= self.extent.borrow().now() || gathering.bytes >= self.settings.bytes {
+            gathering.close();
+        }
+        number
+    }
+
+    /// Waits until the gathering goes; its members, the oldest first.
+    pub(super) async fn gathered(&self, number: u64) -> Vec<Member> {
+        let mut timer = pin!(sleep_until(Instant::now() + self.settings.wait));
+        std::future::poll_fn(|context| {
+            let mut gatherings = self.gatherings.borrow_mut();
+            let Some(position) = gatherings.iter().position(|gathering| gathering.number == number) else {
+                return Poll::Ready(Vec::new());
+            };
+            if gatherings[position].is_closed || timer.as_mut().poll(context).is_ready() {
+                return Poll::Ready(gatherings.swap_remove(position).members);
+            }
+            gatherings[position].leader = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// No turn can go on by itself: what waits for nobody else goes. Ready when something does.
+    pub(super) fn rest(&self) -> Poll<()> {
+        if !self.is_hurried.get() || self.turns.get() > self.waiting.get() {
+            return Poll::Pending;
+        }
+        let mut gatherings = self.gatherings.borrow_mut();
+        let open: Vec<_> = gatherings.iter_mut().filter(|gathering| !gathering.is_closed).collect();
+        if open.is_empty() {
+            return Poll::Pending;
+        }
+        open.into_iter().for_each(Gathering::close);
+        Poll::Ready(())
+    }
+}
+
+impl Gathering {
+    fn new(number: u64, version: Rc<Version<ConnectorCalls>>) -> Self {
+        Self { number, version, members: Vec::new(), bytes: 0, is_closed: false, leader: None }
+    }
+
+    fn close(&mut self) {
+        self.is_closed = true;
+        if let Some(leader) = self.leader.take() {
+            leader.wake();
+        }
+    }
+}
+
+impl Member {
+    /// Of a delivery whose attempt ends then, and what it waits for.
+    pub(super) fn new(
+        effect: Effect,
+        idempotency_key: Rc<str>,
+        traceparent: Option<&str>,
+        until: Instant,
+    ) -> (Self, Rc<Answer>) {
+        let answer = Rc::<Answer>::default();
+        let traceparent = traceparent.map(str::to_owned);
+        let since = Instant::now();
+        (Self { effect, idempotency_key, traceparent, since, until, answer: answer.clone() }, answer)
+    }
+
+    /// It goes now: what it has waited does not count as time of its attempt.
+    pub(super) fn goes(&mut self, now: Instant) {
+        let waited = now.saturating_duration_since(self.since);
+        self.answer.waited.set(waited);
+        self.until += waited;
+    }
+
+    /// When its attempt is over.
+    pub(super) fn until(&self) -> Instant {
+        self.until
+    }
+
+    pub(super) fn answer(self, reply: Reply) {
+        self.answer.reply.set(Some(reply));
+        if let Some(delivery) = self.answer.delivery.take() {
+            delivery.wake();
+        }
+    }
+}
+
+impl Answer {
+    /// The reply, and how long it was waited for others.
+    pub(super) async fn reply(&self) -> (Reply, Duration) {
+        let reply = std::future::poll_fn(|context| match self.reply.take() {
+            Some(reply) => Poll::Ready(reply),
+            None => {
+                self.delivery.set(Some(context.waker().clone()));
+                Poll::Pending
+            }
+        });
+        (reply.await, self.waited.get())
+    }
+}
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl std::fmt::Debug for Gatherings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Gatherings").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,183 @@
+//! Effects of several deliveries performed as one, where the connector has a `batch` and its plugin can join them.
+//!
+//! To each delivery it looks as if its own effect had been performed: its reply is of that effect, and so are its journal,
+//! its record and a replay. What is refused as one is performed again in halves, and at last by itself, so that nobody
+//! fails for a neighbour.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use futures_util::future::{LocalBoxFuture, join, join_all};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::Stages;
+use super::gather::{Gatherings, Member};
+use super::turn::effect_key;
+use super::versions::{ConnectorCalls, Version};
+use crate::contract::{Delivery, Effect, Failure, Fault, Joint, Reply};
+use crate::delivery::attempt::Place;
+use crate::delivery::batch::{Meaning, check, means};
+use crate::egress::Call;
+use crate::plugin::{Calls, JoinInput, JoinOutput, Joins};
+use crate::telemetry::JointResult;
+
+/// Where effects are gathered, and who joins them.
+#[derive(Clone, Copy)]
+pub(super) struct Joining<'a> {
+    pub(super) gatherings: &'a Gatherings,
+    pub(super) version: &'a Rc<Version<ConnectorCalls>>,
+    pub(super) joins: &'a Calls<Joins>,
+}
+
+impl Stages {
+    /// The reply to one effect, which may be performed with those of other deliveries.
+    pub(super) async fn perform_joined(
+        &self,
+        joining: Joining<'_>,
+        delivery: &Delivery,
+        effect: &Effect,
+        place: Place,
+        until: &Cell<Instant>,
+    ) -> Reply {
+        let _waiting = joining.gatherings.waiting();
+        let key = effect_key(&delivery.idempotency_key, place);
+        let traceparent = delivery.event.traceparent();
+        let (member, answer) = Member::new(effect.clone(), key, traceparent, until.get());
+        if let Some(number) = joining.gatherings.add(joining.version, member) {
+            let mut members = joining.gatherings.gathered(number).await;
+            let now = Instant::now();
+            members.iter_mut().for_each(|member| member.goes(now));
+            self.perform_all(joining, members).await;
+        }
+        let (reply, waited) = answer.reply().await;
+        until.set(until.get() + waited);
+        reply
+    }
+
+    /// Performs them as few effects, and answers each.
+    fn perform_all<'a>(&'a self, joining: Joining<'a>, members: Vec<Member>) -> LocalBoxFuture<'a, ()> {
+        Box::pin(async move {
+            let (joints, rest) = match members.len() {
+                0 | 1 => (Vec::new(), members),
+                _ => joined(joining, members).await,
+            };
+            let joints =
+                joints.into_iter().map(|(joint, members)| self.perform_joint(joining, joint, members));
+            let rest = rest.into_iter().map(|member| self.perform_alone(member));
+            join(join_all(joints), join_all(rest)).await;
+        })
+    }
+
+    async fn perform_joint(&self, joining: Joining<'_>, joint: Joint, mut members: Vec<Member>) {
+        self.share.turn().await;
+        let Some(deadline) = members.iter().map(Member::until).min() else { return };
+        let key = joint_key(&members);
+        let call =
+            Call { event_data: None, idempotency_key: Some(&key), traceparent: None, rounds: &[], deadline };
+        let (reply, count) = (self.exchange(&joint.effect, &call).await, members.len());
+        match means(&reply) {
+            Meaning::Done => {
+                joining.gatherings.extent.borrow_mut().was_done(count);
+                self.metrics.joint_requests[JointResult::Done].inc();
+                self.metrics.joined_requests.inc_by(count as u64);
+                match split(joining.joins, joint, reply, count).await {
+                    Some(replies) => {
+                        members.into_iter().zip(replies).for_each(|(member, reply)| member.answer(reply));
+                    }
+                    // Each asks again for what is done, and is told so.
+                    None => {
+                        drop(join_all(members.into_iter().map(|member| self.perform_alone(member))).await)
+                    }
+                }
+            }
+            Meaning::Shared => {
+                self.metrics.joint_requests[JointResult::Failed].inc();
+                if reply == Reply::Failed(Failure::TimedOut) {
+                    joining.gatherings.extent.borrow_mut().was_too_much(count);
+                }
+                members.into_iter().for_each(|member| member.answer(reply.clone()));
+            }
+            Meaning::Refused => {
+                self.metrics.joint_requests[JointResult::Refused].inc();
+                let second = members.split_off(count / 2);
+                for half in [members, second] {
+                    self.perform_all(joining, half).await;
+                }
+            }
+        }
+    }
+
+    async fn perform_alone(&self, member: Member) {
+        self.share.turn().await;
+        let call = Call {
+            event_data: None,
+            idempotency_key: Some(&member.idempotency_key),
+            traceparent: member.traceparent.as_deref(),
+            rounds: &[],
+            deadline: member.until(),
+        };
+        let reply = self.exchange(&member.effect, &call).await;
+        member.answer(reply);
+    }
+}
+
+/// What the plugin makes of them: joint effects with their members, and those that are in none.
+async fn joined(joining: Joining<'_>, members: Vec<Member>) -> (Vec<(Joint, Vec<Member>)>, Vec<Member>) {
+    let effects = members.iter().map(|member| member.effect.clone()).collect();
+    // Alone in its call: what fails there fails for itself.
+    let (input, output) = joining.joins.call(JoinInput::Join(effects), true).await;
+    let joints = match (output, &input) {
+        (Ok(JoinOutput::Joints(joints)), JoinInput::Join(effects)) => {
+            match check(&joints, effects, &joining.version.calls.limits) {
+                Ok(()) => joints,
+                Err(why) => {
+                    nonsense(joining.joins, why);
+                    Vec::new()
+                }
+            }
+        }
+        // It is counted, and each goes by itself.
+        (Ok(_) | Err(_), _) => Vec::new(),
+    };
+    let mut members: Vec<Option<Member>> = members.into_iter().map(Some).collect();
+    let mut groups = Vec::with_capacity(joints.len());
+    for joint in joints {
+        let own = joint.members.iter().filter_map(|member| members.get_mut(*member as usize)?.take());
+        let own: Vec<Member> = own.collect();
+        groups.push((joint, own));
+    }
+    (groups, members.into_iter().flatten().collect())
+}
+
+/// What each of so many members would have been answered; `None` where the plugin cannot tell.
+async fn split(joins: &Calls<Joins>, joint: Joint, reply: Reply, count: usize) -> Option<Vec<Reply>> {
+    let (_, output) = joins.call(JoinInput::Split { memo: joint.memo, reply }, true).await;
+    match output {
+        Ok(JoinOutput::Replies(Some(replies))) if replies.len() == count => Some(replies),
+        Ok(JoinOutput::Replies(Some(replies))) => {
+            nonsense(joins, format!("a reply split into {} for {count} members", replies.len()));
+            None
+        }
+        Ok(JoinOutput::Replies(None) | JoinOutput::Joints(_)) => {
+            nonsense(joins, "a reply that nothing is answered with".to_owned());
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn nonsense(joins: &Calls<Joins>, why: String) {
+    tracing::warn!(why, "a plugin cannot join what it asked for: each request goes by itself");
+    joins.count(&Fault::Nonsense(why));
+}
+
+/// The same for the same members in the same order.
+fn joint_key(members: &[Member]) -> String {
+    let mut hash = Sha256::new();
+    for member in members {
+        hash.update(member.idempotency_key.as_bytes());
+        hash.update([0]);
+    }
+    crate::plugin::hex(&hash.finalize()[..16])
+}
