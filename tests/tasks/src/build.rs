@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 11] = [
+const PLUGINS: [&str; 13] = [
     "calendar",
     "database",
-    "rest",
     "reshape",
+    "rest",
+    "warehouse",
     "errand",
     "filing",
     "hostile",

@@ -1,0 +1,140 @@
+//! What several deliveries ask for as few requests: rows of one list, lines of one file.
+
+use std::collections::BTreeMap;
+
+use liaison_sdk::joint::{
+    Body, Effect, HttpRequest, Joint, Reply, SqlRequest, SqlResponse, SqlResult, SqlStatement, everyone,
+};
+use liaison_sdk::sql::SqlValue;
+
+use crate::files;
+
+/// What tells a transaction's memo from a file's, which is a number alone.
+const ROWS: &str = "rows ";
+
+/// Requests that can be one.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    /// Of the same statements, each with one list of rows.
+    Rows(Vec<String>),
+    /// Into the same folder.
+    Lines(String),
+}
+
+pub(crate) fn join(effects: Vec<Effect>) -> Vec<Joint> {
+    let mut groups: BTreeMap<Group, Vec<u32>> = BTreeMap::new();
+    for (number, effect) in (0..).zip(&effects) {
+        if let Some(group) = group(effect) {
+            groups.entry(group).or_default().push(number);
+        }
+    }
+    let several = groups.into_iter().filter(|(_, members)| members.len() > 1);
+    several.filter_map(|(group, members)| joint(&group, members, &effects)).collect()
+}
+
+fn group(effect: &Effect) -> Option<Group> {
+    match effect {
+        Effect::Sql(request) => {
+            let has_rows = |statement: &SqlStatement| rows(statement).is_some();
+            let texts = request.statements.iter().map(|statement| statement.sql.clone());
+            request.statements.iter().all(has_rows).then(|| Group::Rows(texts.collect()))
+        }
+        Effect::Http(request) => {
+            let (folder, _) = files::parse(&request.url)?;
+            lines(request).map(|_| Group::Lines(folder.to_owned()))
+        }
+        Effect::Grpc(_) => None,
+    }
+}
+
+/// The rows of a statement whose only parameter is a list of them, without its brackets.
+fn rows(statement: &SqlStatement) -> Option<&str> {
+    let [SqlValue::Json(list)] = &statement.parameters[..] else { return None };
+    list.strip_prefix('[')?.strip_suffix(']').filter(|rows| !rows.is_empty())
+}
+
+fn lines(request: &HttpRequest) -> Option<&[u8]> {
+    match &request.body {
+        Body::Bytes(lines) if request.method == "PUT" => Some(lines),
+        _ => None,
+    }
+}
+
+fn joint(group: &Group, members: Vec<u32>, effects: &[Effect]) -> Option<Joint> {
+    let own = members.iter().filter_map(|number| effects.get(*number as usize));
+    match group {
+        Group::Rows(texts) => {
+            let requests: Vec<&SqlRequest> = own.filter_map(sql).collect();
+            let statements = texts.iter().enumerate().map(|(number, text)| {
+                let lists = requests.iter().filter_map(|request| rows(request.statements.get(number)?));
+                let list = format!("[{}]", lists.collect::<Vec<_>>().join(","));
+                SqlStatement { sql: text.clone(), parameters: vec![SqlValue::Json(list)] }
+            });
+            let effect = Effect::Sql(SqlRequest { statements: statements.collect(), timeout: None });
+            let memo = format!("{ROWS}{}", members.len()).into_bytes();
+            Some(Joint { effect, members, memo })
+        }
+        Group::Lines(folder) => {
+            let requests: Vec<&HttpRequest> = own.filter_map(http).collect();
+            let offset = |request: &&HttpRequest| files::parse(&request.url).map(|(_, offset)| offset);
+            let mut lines: Vec<_> =
+                requests.iter().filter_map(|request| Some((offset(request)?, lines(request)?))).collect();
+            lines.sort_unstable();
+            // The same event twice is the same line.
+            lines.dedup();
+            let (first, last) = (lines.first()?.0, lines.last()?.0);
+            let content = lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().concat();
+            let url = format!("{folder}/{}", files::name(first, last, &content));
+            let one: HttpRequest = (*requests.first()?).clone();
+            let effect = Effect::Http(HttpRequest { url, body: Body::Bytes(content), ..one });
+            let memo = members.len().to_string().into_bytes();
+            Some(Joint { effect, members, memo })
+        }
+    }
+}
+
+fn sql(effect: &Effect) -> Option<&SqlRequest> {
+    match effect {
+        Effect::Sql(request) => Some(request),
+        Effect::Http(_) | Effect::Grpc(_) => None,
+    }
+}
+
+fn http(effect: &Effect) -> Option<&HttpRequest> {
+    match effect {
+        Effect::Http(request) => Some(request),
+        Effect::Sql(_) | Effect::Grpc(_) => None,
+    }
+}
+
+/// A merge says in a row of its answer which member was not written; all else is the same for everyone.
+pub(crate) fn split(memo: Vec<u8>, reply: Reply) -> Vec<Reply> {
+    let count = std::str::from_utf8(&memo).ok().and_then(|memo| memo.strip_prefix(ROWS)?.parse().ok());
+    match (count, reply) {
+        (Some(count), Reply::Sql(SqlResponse::Done(results))) => split_rows(count, results),
+        (_, reply) => everyone(memo, reply),
+    }
+}
+
+fn split_rows(count: usize, results: Vec<SqlResult>) -> Vec<Reply> {
+    let nothing =
+        |result: &SqlResult| SqlResult { affected: 0, columns: result.columns.clone(), rows: Vec::new() };
+    let empty: Vec<SqlResult> = results.iter().map(nothing).collect();
+    let mut replies = vec![empty; count];
+    for (number, result) in results.into_iter().enumerate() {
+        if result.columns.first().is_none_or(|column| column != "member") {
+            continue;
+        }
+        for mut row in result.rows {
+            let member = match row.first_mut() {
+                Some(SqlValue::Integer(member)) => std::mem::take(member),
+                _ => continue,
+            };
+            let reply = usize::try_from(member).ok().and_then(|member| replies.get_mut(member));
+            if let Some(result) = reply.and_then(|reply| reply.get_mut(number)) {
+                result.rows.push(row);
+            }
+        }
+    }
+    replies.into_iter().map(|results| Reply::Sql(SqlResponse::Done(results))).collect()
+}

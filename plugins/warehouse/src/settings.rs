@@ -1,0 +1,177 @@
+//! The settings of a connector that uses this plugin: read and checked once an instance. The README describes each.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::source::Source;
+use crate::statement::{Columns, History, Merge, TableName};
+
+/// The settings as used.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) into: Into,
+}
+
+/// Where events are kept.
+#[derive(Debug)]
+pub(crate) enum Into {
+    Tables(Tables),
+    Files(Files),
+}
+
+/// At least one of them.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) merge: Option<Merge>,
+    pub(crate) history: Option<History>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// Before the topic, with `/` at its end; or empty.
+    pub(crate) prefix: String,
+}
+
+/// The settings as written.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Written {
+    table: Option<TableName>,
+    #[serde(default)]
+    key: BTreeMap<String, Source>,
+    #[serde(default)]
+    columns: BTreeMap<String, Source>,
+    version: Option<Source>,
+    version_column: Option<String>,
+    deleted_column: Option<String>,
+    tombstone_version: Option<Source>,
+    history: Option<TableName>,
+    files: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Written::deserialize(deserializer)?;
+        let into = written.into().map_err(de::Error::custom)?;
+        Ok(Self { into })
+    }
+}
+
+impl Written {
+    fn into(self) -> Result<Into, String> {
+        match (&self.table, &self.history, &self.files) {
+            (None, None, None) => {
+                Err("none of `table`, `history` and `files` says where to keep events".to_owned())
+            }
+            (None, None, Some(prefix)) => {
+                let files = Files { prefix: prefix_of(prefix)? };
+                self.nothing_of_a_table()?;
+                Ok(Into::Files(files))
+            }
+            (_, _, Some(_)) => {
+                Err("`files` is S3's, and `table` and `history` are a database's: make two connectors"
+                    .to_owned())
+            }
+            (None, Some(history), None) => {
+                let history = Some(History::new(history));
+                self.nothing_of_a_table()?;
+                Ok(Into::Tables(Tables { merge: None, history }))
+            }
+            (Some(_), _, None) => {
+                let history = self.history.as_ref().map(History::new);
+                Ok(Into::Tables(Tables { merge: Some(self.merge()?), history }))
+            }
+        }
+    }
+
+    fn nothing_of_a_table(&self) -> Result<(), String> {
+        let has_own = self.version.is_some()
+            || self.tombstone_version.is_some()
+            || self.version_column.is_some()
+            || self.deleted_column.is_some();
+        match self.key.is_empty() && self.columns.is_empty() && !has_own {
+            true => Ok(()),
+            false => {
+                Err("`key`, `columns`, versions and `deleted-column` are of a `table`, which is missing"
+                    .to_owned())
+            }
+        }
+    }
+
+    fn merge(self) -> Result<Merge, String> {
+        let table = self.table.ok_or("`table` is missing")?;
+        let updated_at = || Source::try_from("/updatedAt".to_owned());
+        let columns = Columns {
+            key: self.key.into_iter().collect(),
+            others: self.columns.into_iter().collect(),
+            version: self.version_column.unwrap_or_else(|| "updated_at".to_owned()),
+            deleted: self.deleted_column.unwrap_or_else(|| "deleted".to_owned()),
+        };
+        let version = self.version.map_or_else(updated_at, Ok)?;
+        Merge::new(&table, columns, version, self.tombstone_version.unwrap_or(Source::Time))
+    }
+}
+
+/// As the part of a path that it becomes.
+fn prefix_of(text: &str) -> Result<String, String> {
+    let trimmed = text.trim_matches('/');
+    if trimmed.is_empty() {
+        return Ok(String::new());
+    }
+    let mut prefix = String::new();
+    for segment in trimmed.split('/') {
+        if matches!(segment, "" | "." | "..") {
+            return Err(format!("`{text}` is no prefix of names: it has an empty part, `.` or `..`"));
+        }
+        liaison_sdk::push_segment(&mut prefix, segment);
+        prefix.push('/');
+    }
+    Ok(prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(value: Value) -> Result<Settings, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (value, part) in [
+            (json!({}), "none of `table`, `history` and `files`"),
+            (json!({ "table": "t", "files": "" }), "make two connectors"),
+            (json!({ "files": "", "columns": { "a": "/a" } }), "of a `table`, which is missing"),
+            (json!({ "history": "h", "version": "/a" }), "of a `table`, which is missing"),
+            (json!({ "files": "a/../b" }), "`a/../b` is no prefix"),
+            (json!({ "table": "t" }), "`key` names no column"),
+            (json!({ "table": "a.b.c", "key": { "id": "{key}" } }), "`a.b.c` is no table"),
+            (json!({ "table": "t", "key": { "id": "id" } }), "`id` is nothing of an event"),
+            (
+                json!({ "table": "t", "key": { "id": "{key}" }, "columns": { "id": "/a" } }),
+                "`id` is named twice",
+            ),
+            (json!({ "table": "t", "key": { "updated_at": "{key}" } }), "`updated_at` is named twice"),
+            (json!({ "table": "t", "key": { "": "{key}" } }), "a column without a name"),
+            (json!({ "table": "t", "colums": {} }), "unknown field `colums`"),
+        ] {
+            let error = read(value.clone()).unwrap_err();
+            assert!(error.contains(part), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_way_to_keep_events_is_read() {
+        let Ok(Settings { into: Into::Files(files) }) = read(json!({ "files": "/a b/c/" })) else { panic!() };
+        assert_eq!(files.prefix, "a%20b/c/");
+        let Ok(Settings { into: Into::Tables(tables) }) = read(json!({ "history": "h" })) else { panic!() };
+        assert!(tables.merge.is_none() && tables.history.is_some());
+        let both = json!({ "table": "dw.t", "key": { "id": "{key}" }, "history": "h" });
+        let Ok(Settings { into: Into::Tables(tables) }) = read(both) else { panic!() };
+        assert!(tables.merge.is_some() && tables.history.is_some());
+    }
+}

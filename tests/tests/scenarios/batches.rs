@@ -1,0 +1,135 @@
+//! What deliveries ask for is gathered and done by few requests: by number and by time, and at once where somebody waits.
+//! On a real PostgreSQL, by the plugin `warehouse`.
+
+use anyhow::ensure;
+use liaison_tests::host::HostProcess;
+use liaison_tests::port;
+use serde_json::Value;
+
+use crate::command::Program;
+use crate::fixture::{LIMIT, letters};
+use crate::warehouse_table::{BATCH, Stage, UNORDERED, policy, settled};
+
+#[test]
+fn many_events_are_few_requests() -> anyhow::Result<()> {
+    let Some(stage) = Stage::new("many_events_are_few_requests")? else { return Ok(()) };
+    // Ten versions of each key: several of one go together where nothing waits for its order.
+    let events = (0..2_000).map(|number| {
+        let (key, day) = (number % 200, number / 200 + 1);
+        policy(&format!("{key}-{day}"), &format!("k{key}"), &format!("title {day}"), day)
+    });
+    stage.produce(events)?;
+    let host = stage.host(BATCH, UNORDERED)?;
+    host.wait_for_metric(LIMIT, "liaison_events_settled_total", &[], |found| found >= 2_000.0)?;
+    let metrics = host.metrics();
+    let requests = metrics.sum("liaison_http_request_duration_seconds_count", &[]);
+    let joined = metrics.sum("liaison_joined_requests_total", &[]);
+    assert!(requests <= 200.0 && joined >= 1_800.0, "{requests} requests, {joined} joined");
+    host.stop()?;
+    let newest = "select count(*) from policies where title = 'title 10' and not deleted";
+    assert_eq!(stage.server.psql(newest)?, "200");
+    assert_eq!(stage.server.psql("select count(*) from history")?, "2000");
+    assert!(letters(&stage.broker)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_key_with_many_events_waits_for_nobody() -> anyhow::Result<()> {
+    let Some(stage) = Stage::new("a_key_with_many_events_waits_for_nobody")? else { return Ok(()) };
+    stage.produce((1..=28).map(|day| policy(&day.to_string(), "hot", &format!("title {day}"), day)))?;
+    let host = stage.host(r#"batch = { events = 100, wait = "1h" }"#, "")?;
+    // The last one has nobody behind it, and may wait for others.
+    settled(&host, "delivered", 27.0)?;
+    let titles = "select string_agg(data ->> 'title', ',' order by \"offset\") from history";
+    let expected: Vec<_> = (1..=27).map(|day| format!("title {day}")).collect();
+    assert_eq!(stage.server.psql(titles)?, expected.join(","));
+    host.stop()?;
+    assert_eq!(
+        stage.policies()?,
+        "hot|title 28|3|2026-01-28 00:00:00|f",
+        "what was gathered goes at the end"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_gathered_when_the_host_ends_is_delivered_and_committed() -> anyhow::Result<()> {
+    let Some(stage) = Stage::new("what_is_gathered_when_the_host_ends_is_delivered_and_committed")? else {
+        return Ok(());
+    };
+    let patient = r#"batch = { events = 100, wait = "1h" }"#;
+    let host = stage.host(patient, UNORDERED)?;
+    stage.produce((0..7).map(|number| policy(&number.to_string(), &number.to_string(), "t", 1)))?;
+    host.wait_for_metric(LIMIT, "liaison_attempts_in_flight", &[], |found| found >= 7.0)?;
+    assert_eq!(stage.policies()?, "", "they wait for others");
+    host.stop()?;
+    assert_eq!(stage.server.psql("select count(*) from policies")?, "7");
+    let host = stage.host(patient, UNORDERED)?;
+    stage.produce((7..9).map(|number| policy(&number.to_string(), &number.to_string(), "t", 1)))?;
+    host.wait_for_metric(LIMIT, "liaison_attempts_in_flight", &[], |found| found >= 2.0)?;
+    assert_eq!(host.metrics().sum("liaison_events_received_total", &[]), 2.0, "the others were committed");
+    host.stop()
+}
+
+#[test]
+fn a_host_that_is_killed_between_batches_does_nothing_twice() -> anyhow::Result<()> {
+    let Some(stage) = Stage::new("a_host_that_is_killed_between_batches_does_nothing_twice")? else {
+        return Ok(());
+    };
+    const EVENTS: usize = 3_000;
+    stage.produce((0..EVENTS).map(|number| {
+        let key = number % 100;
+        policy(
+            &number.to_string(),
+            &format!("k{key}"),
+            &format!("title {number}"),
+            1 + u32::try_from(number / 100).unwrap_or_default() % 28,
+        )
+    }))?;
+    let admin = port::free()?;
+    let config =
+        stage.config(BATCH, UNORDERED)?.replace("address = false", &format!("address = \"{admin}\""));
+    let mut host = HostProcess::start(&config, admin, &[])?;
+    for part in [1, 2] {
+        host.wait_ready(LIMIT)?;
+        let there = |stage: &Stage| -> usize {
+            let count = stage.server.psql("select count(*) from history").ok();
+            count.and_then(|count| count.parse().ok()).unwrap_or_default()
+        };
+        liaison_tests::wait::until(LIMIT, "a third of the events", || there(&stage) >= EVENTS / 3 * part)?;
+        host.start_again()?;
+    }
+    host.wait_ready(LIMIT)?;
+    let all = format!("{EVENTS}|{EVENTS}|{EVENTS}");
+    let count = "select count(*), count(distinct id), count(distinct delivery) from history";
+    liaison_tests::wait::until(LIMIT, "all events", || {
+        stage.server.psql(count).is_ok_and(|found| found == all)
+    })?;
+    ensure!(host.terminate(LIMIT)?.success(), "{:?}", host.log());
+    assert_eq!(stage.server.psql(count)?, all);
+    assert_eq!(
+        stage.server.psql("select count(*) from policies where updated_at = '2026-01-28T00:00:00Z'")?,
+        "100"
+    );
+    assert!(letters(&stage.broker)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_batch_for_a_plugin_that_joins_nothing_is_a_mistake_of_the_configuration() -> anyhow::Result<()> {
+    let program = Program::new("")?;
+    let rest = liaison_tests::host::plugin("rest")?;
+    let config = format!(
+        "[kafka]\nbrokers = 'embedded'\n[plugins.rest]\npath = '{}'\n[connectors.c]\nplugin = 'rest'\nendpoint = \
+         'http://h.example'\nsettings = {{ path = '/{{id}}' }}\nbatch = {{}}\n[subscriptions.s]\nconnector = 'c'\ntopics = ['t']\n",
+        rest.display()
+    );
+    program.folder().write("liaison.toml", &config)?;
+    let ended = program.run("check")?;
+    let expected = "plugin rest does not export liaison:plugin/joiner@0.1.0, so nothing can be joined for c; leave its `batch` out";
+    ensure!(ended.code == Some(64) && ended.log.contains(expected), "{ended:#?}");
+    let seen: Value =
+        program.ask(&format!("plugin inspect {}", liaison_tests::host::plugin("warehouse")?.display()), 0)?;
+    assert_eq!(seen["world"], "joining-connector-plugin");
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! The plugin `warehouse` into a real PostgreSQL: what its table and its history hold, read back by the database's own
+//! client.
+
+use liaison::kafka::embedded::Embedded;
+use liaison::kafka::producer::Outgoing;
+use liaison_tests::folder::Folder;
+use liaison_tests::local::LocalHost;
+use liaison_tests::postgres::{self, Postgres};
+use liaison_tests::produce::{cloudevent, produce};
+use liaison_tests::{is_quick, say_skipped};
+use serde_json::{Value, json};
+
+use crate::fixture::{Config, DEAD_LETTERS, LIMIT, QUICK, TOPIC, by_event, letters};
+use crate::sql::credential;
+
+const SCHEMA: &str = "create table policies (id text primary key, title text, pages integer, updated_at timestamptz, \
+                      deleted boolean); \
+                      create table history (delivery text primary key, topic text, \"partition\" integer, \
+                      \"offset\" bigint, id text, source text, type text, subject text, time timestamptz, key text, \
+                      deleted boolean, data jsonb)";
+
+pub(crate) const SETTINGS: &str = r#"settings = { table = "policies", key = { id = "{key}" }, columns = { title = "/title", pages = "/pages" }, history = "history" }
+    database = { tables = ["policies", "history"] }"#;
+
+pub(crate) const BATCH: &str = r#"batch = { events = 100, wait = "20ms" }"#;
+pub(crate) const UNORDERED: &str = "ordering = \"none\"\nparking.delays = []";
+
+/// A server with the tables, and a broker.
+pub(crate) struct Stage {
+    pub(crate) server: Postgres,
+    pub(crate) broker: Embedded,
+    folder: Folder,
+}
+
+impl Stage {
+    /// `None` where nothing real is to be started.
+    pub(crate) fn new(test: &str) -> anyhow::Result<Option<Self>> {
+        if is_quick() {
+            say_skipped(test, "needs PostgreSQL");
+            return Ok(None);
+        }
+        let server = Postgres::start(None)?;
+        server.psql(SCHEMA)?;
+        let folder = Folder::new("warehouse")?;
+        folder.write("password", postgres::PASSWORD)?;
+        let broker = Embedded::start(&[(TOPIC, 4), (DEAD_LETTERS, 1)])?;
+        Ok(Some(Self { server, broker, folder }))
+    }
+
+    pub(crate) fn config(&self, connector: &str, subscription: &str) -> anyhow::Result<String> {
+        let credential = credential(postgres::USER, &self.folder.path().join("password"));
+        let connector = format!("{SETTINGS}\n{credential}\n{connector}");
+        let config = Config {
+            plugin: "warehouse",
+            connector: &connector,
+            subscription,
+            tables: QUICK,
+            ..Config::default()
+        };
+        config.text(self.broker.bootstrap(), &self.server.url())
+    }
+
+    pub(crate) fn host(&self, connector: &str, subscription: &str) -> anyhow::Result<LocalHost> {
+        LocalHost::start(&self.config(connector, subscription)?)
+    }
+
+    pub(crate) fn produce(&self, events: impl IntoIterator<Item = Outgoing>) -> anyhow::Result<()> {
+        produce(self.broker.bootstrap(), events.into_iter().collect())
+    }
+
+    pub(crate) fn policies(&self) -> anyhow::Result<String> {
+        let utc = "updated_at at time zone 'utc'";
+        self.server.psql(&format!("select id, title, pages, {utc}, deleted from policies order by id"))
+    }
+}
+
+pub(crate) fn settled(host: &LocalHost, kind: &str, count: f64) -> anyhow::Result<()> {
+    let is_there = |found: f64| found >= count;
+    host.wait_for_metric(LIMIT, "liaison_events_settled_total", &[("kind", kind)], is_there)
+}
+
+pub(crate) fn policy(id: &str, key: &str, title: &str, day: u32) -> Outgoing {
+    with(id, key, &json!({ "title": title, "pages": 3, "updatedAt": format!("2026-01-{day:02}T00:00:00Z") }))
+}
+
+fn with(id: &str, key: &str, data: &Value) -> Outgoing {
+    cloudevent(TOPIC, "policy.updated", id, key, data)
+}
+
+/// The thing of this key is gone, since then.
+fn gone(id: &str, key: &str, day: u32) -> Outgoing {
+    let mut event = cloudevent(TOPIC, "policy.removed", id, key, &json!(null));
+    event.value = None;
+    let time = format!("2026-01-{day:02}T12:00:00Z");
+    event.headers.push(("ce_time".to_owned(), Some(time.into())));
+    event
+}
+
+fn ids(events: &str, count: usize) -> impl Iterator<Item = String> + '_ {
+    (0..count).map(move |number| format!("{events}-{number}"))
+}
+
+#[test]
+fn a_table_holds_the_newest_of_each_key_however_often_and_in_whatever_order_it_comes() -> anyhow::Result<()> {
+    let name = "a_table_holds_the_newest_of_each_key_however_often_and_in_whatever_order_it_comes";
+    let Some(stage) = Stage::new(name)? else { return Ok(()) };
+    for (connector, subscription) in [("", ""), (BATCH, ""), (BATCH, UNORDERED)] {
+        stage.server.psql("truncate policies, history")?;
+        let host = stage.host(connector, subscription)?;
+        stage.produce([policy("1", "a", "first", 1), policy("2", "b", "first", 1)])?;
+        settled(&host, "delivered", 2.0)?;
+        stage.produce([policy("3", "a", "second", 3)])?;
+        settled(&host, "delivered", 3.0)?;
+        assert_eq!(stage.policies()?, "a|second|3|2026-01-03 00:00:00|f\nb|first|3|2026-01-01 00:00:00|f");
+        // Five times the same, and it stays the same.
+        stage.produce((0..5).map(|_| policy("3", "a", "second", 3)))?;
+        settled(&host, "delivered", 8.0)?;
+        // Older ones after the newer.
+        stage.produce([policy("4", "a", "older", 2), gone("5", "a", 2)])?;
+        settled(&host, "superseded", 1.0)?;
+        let ended = |found: f64| found >= 10.0;
+        host.wait_for_metric(LIMIT, "liaison_events_settled_total", &[], ended)?;
+        assert!(stage.policies()?.starts_with("a|second|3|2026-01-03 00:00:00|f\n"), "{}", stage.policies()?);
+        // Gone, and what is older than that does not bring it back; what is newer does.
+        stage.produce([gone("6", "b", 4)])?;
+        host.wait_for_metric(LIMIT, "liaison_events_settled_total", &[], |found| found >= 11.0)?;
+        stage.produce([policy("7", "b", "older", 3)])?;
+        host.wait_for_metric(LIMIT, "liaison_events_settled_total", &[], |found| found >= 12.0)?;
+        assert!(stage.policies()?.ends_with("\nb|first|3|2026-01-04 12:00:00|t"), "{}", stage.policies()?);
+        stage.produce([policy("8", "b", "again", 5)])?;
+        host.wait_for_metric(LIMIT, "liaison_events_settled_total", &[], |found| found >= 13.0)?;
+        assert!(stage.policies()?.ends_with("\nb|again|3|2026-01-05 00:00:00|f"), "{}", stage.policies()?);
+        let history = stage.server.psql("select count(*), count(distinct id), count(data) from history")?;
+        assert_eq!(history, "8|8|6", "each event once");
+        host.stop()?;
+        stage.server.psql("truncate policies, history")?;
+        assert!(letters(&stage.broker)?.is_empty());
+    }
+    Ok(())
+}
+
+#[test]
+fn the_policy_decides_where_the_table_holds_something_newer() -> anyhow::Result<()> {
+    let Some(stage) = Stage::new("the_policy_decides_where_the_table_holds_something_newer")? else {
+        return Ok(());
+    };
+    let held = "insert into policies values ('a', 'theirs', 9, '2026-05-05T00:00:00Z', false)";
+    for (policy_name, row, kind) in [
+        ("newest-wins", "a|theirs|9|2026-05-05 00:00:00|f", "superseded"),
+        ("target-wins", "a|theirs|9|2026-05-05 00:00:00|f", "superseded"),
+        ("source-wins", "a|ours|3|2026-01-02 00:00:00|f", "delivered"),
+    ] {
+        stage.server.psql(&format!("truncate policies; {held}"))?;
+        let subscription = format!("conflict = {{ policy = \"{policy_name}\" }}");
+        let host = stage.host(BATCH, &subscription)?;
+        let before = host.metrics().sum("liaison_events_settled_total", &[("kind", kind)]);
+        stage.produce([policy(policy_name, "a", "ours", 2)])?;
+        settled(&host, kind, before + 1.0)?;
+        host.stop()?;
+        assert_eq!(stage.policies()?, row, "{policy_name}");
+    }
+    assert!(letters(&stage.broker)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_warehouse_that_is_killed_and_comes_back_has_all_of_it_once() -> anyhow::Result<()> {
+    let name = "a_warehouse_that_is_killed_and_comes_back_has_all_of_it_once";
+    let Some(mut stage) = Stage::new(name)? else { return Ok(()) };
+    let host = stage.host(BATCH, UNORDERED)?;
+    let events = |name: &str| ids(name, 500).map(|id| policy(&id, &id, "t", 1)).collect::<Vec<_>>();
+    stage.produce(events("before"))?;
+    settled(&host, "delivered", 100.0)?;
+    stage.server.kill()?;
+    stage.produce(events("while"))?;
+    let is_open = |state: f64| state > 0.0;
+    host.wait_for_metric(LIMIT, "liaison_breaker_state", &[], is_open)?;
+    stage.server.start_again()?;
+    settled(&host, "delivered", 1_000.0)?;
+    host.stop()?;
+    assert_eq!(stage.server.psql("select count(*), count(distinct id) from policies")?, "1000|1000");
+    assert_eq!(stage.server.psql("select count(*), count(distinct id) from history")?, "1000|1000");
+    assert!(letters(&stage.broker)?.is_empty(), "nothing is given up because a system is down");
+    Ok(())
+}
+
+#[test]
+fn one_bad_record_fails_by_itself_and_its_neighbours_do_not() -> anyhow::Result<()> {
+    let Some(stage) = Stage::new("one_bad_record_fails_by_itself_and_its_neighbours_do_not")? else {
+        return Ok(());
+    };
+    // All of them are there before the first batch.
+    let good = ids("good", 300).map(|id| policy(&id, &id, "t", 1)).collect::<Vec<_>>();
+    let bad =
+        with("bad", "bad", &json!({ "title": "t", "pages": "many", "updatedAt": "2026-01-01T00:00:00Z" }));
+    let lost = with("lost", "lost", &json!({ "title": "no version" }));
+    let (first, second) = good.split_at(150);
+    stage.produce(first.iter().cloned().chain([bad, lost]).chain(second.iter().cloned()))?;
+    let host = stage.host(BATCH, UNORDERED)?;
+    settled(&host, "delivered", 300.0)?;
+    settled(&host, "dead-lettered", 2.0)?;
+    let metrics = host.metrics();
+    assert!(metrics.sum("liaison_joint_requests_total", &[("result", "refused")]) >= 1.0);
+    assert!(metrics.sum("liaison_joined_requests_total", &[]) >= 200.0);
+    host.stop()?;
+    assert_eq!(stage.server.psql("select count(*) from policies where id like 'good-%'")?, "300");
+    assert_eq!(stage.server.psql("select count(*) from history")?, "300", "nothing of the refused is there");
+    let letters = letters(&stage.broker)?;
+    let letters = by_event(&letters)?;
+    let messages: Vec<_> = letters.values().map(|letter| letter.message()).collect::<Result<_, _>>()?;
+    assert_eq!(
+        messages,
+        [
+            "the row for policies was refused (22P02): invalid input syntax for type integer: \"many\"",
+            "the event has no version: nothing is at `/updatedAt`",
+        ]
+    );
+    Ok(())
+}
