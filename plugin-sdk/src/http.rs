@@ -3,6 +3,7 @@
 //! Nothing is sent here: a request that is awaited becomes part of the next step, and the host sends it, with
 //! the credentials that it adds.
 
+mod form;
 mod response;
 mod rounds;
 mod settling;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use form::Multipart;
 pub use response::Response;
 pub(crate) use rounds::{Fault, Place, Rounds};
 pub use settling::Settling;
@@ -215,6 +217,8 @@ struct Line<'request>(&'request HttpRequest);
 impl fmt::Display for Line<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.0.url.split(['?', '#']).next().unwrap_or_default();
+        // Of the endpoint itself nothing is written.
+        let url = if url.is_empty() { "/" } else { url };
         write!(formatter, "{} ", self.0.method)?;
         let Some((scheme, rest)) = url.split_once("://") else {
             return formatter.write_str(url);

@@ -40,7 +40,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`http`] | requests and responses |
+//! | [`http`] | requests, forms and responses |
+//! | [`patch`], [`version`], [`time`] | what makes one JSON document of another, which of two is the newer, and times |
 //! | [`grpc`] | unary gRPC calls and their answers |
 //! | [`sql`] | transactions in the connector's database, and rows |
 //! | [`template`] | texts and JSON with fields of the event, as settings |
@@ -64,6 +65,7 @@ mod json;
 pub mod log;
 mod macros;
 pub mod outcome;
+pub mod patch;
 pub mod procedure;
 pub mod raw;
 pub mod settings;
@@ -72,7 +74,9 @@ mod steps;
 pub mod template;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod time;
 pub mod transform;
+pub mod version;
 
 pub use encode::{encode_segment, push_segment};
 pub use join::{join, join_all};
@@ -83,7 +87,7 @@ pub mod prelude {
     pub use crate::encode::encode_segment;
     pub use crate::failure::{Failure, Unanswered};
     pub use crate::grpc::{GrpcAnswer, GrpcCall};
-    pub use crate::http::{Http, Request, Response, Settling};
+    pub use crate::http::{Http, Multipart, Request, Response, Settling};
     pub use crate::join::{join, join_all};
     pub use crate::log;
     pub use crate::outcome::{

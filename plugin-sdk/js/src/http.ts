@@ -9,6 +9,7 @@ import { httpAnswer } from "./asking.js";
 import { EventFailure } from "./failure.js";
 import { GrpcCall } from "./grpc.js";
 import { Unreadable, write } from "./json.js";
+import { encodedForm, type Fields, type Multipart } from "./multipart.js";
 import { Outcome } from "./outcome.js";
 import { Response } from "./response.js";
 import type { HttpRequest, Rounds } from "./rounds.js";
@@ -107,6 +108,17 @@ export class Request {
             throw error instanceof Unreadable ? new EventFailure(`the body has no form in JSON: ${error.message}`) : error;
         }
         return this.body(written).header("content-type", "application/json");
+    }
+
+    /** Carries these fields as `application/x-www-form-urlencoded`. */
+    form(fields: Fields): this {
+        return this.body(encodedForm(fields)).header("content-type", "application/x-www-form-urlencoded");
+    }
+
+    /** Carries this form as `multipart/form-data`. The same form has the same bytes, on every attempt. */
+    multipart(form: Multipart): this {
+        const { contentType, body } = form.written();
+        return this.body(body).header("content-type", contentType);
     }
 
     /** Carries these bytes, or this text in UTF-8. Say what they are by a `content-type` header. */

@@ -40,6 +40,7 @@ export {
 } from "./failure.js";
 export type { GrpcAnswer, GrpcCall } from "./grpc.js";
 export { Http, Request } from "./http.js";
+export { Multipart, type Fields } from "./multipart.js";
 export { join, joinAll } from "./joining.js";
 export * as log from "./log.js";
 export { Check, Outcome, type OutcomeKind } from "./outcome.js";

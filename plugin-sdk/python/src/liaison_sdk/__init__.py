@@ -37,6 +37,7 @@ from liaison_sdk.failure import (
 from liaison_sdk.grpc import GrpcAnswer, GrpcCall
 from liaison_sdk.http import Http, Request
 from liaison_sdk.joining import join, join_all
+from liaison_sdk.multipart import Multipart
 from liaison_sdk.outcome import (
     Check,
     Conflict,
@@ -76,6 +77,7 @@ __all__ = [
     "Json",
     "KeptBody",
     "Merged",
+    "Multipart",
     "Origin",
     "Outcome",
     "OutcomeKind",

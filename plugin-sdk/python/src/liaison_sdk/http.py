@@ -14,6 +14,7 @@ from liaison_sdk.asking import ask
 from liaison_sdk.failure import EventFailure
 from liaison_sdk.grpc import GrpcCall
 from liaison_sdk.joining import Waiting
+from liaison_sdk.multipart import Fields, Multipart, encoded
 from liaison_sdk.outcome import Outcome
 from liaison_sdk.response import Response
 from liaison_sdk.rounds import EventData, HttpRequest, HttpResponse, Rounds, milliseconds
@@ -83,6 +84,15 @@ class Request:
         except ValueError as error:
             raise EventFailure(f"the body has no form in JSON: {error}") from None
         return self.body(written).header("content-type", "application/json")
+
+    def form(self, fields: Fields) -> Request:
+        """Carries these fields as `application/x-www-form-urlencoded`."""
+        return self.body(encoded(fields)).header("content-type", "application/x-www-form-urlencoded")
+
+    def multipart(self, form: Multipart) -> Request:
+        """Carries this form as `multipart/form-data`. The same form has the same bytes, on every attempt."""
+        content_type, body = form.written()
+        return self.body(body).header("content-type", content_type)
 
     def body(self, body: bytes | str) -> Request:
         """Carries these bytes. Say what they are by a `content-type` header."""

@@ -1,0 +1,128 @@
+//! Times as JSON has them: RFC 3339, read and written.
+
+/// As `2026-01-01T00:00:00.000Z`, of milliseconds since 1970, which is how the contract counts time.
+pub fn rfc3339(ms: u64) -> String {
+    let (seconds, ms) = (ms / 1000, ms % 1000);
+    let (day, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, date) = date(i64::try_from(day).unwrap_or(i64::MAX / 2));
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// Since 1970-01-01T00:00:00Z; nothing where the text is no time by RFC 3339. What is finer than a nanosecond is cut.
+pub fn nanoseconds(text: &str) -> Option<i128> {
+    let bytes = text.as_bytes();
+    let number = |from: usize, to: usize| -> Option<i64> {
+        let digits = bytes.get(from..to).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    };
+    let is = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
+    if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":")) {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    // A leap second is the first of the next minute.
+    let is_date = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+    if !is_date || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let (fraction, zone) = fraction(bytes.get(19..)?)?;
+    let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset(zone)?;
+    Some(i128::from(seconds) * 1_000_000_000 + i128::from(fraction))
+}
+
+/// In nanoseconds, and what comes behind it.
+fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
+    let Some(digits) = rest.strip_prefix(b".") else { return Some((0, rest)) };
+    let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let nanoseconds = (0..9).fold(0, |sum, place| {
+        let digit = if place < length { i64::from(digits[place] - b'0') } else { 0 };
+        sum * 10 + digit
+    });
+    (length > 0).then(|| (nanoseconds, &digits[length..]))
+}
+
+/// In seconds east of UTC.
+fn offset(zone: &[u8]) -> Option<i64> {
+    let digit =
+        |at: usize| zone.get(at).filter(|byte| byte.is_ascii_digit()).map(|byte| i64::from(byte - b'0'));
+    let sign = match zone {
+        b"Z" | b"z" => return Some(0),
+        [b'+', _, _, b':', _, _] => 1,
+        [b'-', _, _, b':', _, _] => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = (digit(1)? * 10 + digit(2)?, digit(4)? * 10 + digit(5)?);
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March, so that the day that is added in leap years
+/// comes last.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
+}
+
+/// Year, month and day of so many days after 1970-01-01: [`days`] the other way round.
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = (era * 400 + year_of_era, if month < 10 { month + 3 } else { month - 9 });
+    (year + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_instant_is_counted_from_1970() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0_i64),
+            ("1969-12-31T23:59:59Z", -1),
+            ("2000-02-29T12:00:00Z", 951_825_600),
+            ("1994-11-06T08:49:37Z", 784_111_777),
+            ("2100-03-01T00:00:00Z", 4_107_542_400),
+        ] {
+            assert_eq!(nanoseconds(text), Some(i128::from(seconds) * 1_000_000_000), "{text}");
+        }
+        assert_eq!(nanoseconds("1970-01-01T00:00:00.1234567899Z"), Some(123_456_789));
+    }
+
+    #[test]
+    fn a_time_is_written_to_the_millisecond() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (784_111_777_005, "1994-11-06T08:49:37.005Z"),
+            (951_825_600_000, "2000-02-29T12:00:00.000Z"),
+            (1_767_225_599_999, "2025-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(rfc3339(ms), text);
+        }
+        assert!(rfc3339(u64::MAX).ends_with('Z'));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_it_was(ms in 0_u64..253_402_300_799_999) {
+            prop_assert_eq!(nanoseconds(&rfc3339(ms)), Some(i128::from(ms) * 1_000_000));
+        }
+    }
+}
