@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 13] = [
+const PLUGINS: [&str; 14] = [
     "calendar",
     "database",
+    "redact",
     "reshape",
     "rest",
     "warehouse",
