@@ -114,7 +114,7 @@ impl Field {
         let one = |value: &&str| {
             let line = line.with_value(value);
             let key = match self {
-                Field::Categories => unescape(value),
+                Field::Categories => unescape(value).trim().to_owned(),
                 _ => date_key(&line),
             };
             Element { key, line }
@@ -124,7 +124,10 @@ impl Field {
 
     fn key(self, line: &Line, event: &Component) -> Option<String> {
         Some(match self {
-            Field::Title | Field::Description | Field::Location => unescape(line.value()),
+            // Some servers cut off spaces at the end, and lines without a value.
+            Field::Title | Field::Description | Field::Location => {
+                Some(unescape(line.value()).trim().to_owned()).filter(|text| !text.is_empty())?
+            }
             Field::Start => moment_key(line),
             Field::End if line.is("DURATION") => {
                 let end =

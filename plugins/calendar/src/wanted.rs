@@ -53,7 +53,7 @@ impl Source<'_> {
             if let Some(found) = self.find(place) {
                 wanted.push(Wanted {
                     field,
-                    elements: found.text()?.map(|text| text_element(property, &text)).into_iter().collect(),
+                    elements: found.words()?.map(|text| text_element(property, &text)).into_iter().collect(),
                 });
             }
         }
@@ -94,7 +94,7 @@ impl Source<'_> {
         if let Some(found) = self.find(Place::Categories) {
             let texts = found.list();
             let elements =
-                texts.iter().map(|found| Ok(found.text()?.map(|text| text_element("CATEGORIES", &text))));
+                texts.iter().map(|found| Ok(found.words()?.map(|text| text_element("CATEGORIES", &text))));
             let elements: Result<Vec<_>, Failure> = elements.collect();
             wanted.push(Wanted {
                 field: Field::Categories,
@@ -184,6 +184,11 @@ impl<'data> Found<'data> {
         }
     }
 
+    /// Nothing where it is null or has nothing to read.
+    fn words(&self) -> Result<Option<String>, Failure> {
+        Ok(self.text()?.filter(|text| !normal(text).trim().is_empty()))
+    }
+
     /// The elements of an array; one value is a list of one, and null an empty one.
     pub(crate) fn list(&self) -> Vec<Found<'data>> {
         match self.value {
@@ -227,7 +232,7 @@ pub(crate) fn status_element(status: Status) -> Element {
 }
 
 fn text_element(property: &str, text: &str) -> Element {
-    Element { key: normal(text), line: Line::new(property, &[], &escape(text)) }
+    Element { key: normal(text).trim().to_owned(), line: Line::new(property, &[], &escape(text)) }
 }
 
 fn moment_element(property: &str, moment: &Moment) -> Element {

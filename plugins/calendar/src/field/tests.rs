@@ -32,10 +32,12 @@ fn what_is_the_same_has_the_same_key() {
         (Field::Attendees, "ATTENDEE;CN=A:MAILTO:A@x.gov", "ATTENDEE:mailto:a@x.gov"),
         (Field::Categories, "CATEGORIES:a,b\\,c", "CATEGORIES:a\nCATEGORIES:b\\,c"),
         (Field::Status, "STATUS:confirmed", "STATUS:CONFIRMED"),
+        (Field::Description, "DESCRIPTION:a\\n ", "DESCRIPTION:a"),
     ] {
         assert!(!keys(field, one).is_empty());
         assert_eq!(keys(field, one), keys(field, other), "{one} {other}");
     }
+    assert_eq!(keys(Field::Location, "LOCATION: "), keys(Field::Location, "X-A:1"));
     assert_ne!(keys(Field::Dates, "RDATE:20260501"), keys(Field::Dates, "EXDATE:20260501"));
     assert_ne!(keys(Field::Rule, "RRULE:FREQ=DAILY;INTERVAL=10"), keys(Field::Rule, "RRULE:FREQ=DAILY"));
 }
