@@ -226,8 +226,9 @@ fn get(address: SocketAddr, path: &str) -> anyhow::Result<(u16, String)> {
     ask(address, "GET", path, "\r\n", PAGE)
 }
 
-/// One request over a connection of its own. HTTP/1.0, so that the end of the connection is the end of the body.
-fn ask(
+/// One request over a connection of its own. HTTP/1.0, so that the end of the connection is the end of the body. `rest`
+/// is all that stands below the host's name.
+pub(crate) fn ask(
     address: SocketAddr,
     method: &str,
     path: &str,

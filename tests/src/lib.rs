@@ -18,6 +18,7 @@
 //! - [`etags`]: an external system of documents with versions, which others change too
 //! - [`rogue`]: an external system that means harm
 //! - [`grpc`]: a gRPC server by grpcio
+//! - [`caldav`]: a CalDAV server by Radicale, read and changed by a client library
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
 //! - [`s3`]: a server of the S3 API by gofakes3
@@ -32,6 +33,7 @@
 //! - [`process`], [`folder`], [`port`]: nothing that a test starts or writes outlives it
 
 pub mod bench;
+pub mod caldav;
 pub mod certificates;
 pub mod chaos;
 pub mod demo;
