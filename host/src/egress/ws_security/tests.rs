@@ -1,6 +1,7 @@
 //! Where the header goes, what is in it, and what is refused.
 
 use http::Request;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -187,4 +188,47 @@ fn what_xml_cannot_carry_is_found_at_the_start() {
     let error = UsernameToken::new(&token, Mask::default()).err().unwrap().to_string();
     assert!(error.contains("that no XML may carry") && !error.contains("secret\""), "{error}");
     remove(&token);
+}
+
+/// Pieces of envelopes, good and bad.
+fn piece() -> impl Strategy<Value = String> {
+    let fixed = [
+        format!("<e:Envelope xmlns:e='{SOAP_11}'>"),
+        format!("<Envelope xmlns='{}'>", ENVELOPES[1]),
+        "</e:Envelope>".to_owned(),
+        "</Envelope>".to_owned(),
+        "<e:Header>".to_owned(),
+        "<e:Header/>".to_owned(),
+        "<e:Header a='</'></e:Header>".to_owned(),
+        "</e:Header>".to_owned(),
+        "<Header xmlns=''/>".to_owned(),
+        "<e:Body>ü</e:Body>".to_owned(),
+        "<Body/>".to_owned(),
+        "<!-- <e:Header> -->".to_owned(),
+        "<![CDATA[<e:Header>]]>".to_owned(),
+        "<?xml version='1.0'?>".to_owned(),
+        "\u{feff}".to_owned(),
+        " ".to_owned(),
+        "&lt;".to_owned(),
+        "<".to_owned(),
+    ];
+    (0..fixed.len()).prop_map(move |index| fixed[index].clone())
+}
+
+proptest! {
+    /// Whatever a plugin writes: what is sent is an envelope with one header of ours in its own, or nothing is.
+    #[test]
+    fn the_header_stands_in_the_header_or_nowhere(pieces in proptest::collection::vec(piece(), 0..8)) {
+        let text = pieces.concat();
+        if let Ok(Place { envelope, at, until, before, after }) = place(&text) {
+            let ours = format!("<wsse:Security xmlns:wsse='{WSSE}'/>");
+            let sent = [&text[..at], &before, &ours, &after, &text[until..]].concat();
+            let document = Document::parse(&sent).unwrap();
+            let root = document.root_element();
+            let header = root.children().find(|child| child.has_tag_name((envelope, "Header"))).unwrap();
+            let is_ours = |node: &Node<'_, '_>| node.has_tag_name((WSSE, "Security"));
+            prop_assert_eq!(header.children().filter(is_ours).count(), 1);
+            prop_assert_eq!(document.descendants().filter(is_ours).count(), 1);
+        }
+    }
 }
