@@ -83,6 +83,7 @@ impl Plan {
         let is_deletion = self.is_deletion(delivery);
         let mut source = Source::new(delivery);
         let mut first = if is_deletion { Role::Delete } else { Role::Write };
+        let mut was_missing = false;
         // Once the host has decided, it is known what is there, and that it is written over.
         if self.lookup == Some(When::Before) && delivery.resolution.is_none() {
             match ask(Role::Lookup, &source).await? {
@@ -92,10 +93,10 @@ impl Plan {
                         Against::Ends(outcome) => return Ok(outcome),
                     },
                     None if is_deletion => return Ok(Outcome::skipped("there is nothing to delete")),
-                    None => first = self.when_missing(),
+                    None => (first, was_missing) = (self.when_missing(), true),
                 },
                 Answer::Missing(why) if is_deletion => return Ok(Outcome::skipped(why)),
-                Answer::Missing(_) => first = self.when_missing(),
+                Answer::Missing(_) => (first, was_missing) = (self.when_missing(), true),
                 Answer::Conflict(why) => return Ok(Outcome::conflict(None, None, why)),
                 Answer::Ended(outcome) => return Ok(outcome),
             }
@@ -106,6 +107,8 @@ impl Plan {
         }
         match answer {
             Answer::Done(answer) => Ok(Outcome::Delivered(self.receipt(&answer))),
+            // It was not there, and now something is in the way: the next attempt sees what.
+            Answer::Conflict(why) if was_missing => Ok(Outcome::retry(why)),
             Answer::Missing(_) if is_deletion => Ok(Outcome::delivered()),
             Answer::Missing(why) => Ok(Outcome::rejected(why)),
             Answer::Conflict(why) => self.conflict(delivery, source, why, ask).await,

@@ -99,6 +99,8 @@ fn what_a_lookup_finds_decides_what_is_called() {
     assert_eq!(run(&plan, lookup(found(3)), odd), conflict(3, cannot));
     assert_eq!(run(&plan, lookup(found(3)), event("t").data(json!({}))), conflict(3, cannot));
     assert_eq!(run(&plan, lookup(reply(503)), room(1)).kind(), OutcomeKind::Retry);
+    let raced = lookup(reply(404)).expect("CREATE /", reply(409));
+    assert_eq!(run(&plan, raced, room(1)), Outcome::retry("it is another"));
     assert_eq!(run(&plan, lookup(reply(409)), room(1)), Outcome::conflict(None, None, "it is another"));
 }
 
