@@ -17,8 +17,8 @@
 //! - [`system`]: the external system, its behaviour and its ledger
 //! - [`etags`]: an external system of documents with versions, which others change too
 //! - [`rogue`]: an external system that means harm
-//! - [`grpc`]: a gRPC server by grpcio
 //! - [`caldav`]: a CalDAV server by Radicale, read and changed by a client library
+//! - [`grpc`], [`rooms`]: gRPC servers by grpcio
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
 //! - [`s3`]: a server of the S3 API by gofakes3
@@ -37,8 +37,8 @@ pub mod caldav;
 pub mod certificates;
 pub mod chaos;
 pub mod demo;
-pub mod exchange;
 pub mod etags;
+pub mod exchange;
 pub mod folder;
 pub mod grpc;
 pub mod host;
@@ -55,6 +55,7 @@ pub mod produce;
 pub mod proof;
 pub mod registry;
 pub mod rogue;
+pub mod rooms;
 pub mod s3;
 pub mod signing;
 pub mod system;

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 14] = [
+const PLUGINS: [&str; 15] = [
     "calendar",
     "database",
+    "grpc",
     "redact",
     "reshape",
     "rest",
