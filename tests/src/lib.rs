@@ -19,6 +19,7 @@
 //! - [`rogue`]: an external system that means harm
 //! - [`caldav`]: a CalDAV server by Radicale, read and changed by a client library
 //! - [`grpc`], [`rooms`]: gRPC servers by grpcio
+//! - [`soap`]: a SOAP server by spyne
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
 //! - [`s3`]: a server of the S3 API by gofakes3
@@ -58,6 +59,7 @@ pub mod rogue;
 pub mod rooms;
 pub mod s3;
 pub mod signing;
+pub mod soap;
 pub mod system;
 pub mod wait;
 

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 15] = [
+const PLUGINS: [&str; 16] = [
     "calendar",
     "database",
     "grpc",
     "redact",
     "reshape",
     "rest",
+    "soap",
     "warehouse",
     "errand",
     "filing",

@@ -52,6 +52,7 @@ mod plugin_grpc;
 mod plugin_journal;
 mod plugin_rollback;
 mod plugin_shadow;
+mod plugin_soap;
 mod plugin_swap;
 mod plugin_tools;
 mod plugin_versions;

@@ -68,6 +68,14 @@ impl Stage {
         found.iter().map(|(id, letter)| Ok(((*id).to_owned(), letter.message()?.to_owned()))).collect()
     }
 
+    /// All that is written down of dead letters.
+    pub(crate) fn written(&self) -> anyhow::Result<String> {
+        let found = letters(&self.broker)?;
+        let headers =
+            found.iter().flat_map(|letter| &letter.0.headers).filter_map(|(_, value)| value.as_deref());
+        Ok(String::from_utf8_lossy(&headers.collect::<Vec<_>>().concat()).into_owned())
+    }
+
     /// Has the host read its configuration again.
     pub(crate) fn reload(&self, script: &Script<'_>) -> anyhow::Result<Reloaded> {
         let text = script.text(self.broker.bootstrap(), &self.endpoint)?;
