@@ -74,4 +74,5 @@ mod sql_outages;
 mod sql_values;
 mod transform;
 mod walls;
+mod warehouse_files;
 mod warehouse_table;
