@@ -4,6 +4,7 @@
 use anyhow::Context as _;
 use liaison::kafka::producer::Outgoing;
 use liaison_tests::etags::Documents;
+use liaison_tests::folder::Folder;
 use liaison_tests::host::plugin;
 use serde_json::{Value, json};
 
@@ -137,6 +138,31 @@ fn many_conflicts_are_decided_at_once_and_a_later_event_is_not_undone() -> anyho
     let again = program.ask("dead-letters resolve --all --take source", 0)?;
     assert_eq!(again["calendar"]["delivered"], 0, "{again:#}");
     office.fixture.host.stop()
+}
+
+#[test]
+fn no_secret_that_is_held_is_shown_or_written_back_in_part() -> anyhow::Result<()> {
+    const SECRET: &str = "s3cr3t-t0ken-4711";
+    let folder = Folder::new("held-secret")?;
+    let file = folder.write("token", SECRET)?;
+    let connector = format!("{CONNECTOR}\ncredential = {{ bearer = {{ file = '{}' }} }}", file.display());
+    let subscription = r#"conflict = { policy = "merge", default-owner = "source" }"#;
+    let config = Config { subscription, connector: &connector, ..Config::default() };
+    let documents = Documents::default();
+    let fixture = Fixture::start(&config, documents.behaviour())?;
+    let held = json!({"date": "2026-05-02", "webhook": format!("https://portal.example/?token={SECRET}")});
+    documents.write(&path("a"), held.clone());
+    fixture.produce([changed("a", "a", &officers())])?;
+    let letters = fixture.dead_letters(1)?;
+    let message = letters[0].message()?;
+    assert!(
+        message.starts_with("cannot merge: the external system holds a secret of the connector"),
+        "{message}"
+    );
+    let sides = letters[0].header("liaison.conflict")?;
+    assert!(sides.contains("token=[secret]") && !sides.contains(SECRET), "{sides}");
+    assert_eq!(documents.read(&path("a")), Some(held));
+    fixture.host.stop()
 }
 
 #[test]

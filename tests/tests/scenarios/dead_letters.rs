@@ -61,7 +61,7 @@ fn spent_attempts_end_in_a_dead_letter_that_holds_the_evidence_and_the_original(
     let (untouched, added) = letter.0.headers.split_at(original.headers.len());
     assert_eq!(untouched, &original.headers[..]);
     let names: Vec<&str> = added.iter().map(|(name, _)| name.as_str()).collect();
-    let absent = [header::PART, header::REDRIVES, header::POINTER];
+    let absent = [header::PART, header::REDRIVES, header::CONFLICT, header::POINTER];
     let expected: Vec<&str> = header::ALL.iter().copied().filter(|name| !absent.contains(name)).collect();
     assert_eq!(names, expected);
 

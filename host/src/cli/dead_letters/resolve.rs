@@ -28,7 +28,7 @@ pub(in crate::cli) struct Resolve {
     /// SUBSCRIPTION/PARTITION/OFFSET, as `list` shows it
     id: Option<LetterId>,
     /// source, target, or a file with what is to be written, - for stdin
-    #[arg(long, value_name = "source|target|FILE")]
+    #[arg(long, value_name = "WHAT")]
     take: Taken,
     /// Of this subscription alone
     #[arg(long, value_name = "NAME", conflicts_with = "id")]
@@ -41,7 +41,7 @@ pub(in crate::cli) struct Resolve {
     /// Say what would go, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// What a later event of its key has overtaken too, and what there is no version of
+    /// What a later event of its key has overtaken too, and what has no version
     #[arg(long)]
     force: bool,
     /// Attempts a second, at most
