@@ -101,9 +101,23 @@ fn what_changed_after_a_person_looked_is_not_overwritten() -> anyhow::Result<()>
     let etag = office.documents.write(&path("a"), later.clone());
     office.documents.write(&path("b"), later.clone());
     program.folder().write("mine.json", "{\"room\":\"D1\"}")?;
+    let shown = program.ask("dead-letters show calendar/0/0", 0)?;
+    let sha256 = shown["conflict"]["event"]["sha256"].as_str().context("its digest")?;
     for (id, take) in [("calendar/0/0", "source"), ("calendar/0/1", "mine.json")] {
-        let report = program.ask(&format!("dead-letters resolve {id} --take {take}"), 1)?;
+        let ended = program.run(&format!("dead-letters resolve {id} --take {take} --json"))?;
+        assert_eq!(ended.code, Some(1), "{ended:#?}");
+        let report: Value = serde_json::from_str(&ended.out)?;
         assert_eq!(report["calendar"]["failed"], 1, "{report:#}");
+        let decided = ended.log.lines().find(|line| line.contains("a conflict was decided"));
+        let decided = decided.with_context(|| format!("{ended:#?}"))?;
+        for part in [
+            "policy=\"manual\"",
+            "decision=\"manual\"",
+            &format!("event_sha256=\"{sha256}\""),
+            "current_sha256=\"",
+        ] {
+            assert!(decided.contains(part), "{part} is not in {decided}");
+        }
     }
     assert_eq!([office.held("a"), office.held("b")], [Some(later.clone()), Some(later.clone())]);
     // It waits anew, with what is held now. Marks stand between the letters.
