@@ -70,6 +70,17 @@ trait Sessions {
 trait Session: 'static {
     fn is_open(&self) -> bool;
 
+    /// The whole transaction in one go, from `begin` to `commit`, where nothing of it has to be looked at on the way; `None`
+    /// where it has. Refused, it is rolled back already.
+    async fn run_at_once(
+        &mut self,
+        _request: &SqlRequest,
+        _access: Access,
+        _end: Instant,
+    ) -> Option<Result<Vec<SqlResult>, Ended>> {
+        None
+    }
+
     /// The server is told to give up by `end`, too.
     async fn begin(&mut self, access: Access, end: Instant) -> Result<(), Ended>;
 
@@ -173,6 +184,15 @@ impl<S: Sessions> Pooled<S> {
         mut budget: Budget,
     ) -> Result<Vec<SqlResult>, Ended> {
         let _room = self.pool.room().await;
+        if let Some(mut session) = self.idle() {
+            if let Some(done) = session.run_at_once(request, access, end).await {
+                if matches!(done, Ok(_) | Err(Ended::Refused(_))) {
+                    self.pool.keep(session);
+                }
+                return done;
+            }
+            self.pool.keep(session);
+        }
         let mut session = self.begun(access, end).await?;
         match run_all(&mut session, request, &mut budget).await {
             Ok(results) => {
@@ -188,6 +208,10 @@ impl<S: Sessions> Pooled<S> {
             }
             Err(Ended::Failed(failure)) => Err(Ended::Failed(failure)),
         }
+    }
+
+    fn idle(&self) -> Option<S::Session> {
+        std::iter::from_fn(|| self.pool.take()).find(Session::is_open)
     }
 
     /// A session that has begun a transaction. An idle one that turns out closed has done nothing: the next is tried, and

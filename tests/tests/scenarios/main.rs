@@ -70,6 +70,7 @@ mod reload_connector;
 mod reload_fixture;
 mod shutdown;
 mod sql;
+mod sql_at_once;
 mod sql_outages;
 mod sql_values;
 mod transform;

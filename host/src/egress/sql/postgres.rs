@@ -7,6 +7,7 @@ mod bind;
 mod decode;
 mod errors;
 mod metered;
+mod pipeline;
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -34,12 +35,15 @@ use super::{Ended, Session, Sessions};
 use crate::config::mask::Mask;
 use crate::config::secret::Secret;
 use crate::config::{Access, Database, Egress};
-use crate::contract::{Failure, SqlErrorKind, SqlResult, SqlStatement, SqlValue};
+use crate::contract::{Failure, SqlErrorKind, SqlRequest, SqlResult, SqlStatement, SqlValue};
 use crate::egress::dial::{Dialer, Place};
 use crate::egress::{EgressError, tls};
 
 /// Prepared statements of a session; beyond it all are given up.
 const MAX_PREPARED: usize = 128;
+
+/// More statements go one after another: what is sent ahead is held in memory.
+const MAX_AT_ONCE: usize = 16;
 
 /// What a log-in and a transaction may read beside its rows.
 const SPARE_BYTES: u64 = 1 << 20;
@@ -156,18 +160,30 @@ impl Session for PostgresSession {
         !self.client.is_closed()
     }
 
+    /// Of statements that were prepared before and give no row: what comes of one does not change what is asked next. One
+    /// that is refused makes the server refuse those after it, and a rollback of the commit.
+    async fn run_at_once(
+        &mut self,
+        request: &SqlRequest,
+        access: Access,
+        end: Instant,
+    ) -> Option<Result<Vec<SqlResult>, Ended>> {
+        let statements = &request.statements;
+        let only_changes = |statement: &SqlStatement| {
+            let prepared = self.prepared.get(&statement.sql)?;
+            let gives_nothing = prepared.statement.columns().is_empty() && !statement.only_reads();
+            gives_nothing.then(|| prepared.statement.clone())
+        };
+        if statements.len() > MAX_AT_ONCE {
+            return None;
+        }
+        let prepared: Vec<Statement> = statements.iter().map(only_changes).collect::<Option<_>>()?;
+        Some(self.pipeline(statements, &prepared, access, end).await)
+    }
+
     async fn begin(&mut self, access: Access, end: Instant) -> Result<(), Ended> {
         self.allowance.set(self.max_bytes.saturating_mul(2).saturating_add(SPARE_BYTES));
-        let mode = match access {
-            Access::Read => "read only",
-            Access::Write => "read write",
-        };
-        let left = milliseconds(end.saturating_duration_since(Instant::now()));
-        let begin = format!(
-            "begin {mode}; set local statement_timeout = {left}; \
-             set local idle_in_transaction_session_timeout = {left}"
-        );
-        self.client.batch_execute(&begin).await.map_err(|error| self.ended(&error))
+        self.client.batch_execute(&begin_text(access, end)).await.map_err(|error| self.ended(&error))
     }
 
     async fn run(&mut self, statement: &SqlStatement, budget: &mut Budget) -> Result<SqlResult, Ended> {
@@ -243,6 +259,19 @@ impl PostgresSession {
             _ => Ended::Refused(sql_error(refusal)),
         }
     }
+}
+
+/// With the time that the server is told to give up after.
+fn begin_text(access: Access, end: Instant) -> String {
+    let mode = match access {
+        Access::Read => "read only",
+        Access::Write => "read write",
+    };
+    let left = milliseconds(end.saturating_duration_since(Instant::now()));
+    format!(
+        "begin {mode}; set local statement_timeout = {left}; \
+         set local idle_in_transaction_session_timeout = {left}"
+    )
 }
 
 fn values(row: &Row, forms: &[Form], budget: &mut Budget) -> Result<Vec<SqlValue>, Ended> {

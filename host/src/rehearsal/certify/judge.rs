@@ -56,6 +56,9 @@ pub struct Finding {
 
 pub(super) type Findings = Vec<(Rule, String)>;
 
+/// What one request was, with all that it carried.
+type Asked = (Option<Sent>, Bytes, Option<SqlRequest>);
+
 /// What must hold of every run.
 pub(super) fn always(run: &Run) -> Findings {
     let mut findings = Findings::new();
@@ -173,7 +176,7 @@ pub(super) fn same(first: &Run, second: &Run, rule: Rule, what: &str) -> Finding
         let (first, second) = (end_text(&first.end), end_text(&second.end));
         findings.push((rule, format!("{what} it {second}, and at first it {first}")));
     }
-    let asked = |run: &Run| -> Vec<Vec<(Option<Sent>, Bytes, Option<SqlRequest>)>> {
+    let asked = |run: &Run| -> Vec<Vec<Asked>> {
         let one =
             |exchange: &Exchange| (exchange.sent.clone(), exchange.body.clone(), sql(exchange).cloned());
         run.rounds.iter().map(|round| round.iter().map(one).collect()).collect()
