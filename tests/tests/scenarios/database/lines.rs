@@ -2,11 +2,12 @@
 
 use liaison::kafka::producer::Outgoing;
 use liaison_tests::produce::cloudevent;
+use liaison_tests::wait;
 use serde_json::{Value, json};
 
 use super::server::{Kind, Server};
 use super::{NEWEST, Stage, at, deletion};
-use crate::fixture::TOPIC;
+use crate::fixture::{LIMIT, TOPIC};
 
 fn schema(kind: Kind) -> String {
     let (text, time) = (kind.text(), kind.timestamp());
@@ -90,6 +91,93 @@ fn lines_follow_their_header(kind: Kind, test: &str) -> anyhow::Result<()> {
     assert_eq!(server.ask(items)?, "7|older|");
     assert_eq!(server.ask("select customer from orders where id = 'o1'")?, "c1");
     stage.host.stop()
+}
+
+/// A lock that one holds until it is ended, and that another waits for while it holds the header.
+struct Lock {
+    hold: &'static str,
+    /// Is it held?
+    is_held: &'static str,
+    wait: &'static str,
+    is_waited_for: &'static str,
+    /// Does somebody wait for the header?
+    is_header_wanted: &'static str,
+    /// Who holds it.
+    holder: &'static str,
+}
+
+fn lock(kind: Kind) -> Lock {
+    match kind {
+        Kind::Postgres => Lock {
+            hold: "select pg_advisory_lock(7); select pg_sleep(60)",
+            is_held: "select count(*) from pg_locks where locktype = 'advisory' and granted",
+            wait: "select pg_advisory_xact_lock(7)",
+            is_waited_for: "select count(*) from pg_locks where locktype = 'advisory' and not granted",
+            is_header_wanted: "select count(*) from pg_locks where locktype = 'transactionid' and not granted",
+            holder: "select pid from pg_locks where locktype = 'advisory' and granted",
+        },
+        Kind::MariaDb | Kind::Sqlite => Lock {
+            hold: "do get_lock('seven', 60); do sleep(60)",
+            is_held: "select is_used_lock('seven') is not null",
+            wait: "do get_lock('seven', 60)",
+            is_waited_for: "select count(*) from information_schema.processlist where state = 'User lock' \
+                            and info like 'do get_lock%'",
+            is_header_wanted: "select count(*) from information_schema.innodb_lock_waits",
+            holder: "select is_used_lock('seven')",
+        },
+    }
+}
+
+/// Another writes the header after it was read and before it is written: nothing of the older event is left, not even a
+/// line.
+fn lines_are_undone_where_the_header_has_moved(kind: Kind, test: &str) -> anyhow::Result<()> {
+    let Some(server) = Server::start(kind, test, &schema(kind))? else { return Ok(()) };
+    let stage = Stage::start(&server, &settings(kind), NEWEST, "breaker = { failures = 64 }")?;
+    stage.produce([order("1", "o1", 1, &json!([{ "nr": 1, "what": "a" }]))])?;
+    stage.settled("delivered", 1.0)?;
+    let lock = lock(kind);
+    let newer = format!(
+        "begin; update orders set customer = 'another', updated_at = '2026-01-01 00:00:09' where id = 'o1'; {}; commit",
+        lock.wait
+    );
+    let until =
+        |what: &str, sql: &str| wait::until(LIMIT, what, || server.ask(sql).is_ok_and(|count| count == "1"));
+    std::thread::scope(|scope| -> anyhow::Result<()> {
+        scope.spawn(|| server.ask(lock.hold));
+        until("the lock", lock.is_held)?;
+        let other = scope.spawn(|| server.ask(&newer));
+        until("another writer", lock.is_waited_for)?;
+        stage.produce([order("2", "o1", 5, &json!([{ "nr": 1, "what": "x" }, { "nr": 2, "what": "x" }]))])?;
+        until("the plugin to wait for the header", lock.is_header_wanted)?;
+        let holder = server.ask(lock.holder)?;
+        server.ask(&match kind {
+            Kind::Postgres => format!("select pg_terminate_backend({holder})"),
+            Kind::MariaDb | Kind::Sqlite => format!("kill {holder}"),
+        })?;
+        other.join().map_err(|_| anyhow::anyhow!("the other writer has panicked"))??;
+        Ok(())
+    })?;
+    stage.settled("superseded", 1.0)?;
+    assert_eq!(stage.attempts("retry"), 1.0);
+    assert_eq!(server.ask("select nr, what from items")?, "1|a");
+    assert_eq!(server.ask("select customer from orders")?, "another");
+    stage.host.stop()
+}
+
+#[test]
+fn lines_of_postgres_are_undone_where_the_header_has_moved() -> anyhow::Result<()> {
+    lines_are_undone_where_the_header_has_moved(
+        Kind::Postgres,
+        "lines_of_postgres_are_undone_where_the_header_has_moved",
+    )
+}
+
+#[test]
+fn lines_of_mariadb_are_undone_where_the_header_has_moved() -> anyhow::Result<()> {
+    lines_are_undone_where_the_header_has_moved(
+        Kind::MariaDb,
+        "lines_of_mariadb_are_undone_where_the_header_has_moved",
+    )
 }
 
 #[test]
