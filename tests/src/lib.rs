@@ -22,7 +22,7 @@
 //! - [`soap`]: a SOAP server by spyne
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
-//! - [`s3`]: a server of the S3 API by gofakes3
+//! - [`s3`], [`webdav`]: repositories of documents, by gofakes3 and wsgidav
 //! - [`postgres`], [`mariadb`]: databases, read by their own clients
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
@@ -62,6 +62,7 @@ pub mod signing;
 pub mod soap;
 pub mod system;
 pub mod wait;
+pub mod webdav;
 
 use std::io::Write;
 

@@ -45,8 +45,12 @@ pub const CALDAV: Packages = Packages {
     megabytes: 25,
 };
 
+/// A WebDAV server, with an HTTP server to run it.
+pub const WEBDAV: Packages =
+    Packages { name: "webdav", requirements: &["wsgidav==4.4.0", "cheroot==11.1.2"], megabytes: 9 };
+
 /// All that the scenarios use.
-pub(crate) const ALL: [&Packages; 3] = [&GRPC, &SOAP, &CALDAV];
+pub(crate) const ALL: [&Packages; 4] = [&GRPC, &SOAP, &CALDAV, &WEBDAV];
 
 /// One at a time: each fetches into a folder that has the name of the process.
 static FETCHING: Mutex<()> = Mutex::new(());
