@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 16] = [
+const PLUGINS: [&str; 17] = [
     "calendar",
     "database",
+    "documents",
     "grpc",
     "redact",
     "reshape",

@@ -71,7 +71,7 @@ fn a_document_of_100_mb_is_copied_within_16_mib_of_memory() -> anyhow::Result<()
 }
 
 /// The most memory that a process has had at a time.
-fn peak_bytes(process: u32) -> anyhow::Result<u64> {
+pub(crate) fn peak_bytes(process: u32) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let line = line.ok_or_else(|| anyhow::anyhow!("it has no peak:\n{status}"))?;

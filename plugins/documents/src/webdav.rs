@@ -1,0 +1,235 @@
+//! WebDAV (RFC 4918): content by `PUT`, metadata by `PROPPATCH`, missing folders by `MKCOL`.
+//!
+//! A write takes several requests, an attempt may end between any of them, and a server may keep half a document. So what is
+//! begun is marked first, by a property: what is marked is no one else's, and the next attempt writes it anew. A document
+//! that is not there yet begins as an empty one, which can be marked.
+
+mod xml;
+
+use liaison_sdk::prelude::*;
+
+use crate::document::{Content, Digest, Fetched};
+use crate::repository::{Condition, Put, Repository, is_strong};
+use crate::settings::Compare;
+use crate::stop::Stop;
+use crate::template::DocumentPath;
+use crate::version::{Version, of_http_date};
+use crate::wanted::{Held, Metadata, Record, Wanted, one_line};
+
+use self::xml::{Namespace, Properties, Update};
+
+/// The property that marks what is begun: the sha256 of what is to be there.
+const PENDING: &str = "pending";
+
+/// What is there, by its properties and, unless they are to be believed, by its content.
+pub(crate) async fn look(repository: &Repository<'_>, path: &DocumentPath) -> Result<Option<Held>, Stop> {
+    let (http, settings) = (repository.http, repository.settings);
+    let names: Vec<&str> = settings.metadata.keys().map(String::as_str).collect();
+    let asked = http
+        .request("PROPFIND", path.url())
+        .header("depth", "0")
+        .header("content-type", "application/xml; charset=utf-8")
+        .body(xml::propfind(&settings.namespace, &names));
+    let (found, content) = match settings.compare {
+        Compare::Record => (asked.send().await?, None),
+        Compare::Content => {
+            let (found, content) = join(asked.send(), http.get(path.url()).keep_body().send()).await;
+            (found?, Some(content?))
+        }
+    };
+    let content = content.as_ref().map(read).transpose()?.flatten();
+    match found.status() {
+        207 => held(repository, &found, content),
+        404 | 410 => Ok(None),
+        405 | 501 => Err(Stop::rejected(format!("{}: it does not speak WebDAV there", found.summary()))),
+        _ => Err(Stop::unexpected(&found)),
+    }
+}
+
+/// What a document has in it; nothing where there is none.
+fn read(reply: &Response) -> Result<Option<Digest>, Stop> {
+    match reply.status() {
+        200 => Ok(Some(Digest::of_kept(reply)?.0)),
+        404 | 410 => Ok(None),
+        _ => Err(Stop::unexpected(reply)),
+    }
+}
+
+fn held(
+    repository: &Repository<'_>,
+    found: &Response,
+    content: Option<Digest>,
+) -> Result<Option<Held>, Stop> {
+    let not_understood = |why| Failure::Reply(format!("{}: {why}", found.summary()));
+    let Some(properties) = Properties::read(&found.text()).map_err(not_understood)? else { return Ok(None) };
+    if properties.is_folder() {
+        return Err(Stop::rejected(format!("{}: it is a folder", found.summary())));
+    }
+    let metadata = repository.settings.metadata.keys().filter_map(|name| {
+        let value = one_line(properties.get(Namespace::Metadata(&repository.settings.namespace), name)?);
+        (!value.is_empty()).then(|| (name.clone(), value))
+    });
+    let dav = |name| properties.get(Namespace::Dav, name);
+    Ok(Some(Held {
+        etag: dav("getetag").map(quoted).filter(|etag| is_strong(etag)),
+        length: dav("getcontentlength").and_then(|length| length.trim().parse().ok()),
+        modified: dav("getlastmodified").and_then(of_http_date),
+        metadata: metadata.collect::<Metadata>(),
+        record: record(&properties),
+        content,
+        is_pending: properties.get(Namespace::Record, PENDING).is_some(),
+    }))
+}
+
+/// Some servers write it in properties without its quotes.
+fn quoted(etag: &str) -> String {
+    let etag = etag.trim();
+    if etag.starts_with('"') || etag.starts_with("W/") { etag.to_owned() } else { format!("\"{etag}\"") }
+}
+
+fn record(properties: &Properties) -> Option<Record> {
+    let get = |name| properties.get(Namespace::Record, name);
+    Some(Record {
+        version: Version::kept(get("version")?),
+        sha256: Digest::parse(get("sha256")?)?,
+        length: get("length").and_then(|length| length.trim().parse().ok()),
+        event_time: get("event-time").map(one_line),
+    })
+}
+
+/// What the answer to a write means; nothing where its folder is not there, which is 409, of some servers 404.
+pub(crate) fn answered(reply: &Response) -> Result<Option<Put>, Stop> {
+    match reply.status() {
+        200..=299 => {
+            let etag = reply.header("etag").map(str::to_owned);
+            Ok(Some(Put::Written { etag, checksum: None }))
+        }
+        412 => Ok(Some(Put::Refused)),
+        404 | 409 => Ok(None),
+        405 => Err(Stop::rejected(format!("{}: it is a folder, or may not be written", reply.summary()))),
+        _ => Err(Stop::unexpected(reply)),
+    }
+}
+
+/// Makes the folders that a document lies in, from the innermost that is missing outwards and back.
+pub(crate) async fn make_folders(
+    repository: &Repository<'_>,
+    path: &DocumentPath,
+    why: &str,
+) -> Result<(), Stop> {
+    let folders = path.folders();
+    let (mut next, mut is_rising) = (folders.len(), true);
+    loop {
+        next = match next.checked_sub(usize::from(is_rising)) {
+            // Above them is the endpoint's own.
+            None => {
+                return Err(Stop::Outcome(Outcome::denied(format!(
+                    "{why}: the endpoint's own folder is not there"
+                ))));
+            }
+            Some(next) if next == folders.len() => return Ok(()),
+            Some(next) => next,
+        };
+        let Some(left) = repository.folders.get().checked_sub(1) else {
+            return Err(Stop::retry(format!(
+                "{why}: many of its folders are missing; the next attempt goes on"
+            )));
+        };
+        repository.folders.set(left);
+        let reply = repository.http.request("MKCOL", format!("{}/", folders[next])).send().await?;
+        match reply.status() {
+            // 405: it is there.
+            200..=299 | 405 => (next, is_rising) = (next + 1, false),
+            404 | 409 if is_rising => {}
+            404 | 409 => {
+                return Err(Stop::rejected(format!(
+                    "{}: a document is where a folder should be",
+                    reply.summary()
+                )));
+            }
+            _ => return Err(Stop::unexpected(&reply)),
+        }
+    }
+}
+
+/// Marks the document, and writes it.
+pub(crate) async fn write(
+    repository: &Repository<'_>,
+    path: &DocumentPath,
+    wanted: &Wanted,
+    document: &Fetched,
+    condition: &Condition,
+) -> Result<Put, Stop> {
+    let condition = match condition {
+        Condition::Absent => match repository.put(path, wanted, None, condition).await? {
+            Put::Written { etag, .. } => Condition::over(etag.as_deref()),
+            Put::Refused => return Ok(Put::Refused),
+        },
+        Condition::Over(_) | Condition::Any => condition.clone(),
+    };
+    let sha256 = document.content.sha256.hex();
+    update(repository, path, &Update::default().set_record(PENDING, &sha256)).await?;
+    let put = repository.put(path, wanted, Some(document), &condition).await?;
+    if matches!(put, Put::Refused) {
+        // It is another one's, and must not pass for ours.
+        update(repository, path, &Update::default().remove_record(PENDING)).await?;
+    }
+    Ok(put)
+}
+
+/// Writes metadata and record as properties, and takes the mark away.
+pub(crate) async fn describe(
+    repository: &Repository<'_>,
+    path: &DocumentPath,
+    wanted: &Wanted,
+    content: &Content,
+) -> Result<(), Stop> {
+    let record = wanted.record(content);
+    let of_record =
+        record.iter().fold(Update::default(), |update, (name, value)| update.set_record(name, value));
+    let names = repository.settings.metadata.keys();
+    let whole = names.fold(of_record, |update, name| match wanted.metadata.get(name) {
+        Some(value) => update.set_metadata(name, value),
+        None => update.remove_metadata(name),
+    });
+    update(repository, path, &whole.remove_record(PENDING)).await
+}
+
+/// Changes properties, all or none.
+async fn update(repository: &Repository<'_>, path: &DocumentPath, update: &Update<'_>) -> Result<(), Stop> {
+    let request = repository.http.request("PROPPATCH", path.url());
+    let request = request.header("content-type", "application/xml; charset=utf-8");
+    let reply = request.body(update.text(&repository.settings.namespace)).send().await?;
+    match reply.status() {
+        207 => {}
+        405 | 501 => return Err(Stop::rejected(format!("{}: it takes no properties", reply.summary()))),
+        404 | 410 => return Err(Stop::retry(format!("{}: it was there a moment ago", reply.summary()))),
+        _ => return Err(Stop::unexpected(&reply)),
+    }
+    let not_understood = |why| Failure::Reply(format!("{}: {why}", reply.summary()));
+    let refusal = xml::refusal(&reply.text()).map_err(not_understood)?;
+    let Some(status) = refusal else { return Ok(()) };
+    let reason = format!("{}: a property was refused with {status}", reply.summary());
+    Err(Stop::Outcome(match OutcomeKind::of_status(status) {
+        OutcomeKind::Denied => Outcome::denied(reason),
+        // 507, and 423 (RFC 4918, 9.2.1).
+        OutcomeKind::Retry | OutcomeKind::Throttled => Outcome::retry(reason),
+        OutcomeKind::Rejected if status == 423 => Outcome::retry(reason),
+        OutcomeKind::Rejected | OutcomeKind::Conflict | OutcomeKind::Skipped | OutcomeKind::Delivered => {
+            Outcome::rejected(reason)
+        }
+    }))
+}
+
+/// Is the endpoint's own folder there?
+pub(crate) async fn check(repository: &Repository<'_>) -> Result<Check, Stop> {
+    let request = repository.http.request("PROPFIND", "/").header("depth", "0");
+    let request = request.header("content-type", "application/xml; charset=utf-8");
+    let reply = request.body(xml::propfind(&repository.settings.namespace, &[])).send().await?;
+    Ok(match reply.status() {
+        404 | 405 | 410 | 501 => {
+            Check::unusable(format!("{}: there is no folder of WebDAV", reply.summary()))
+        }
+        _ => Check::from_response(&reply),
+    })
+}
