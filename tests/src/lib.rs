@@ -20,6 +20,7 @@
 //! - [`caldav`]: a CalDAV server by Radicale, read and changed by a client library
 //! - [`grpc`], [`rooms`]: gRPC servers by grpcio
 //! - [`soap`]: a SOAP server by spyne
+//! - [`kinto`]: a store of records by HTTP, with ETags
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
 //! - [`s3`], [`webdav`]: repositories of documents, by gofakes3 and wsgidav
@@ -44,6 +45,7 @@ pub mod folder;
 pub mod grpc;
 pub mod host;
 pub mod kafka;
+pub mod kinto;
 pub mod languages;
 pub mod local;
 pub mod mail;
