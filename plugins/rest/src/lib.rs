@@ -1,33 +1,51 @@
-//! Writes each event to an HTTP API: one request an event, on a path made from the event.
+//! Writes each event to an HTTP API, on a path made from the event: by one request, or by what a system wants that tells
+//! creating from changing.
 //!
-//! In come a delivery and the connector's settings, out goes one request and what its answer means. The data
-//! is sent by the host as it is, and is not read here unless a setting names a part of it.
+//! In come a delivery and the connector's settings, out go requests and what their answers mean. Where one request does,
+//! the data are sent by the host as they are, and are not read here unless a setting names a part of them.
 
+mod body;
+mod held;
+mod patching;
 mod pointer;
 mod settings;
+mod shape;
+mod statuses;
 mod template;
+mod upsert;
 
 use liaison_sdk::prelude::*;
 
-use crate::settings::{BodySource, Settings};
-use crate::template::Source;
+use crate::settings::{BodyKind, Gone, Settings};
+use crate::template::{HeaderTemplate, Source};
 
 liaison_sdk::connector!(deliver, check);
 
 async fn deliver(delivery: &Delivery, http: &Http) -> Result<Ending, Failure> {
     let settings = settings::<Settings>()?;
-    let request = request(&settings, delivery, http)?;
     let is_deletion = delivery.data().is_none();
+    match &settings.lookup {
+        Some(lookup) if is_deletion => {
+            return Ok(upsert::delete(&settings, lookup, delivery, http).await?.into());
+        }
+        _ if is_deletion || settings.is_one_request() => {}
+        _ => return Ok(upsert::write(&settings, delivery, http).await?.into()),
+    }
+    let request = request(&settings, delivery, http)?;
     if settings.statuses.is_success_delivered() {
         return Ok(request.settle_or(move |reply| outcome(&settings, is_deletion, reply)).into());
     }
     Ok(outcome(&settings, is_deletion, &request.send().await?).into())
 }
 
-/// What a reply means to this external system. What is to be deleted may be gone already.
+/// What a reply to a write means to this external system. What is to be deleted may be gone already.
 fn outcome(settings: &Settings, is_deletion: bool, reply: &Response) -> Outcome {
     let is_gone = is_deletion && matches!(reply.status(), 404 | 410);
-    let usual = if is_gone { OutcomeKind::Delivered } else { OutcomeKind::of_status(reply.status()) };
+    let usual = match (reply.status(), settings.gone) {
+        _ if is_gone => OutcomeKind::Delivered,
+        (410, Gone::Kind(kind)) => kind,
+        (status, _) => OutcomeKind::of_status(status),
+    };
     Outcome::of_kind(settings.statuses.kind_of(reply.status()).unwrap_or(usual), reply)
 }
 
@@ -45,50 +63,40 @@ fn request<'http>(
     delivery: &Delivery,
     http: &'http Http,
 ) -> Result<Request<'http>, Failure> {
-    let source = Source { event: &delivery.event, data: delivery.data() };
+    let source = Source { event: &delivery.event, data: delivery.data(), found: None };
     let method = if source.data.is_some() { &settings.method } else { &settings.delete_method };
     let mut request = http.request(method, settings.path.render(&source)?);
+    let is_form = matches!(settings.body, BodyKind::Form(_) | BodyKind::Multipart(..));
     for (name, value) in &settings.headers {
         // The host has decided which version to write over: a condition of our own would contradict it.
-        if delivery.resolution.is_none() || !settings::is_precondition(name) {
+        let is_ours = delivery.resolution.is_some() && settings::is_precondition(name);
+        // Only what is not there can be created, and what is to be deleted is there.
+        let creates = source.data.is_none() && name.eq_ignore_ascii_case("if-none-match");
+        if !(is_ours || creates || is_form && is_content_type(name)) {
             request = request.header(name, value.render(&source)?);
         }
     }
     if let Some(version) = delivery.version() {
         request = request.header("if-match", version);
     }
-    with_body(request, settings, delivery, &source)
+    body::with_body(request, settings, delivery, &source)
 }
 
-fn with_body<'http>(
+fn is_content_type(header: &str) -> bool {
+    header.eq_ignore_ascii_case("content-type")
+}
+
+/// The request with these headers, but for those that only a whole record has.
+fn with_headers<'http, 'settings>(
     request: Request<'http>,
-    settings: &Settings,
-    delivery: &Delivery,
+    headers: impl Iterator<Item = (&'settings String, &'settings HeaderTemplate)>,
     source: &Source<'_>,
 ) -> Result<Request<'http>, Failure> {
-    let Some(data) = source.data else {
-        return Ok(request);
-    };
-    let (request, content_type) = match &settings.body {
-        BodySource::None => return Ok(request),
-        BodySource::Data if delivery.resolution.is_none() => {
-            (request.event_data(), delivery.event.content_type.as_deref())
-        }
-        BodySource::Data => (request.body(data), delivery.event.content_type.as_deref()),
-        BodySource::Part(pointer) => {
-            let part = pointer.pick(data)?.ok_or_else(|| {
-                Failure::Event(format!(
-                    "the event's data has nothing at `{pointer}`, which is to be the body"
-                ))
-            })?;
-            (request.body(part.get()), Some("application/json"))
-        }
-    };
-    Ok(match content_type {
-        Some(content_type) if !settings.has_content_type => request.header("content-type", content_type),
-        _ => request,
-    })
+    let mut headers = headers.filter(|(name, _)| !settings::is_precondition(name));
+    headers.try_fold(request, |request, (name, value)| Ok(request.header(name, value.render(source)?)))
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upsert_tests;

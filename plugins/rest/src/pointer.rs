@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use liaison_sdk::failure::Failure;
+use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A place in a JSON document.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) struct Pointer {
     text: String,
     /// Unescaped.
@@ -24,6 +27,16 @@ impl Pointer {
         };
         let unescape = |token: &str| token.replace("~1", "/").replace("~0", "~");
         Ok(Self { text: text.to_owned(), tokens: rest.split('/').map(unescape).collect() })
+    }
+
+    /// Unescaped.
+    pub(crate) fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
+    /// The value there in a document that was read.
+    pub(crate) fn find<'value>(&self, document: &'value Value) -> Option<&'value Value> {
+        document.pointer(&self.text)
     }
 
     /// The value there, or nothing. An error where the data is not JSON.
@@ -41,6 +54,14 @@ impl Pointer {
             part = next;
         }
         Ok(Some(part))
+    }
+}
+
+impl TryFrom<String> for Pointer {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
     }
 }
 

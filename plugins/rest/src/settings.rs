@@ -1,136 +1,121 @@
 //! The settings of a connector that uses this plugin: read and checked once an instance.
 
+mod written;
+
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use liaison_sdk::outcome::OutcomeKind;
 use serde::{Deserialize, Deserializer};
 
+use self::written::Written;
+use crate::body::{Fields, FilePart};
 use crate::pointer::Pointer;
+use crate::shape::Shape;
+use crate::statuses::Statuses;
 use crate::template::{HeaderTemplate, PathTemplate};
 
 /// The settings as used. The README describes each.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    pub(crate) upsert: Upsert,
     pub(crate) method: String,
     pub(crate) delete_method: String,
     pub(crate) path: PathTemplate,
+    pub(crate) create: Create,
+    pub(crate) lookup: Option<Lookup>,
     pub(crate) headers: BTreeMap<String, HeaderTemplate>,
     /// True where `headers` says what the body is.
     pub(crate) has_content_type: bool,
-    pub(crate) body: BodySource,
+    pub(crate) body: BodyKind,
+    pub(crate) shape: Shape,
+    /// Where event and record hold their version, and may be compared by it.
+    pub(crate) version: Option<Pointer>,
+    pub(crate) gone: Gone,
+    /// A record in conflict is asked for: the answer that says so does not hold it.
+    pub(crate) looks_up_conflicts: bool,
     pub(crate) statuses: Statuses,
     pub(crate) check_path: Option<String>,
 }
 
-/// The settings as written.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Written {
-    method: Option<String>,
-    delete_method: Option<String>,
-    path: PathTemplate,
-    #[serde(default)]
-    headers: BTreeMap<String, HeaderTemplate>,
-    #[serde(default)]
-    body: BodySource,
-    #[serde(default)]
-    statuses: Statuses,
-    check_path: Option<String>,
+/// How a record gets to the system, whether it has it already or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Upsert {
+    /// One request does both.
+    #[default]
+    Put,
+    /// It is created; where it is there already it is changed.
+    PostThenPatch,
+    /// It is looked up, and then created or changed.
+    LookupFirst,
+}
+
+/// The request that creates a record.
+#[derive(Debug)]
+pub(crate) struct Create {
+    pub(crate) method: String,
+    /// Where it is not the record's own path.
+    pub(crate) path: Option<PathTemplate>,
+    pub(crate) headers: BTreeMap<String, HeaderTemplate>,
+}
+
+/// The request that finds a record by something else than its path.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lookup {
+    pub(crate) path: PathTemplate,
+    /// Where in the answer the records are; the whole of it by default.
+    pub(crate) results: Option<Pointer>,
+}
+
+/// What the request carries.
+#[derive(Debug)]
+pub(crate) enum BodyKind {
+    None,
+    /// The event's data, or a part of them, as it is.
+    Data,
+    Form(Fields),
+    Multipart(Fields, Vec<FilePart>),
+    /// What makes of what the system holds what it should hold. What it has beside the event's members stays, or only
+    /// what is named here.
+    Patch(Patch, Option<Vec<Pointer>>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patch {
+    Json,
+    Merge,
+}
+
+/// What 410 means in answer to an event with data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// As any other status.
+    AsStatus,
+    Kind(OutcomeKind),
+    /// The record is created anew.
+    Create,
+}
+
+impl Settings {
+    /// One request is all, and nothing follows from its answer but the outcome.
+    pub(crate) fn is_one_request(&self) -> bool {
+        self.upsert == Upsert::Put && self.gone != Gone::Create && !self.looks_up_conflicts
+    }
+
+    /// Is what the system holds needed to change it?
+    pub(crate) fn needs_held(&self) -> bool {
+        self.version.is_some() || self.lookup.is_some() || matches!(self.body, BodyKind::Patch(..))
+    }
 }
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let written = Written::deserialize(deserializer)?;
-        Ok(Self {
-            method: written.method.unwrap_or_else(|| "PUT".to_owned()),
-            delete_method: written.delete_method.unwrap_or_else(|| "DELETE".to_owned()),
-            path: written.path,
-            has_content_type: written.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")),
-            headers: written.headers,
-            body: written.body,
-            statuses: written.statuses,
-            check_path: written.check_path,
-        })
+        Written::deserialize(deserializer)?.checked().map_err(serde::de::Error::custom)
     }
 }
 
 /// True for the headers that make a write depend on what is there (RFC 9110, 13.1).
 pub(crate) fn is_precondition(header: &str) -> bool {
     ["if-match", "if-none-match", "if-unmodified-since"].iter().any(|name| header.eq_ignore_ascii_case(name))
-}
-
-/// What the request carries.
-#[derive(Debug, Default, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) enum BodySource {
-    /// The event's data as it is.
-    #[default]
-    Data,
-    None,
-    /// A part of the event's data, which is JSON.
-    Part(Pointer),
-}
-
-impl TryFrom<String> for BodySource {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.as_str() {
-            "data" => Ok(BodySource::Data),
-            "none" => Ok(BodySource::None),
-            pointer if pointer.starts_with('/') => Pointer::parse(pointer).map(BodySource::Part),
-            other => {
-                Err(format!("`{other}` is no body: use `data`, `none` or a JSON pointer such as `/policy`"))
-            }
-        }
-    }
-}
-
-/// What statuses mean to this external system where it differs from the usual.
-#[derive(Debug, Default, Deserialize)]
-#[serde(try_from = "BTreeMap<String, OutcomeKind>")]
-pub(crate) struct Statuses {
-    exact: Vec<(u16, OutcomeKind)>,
-    /// By the first digit.
-    classes: Vec<(u16, OutcomeKind)>,
-}
-
-impl Statuses {
-    /// What a status was set to mean: by itself, else by its class.
-    pub(crate) fn kind_of(&self, status: u16) -> Option<OutcomeKind> {
-        let find = |kinds: &[(u16, OutcomeKind)], wanted| {
-            kinds.iter().find(|(known, _)| *known == wanted).map(|(_, kind)| *kind)
-        };
-        find(&self.exact, status).or_else(|| find(&self.classes, status / 100))
-    }
-
-    /// True where each 2xx means that the event is delivered, as it usually does.
-    pub(crate) fn is_success_delivered(&self) -> bool {
-        let says_other = |kinds: &[(u16, OutcomeKind)], success: RangeInclusive<u16>| {
-            kinds.iter().any(|(status, kind)| success.contains(status) && *kind != OutcomeKind::Delivered)
-        };
-        !says_other(&self.exact, 200..=299) && !says_other(&self.classes, 2..=2)
-    }
-}
-
-impl TryFrom<BTreeMap<String, OutcomeKind>> for Statuses {
-    type Error = String;
-
-    fn try_from(written: BTreeMap<String, OutcomeKind>) -> Result<Self, String> {
-        let mut statuses = Statuses::default();
-        for (name, kind) in written {
-            let class = name.strip_suffix("xx").and_then(|class| class.parse().ok());
-            match (class, name.parse()) {
-                (Some(class @ 1..=5), _) => statuses.classes.push((class, kind)),
-                (_, Ok(status @ 100..=599)) => statuses.exact.push((status, kind)),
-                _ => {
-                    return Err(format!(
-                        "`{name}` is no status: use one such as `404`, or a class such as `5xx`"
-                    ));
-                }
-            }
-        }
-        Ok(statuses)
-    }
 }

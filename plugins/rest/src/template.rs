@@ -11,11 +11,13 @@ use serde::Deserialize;
 use crate::pointer::Pointer;
 
 /// Where the fields are found.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'delivery> {
     pub(crate) event: &'delivery Event,
     /// What is to be written, which need not be the event's own data.
     pub(crate) data: Option<&'delivery [u8]>,
+    /// The record that a lookup has found, as JSON.
+    pub(crate) found: Option<&'delivery [u8]>,
 }
 
 /// A path, and a query if it has one. Each field is percent-encoded, so it stays within its segment.
@@ -45,9 +47,16 @@ enum Field {
     Attribute(String),
     /// A part of the data, which is JSON.
     Data(Pointer),
+    /// A part of the record that a lookup has found.
+    Found(Pointer),
 }
 
 impl PathTemplate {
+    /// Is it made from the record that a lookup finds?
+    pub(crate) fn needs_found(&self) -> bool {
+        self.0.iter().any(Part::is_found)
+    }
+
     /// The path for one event.
     ///
     /// An empty field is refused, and so are `.` and `..` as segments: whatever they are encoded as, a server
@@ -68,6 +77,12 @@ impl PathTemplate {
             )));
         }
         Ok(path)
+    }
+}
+
+impl Part {
+    fn is_found(&self) -> bool {
+        matches!(self, Part::Field { field: Field::Found(_), .. })
     }
 }
 
@@ -101,6 +116,11 @@ fn render(
 }
 
 fn missing(name: &str) -> Failure {
+    if let Some(pointer) = name.strip_prefix("found") {
+        return Failure::Reply(format!(
+            "the record that was found has no text, number or boolean at `{pointer}`"
+        ));
+    }
     let what = if name.starts_with('/') { "'s data has no text, number or boolean at" } else { " has no" };
     Failure::Event(format!("the event{what} `{name}`, which the settings ask for"))
 }
@@ -127,12 +147,16 @@ impl Field {
                 let part = source.data.map(|data| pointer.pick(data)).transpose()?.flatten();
                 call(part.and_then(|part| scalar(part.get())).as_deref())
             }
+            Field::Found(pointer) => {
+                let part = source.found.map(|found| pointer.pick(found)).transpose()?.flatten();
+                call(part.and_then(|part| scalar(part.get())).as_deref())
+            }
         }
     }
 }
 
 /// The text of a JSON string, number or boolean.
-fn scalar(json: &str) -> Option<String> {
+pub(crate) fn scalar(json: &str) -> Option<String> {
     match json.as_bytes().first()? {
         b'"' => serde_json::from_str(json).ok(),
         b'{' | b'[' | b'n' => None,
@@ -155,7 +179,11 @@ impl TryFrom<String> for HeaderTemplate {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        parse(&text).map(Self)
+        let parts = parse(&text)?;
+        if parts.iter().any(Part::is_found) {
+            return Err(format!("`{text}`: `{{found/…}}` stands in `path` alone"));
+        }
+        Ok(Self(parts))
     }
 }
 
@@ -186,6 +214,7 @@ fn field(name: &str) -> Result<Field, String> {
         "subject" => Field::Subject,
         "key" => Field::Key,
         _ if name.starts_with('/') => Field::Data(Pointer::parse(name)?),
+        _ if name.starts_with("found/") => Field::Found(Pointer::parse(&name["found".len()..])?),
         _ => match name.strip_prefix("attributes.") {
             Some(attribute) if !attribute.is_empty() => Field::Attribute(attribute.to_owned()),
             _ => {

@@ -71,6 +71,7 @@ mod reload;
 mod reload_api;
 mod reload_connector;
 mod reload_fixture;
+mod rest_records;
 mod shutdown;
 mod sql;
 mod sql_at_once;
