@@ -358,6 +358,8 @@ pub struct Breaker {
     /// The first wait before a probe; doubles up to `max_probe_interval`.
     pub probe_interval: Duration,
     pub max_probe_interval: Duration,
+    /// As `max_probe_interval`, while the system refuses us: that lasts until a person has acted.
+    pub max_denied_interval: Duration,
     /// Open for longer than this, it pauses the partitions.
     pub pause_after: Duration,
 }

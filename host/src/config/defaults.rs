@@ -207,6 +207,7 @@ impl Default for Breaker {
             failures: 5,
             probe_interval: Duration::from_secs(1),
             max_probe_interval: Duration::from_secs(2),
+            max_denied_interval: Duration::from_secs(60),
             pause_after: Duration::from_secs(2),
         }
     }

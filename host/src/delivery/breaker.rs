@@ -300,7 +300,7 @@ impl Breaker {
     }
 
     fn open(&mut self, reason: Reason, retry_after: Option<Duration>, now: Instant, jitter: f64) -> Change {
-        let until = now + wait(&self.settings, 0, retry_after, jitter);
+        let until = now + wait(&self.settings, reason, 0, retry_after, jitter);
         let phase = Phase::Waiting { until };
         self.outage = Some(Outage { since: now, reason, phase, failed: 0, failed_probes: VecDeque::new() });
         Change::Opened { reason, until }
@@ -316,7 +316,8 @@ impl Outage {
         jitter: f64,
     ) {
         self.failed = self.failed.saturating_add(1);
-        self.phase = Phase::Waiting { until: now + wait(settings, self.failed, retry_after, jitter) };
+        let wait = wait(settings, self.reason, self.failed, retry_after, jitter);
+        self.phase = Phase::Waiting { until: now + wait };
     }
 
     fn remember(&mut self, event: u64) {
@@ -330,10 +331,19 @@ impl Outage {
 
 /// The wait before the next probe: doubles with each failed one, ± 20 %, and never less than the system asked for. Of
 /// many hosts that were asked to come back at one time, each comes a little later than that by its own jitter.
-fn wait(settings: &config::Breaker, failed: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
+fn wait(
+    settings: &config::Breaker,
+    reason: Reason,
+    failed: u32,
+    retry_after: Option<Duration>,
+    jitter: f64,
+) -> Duration {
+    let longest = match reason {
+        Reason::Unavailable => settings.max_probe_interval,
+        Reason::Denied => settings.max_denied_interval,
+    };
     let factor = 1_u32.checked_shl(failed).unwrap_or(u32::MAX);
-    let interval = settings.probe_interval.saturating_mul(factor);
-    let interval = interval.min(settings.max_probe_interval).min(LONGEST_WAIT);
+    let interval = settings.probe_interval.saturating_mul(factor).min(longest).min(LONGEST_WAIT);
     let jitter = if (0.0..=1.0).contains(&jitter) { jitter } else { 1.0 };
     let asked = retry_after.map(|after| after.min(LONGEST_WAIT) + interval.mul_f64(0.2 * jitter));
     interval.mul_f64(0.8 + 0.4 * jitter).max(asked.unwrap_or_default())

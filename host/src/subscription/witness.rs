@@ -190,7 +190,7 @@ impl Witness {
                 let (kind, what) = match reason {
                     breaker::Reason::Unavailable => (AlertKind::BreakerOpened, "is down"),
                     breaker::Reason::Denied => {
-                        (AlertKind::Denied, "refuses our credentials; mend its `credential`")
+                        (AlertKind::Denied, "refuses us; mend its `credential`, or what it says")
                     }
                 };
                 let waits = "its events wait in Kafka, no attempts are spent, and it is probed";

@@ -317,6 +317,7 @@ fn each_mistake_of_a_connector_is_named() {
         ("idempotency-header = \"a b\"", "line 14, column 1: connectors.c.idempotency-header: `a b` is not the name of a header"),
         ("ca-file = \"none.pem\"", "line 14, column 1: connectors.c.ca-file: cannot read"),
         ("ca-file = \"Cargo.toml\"", "connectors.c.ca-file: …Cargo.toml holds no PEM certificate"),
+        ("breaker = { probe-interval = \"2s\", max-denied-interval = \"1s\" }", "connectors.c.breaker.max-denied-interval: is only 1s and `probe-interval` 2s; raise it"),
         ("breaker.probe-interval = \"1m\"", "line 14, column 9: connectors.c.breaker.probe-interval: `probe-interval` is 60s and `max-probe-interval` only 2s"),
         ("breaker.failures = 0", "line 14, column 20: connectors.c.breaker.failures: invalid value: integer `0`"),
     ];

@@ -346,6 +346,9 @@ pub(in crate::config) struct BreakerSettings {
     pub(in crate::config) probe_interval: Option<DurationText>,
     /// The longest wait between two probes.
     pub(in crate::config) max_probe_interval: Option<DurationText>,
+    /// The longest wait between two probes while the system refuses us. Default: 1 minute, or `max-probe-interval` where that
+    /// is longer.
+    pub(in crate::config) max_denied_interval: Option<DurationText>,
     /// Down for longer than this, the partitions of its subscriptions pause.
     pub(in crate::config) pause_after: Option<DurationText>,
 }

@@ -291,7 +291,14 @@ fn breaker(path: &KeyPath, settings: &BreakerSettings, breaker: &mut Breaker, ch
     set(&mut breaker.failures, settings.failures);
     set(&mut breaker.probe_interval, settings.probe_interval);
     set(&mut breaker.max_probe_interval, settings.max_probe_interval);
+    breaker.max_denied_interval = breaker.max_denied_interval.max(breaker.max_probe_interval);
+    set(&mut breaker.max_denied_interval, settings.max_denied_interval);
     set(&mut breaker.pause_after, settings.pause_after);
+    if breaker.probe_interval > breaker.max_denied_interval {
+        let (first, longest) = (breaker.probe_interval, breaker.max_denied_interval);
+        let text = format!("is only {longest:?} and `probe-interval` {first:?}; raise it");
+        checker.mistake(&path.key("max-denied-interval"), text);
+    }
     if breaker.probe_interval > breaker.max_probe_interval {
         let blamed = if settings.probe_interval.is_some() { "probe-interval" } else { "max-probe-interval" };
         let (first, longest) = (breaker.probe_interval, breaker.max_probe_interval);

@@ -13,6 +13,7 @@ fn breaker() -> Breaker {
         failures: 5,
         probe_interval: SECOND,
         max_probe_interval: 60 * SECOND,
+        max_denied_interval: 600 * SECOND,
         pause_after: 30 * SECOND,
     })
 }
@@ -187,8 +188,12 @@ fn the_wait_has_jitter_and_honours_what_the_system_asked_for() {
         (0, Some(Duration::MAX), 0.5, 86_400_100),
         (0, None, f64::NAN, 1_200),
     ] {
-        assert_eq!(wait(&settings, failed, after, jitter), Duration::from_millis(expected_ms));
+        let waits = wait(&settings, Reason::Unavailable, failed, after, jitter);
+        assert_eq!(waits, Duration::from_millis(expected_ms));
     }
+    // A refusal lasts until a person has acted: who refuses us is asked ever more rarely.
+    let refused = |failed| wait(&settings, Reason::Denied, failed, None, NO_JITTER);
+    assert_eq!((refused(6), refused(9), refused(40)), (64 * SECOND, 512 * SECOND, 600 * SECOND));
     let now = Instant::now();
     let mut breaker = open(now);
     let asked = Failure { retry_after: Some(90 * SECOND), ..failure(2, FailureKind::Unavailable, now) };
