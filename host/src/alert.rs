@@ -30,6 +30,7 @@ use tokio::time::Instant;
 use self::causes::{Causes, News, Notice, Now, State};
 use self::receiver::Receiver;
 use crate::config::secret::SecretError;
+use crate::config::webhook_key::NotAKey;
 use crate::config::{self, ConnectorName, SubscriptionName};
 use crate::contract::TimestampMs;
 use crate::telemetry::{AlertMetrics, AlertReceiver};
@@ -59,8 +60,8 @@ pub struct Alert {
 pub enum AlertError {
     #[error("a secret of [alerts]: {0}")]
     Secret(#[from] SecretError),
-    #[error("the secret of the alert webhook is not `whsec_` and base64, as Standard Webhooks wants it")]
-    NotASecret,
+    #[error("the secret of the alert webhook {0}")]
+    NotASecret(NotAKey),
     #[error("no certificate authority of this system could be read, so {url} cannot be trusted: {reason}")]
     NoAuthorities { url: url::Url, reason: String },
     #[error("TLS for the alert webhook cannot be set up: {0}")]

@@ -24,6 +24,7 @@ pub(crate) mod settings_file;
 mod sla;
 mod topics;
 mod validate;
+pub(crate) mod webhook_key;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -281,6 +282,8 @@ pub enum Credential {
     Aws(AwsCredential),
     /// In the header of each SOAP envelope.
     WsSecurity(UsernameToken),
+    /// Signatures of each request by Standard Webhooks 1.0.0, one a key; at least one.
+    StandardWebhooks(Vec<SecretRef>),
 }
 
 /// A UsernameToken of WS-Security (OASIS WSS 1.1), which the host puts into the header of a SOAP envelope.

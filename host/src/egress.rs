@@ -26,6 +26,7 @@ mod sent;
 mod spelling;
 mod spool;
 mod sql;
+mod standard_webhooks;
 #[cfg(test)]
 mod tests;
 mod tls;

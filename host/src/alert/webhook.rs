@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, SecondsFormat};
-use hmac::{Hmac, Mac};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::AlertError;
 use super::causes::Notice;
+use crate::config::webhook_key::WebhookKey;
 use crate::config::{self, ConnectorName, SubscriptionName};
 use crate::contract::TimestampMs;
 
@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Poster {
     client: reqwest::Client,
     url: url::Url,
-    key: Vec<u8>,
+    key: WebhookKey,
 }
 
 /// Why one try failed.
@@ -41,8 +41,7 @@ pub(super) enum PostError {
 impl Poster {
     pub(super) fn new(webhook: &config::Webhook) -> Result<Poster, AlertError> {
         let secret = webhook.secret.read()?;
-        let key = secret.expose().strip_prefix("whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
-        let key = key.filter(|key| !key.is_empty()).ok_or(AlertError::NotASecret)?;
+        let key = WebhookKey::read(secret.expose()).map_err(AlertError::NotASecret)?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls(&webhook.url)?)
             .redirect(reqwest::redirect::Policy::none())
@@ -67,7 +66,7 @@ impl Poster {
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &id)
             .header("webhook-timestamp", now)
-            .header("webhook-signature", signature(&self.key, &id, now, &body))
+            .header("webhook-signature", self.key.sign(&id, now, body.as_bytes()))
             .body(body)
             .send()
             .await?;
@@ -116,13 +115,6 @@ fn body(notice: &Notice) -> String {
 fn date(ms: TimestampMs) -> String {
     let date = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
     date.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`.
-fn signature(key: &[u8], id: &str, timestamp_seconds: u64, body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length (RFC 2104)");
-    mac.update(format!("{id}.{timestamp_seconds}.{body}").as_bytes());
-    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
 /// TLS that trusts this system's authorities. Without TLS in the address none are read.

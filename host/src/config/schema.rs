@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn load(text: &str, base: &Path) -> Checked {
-        let variable = |_: &str| Some("whsec_c2VjcmV0".to_owned());
+        let variable = |_: &str| Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
         read(text, base, &variable).unwrap_or_else(|errors| panic!("{errors}"))
     }
 

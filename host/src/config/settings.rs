@@ -24,7 +24,8 @@ pub(super) use alerts::{
 pub(super) use connectors::{
     AccessSetting, AwsSettings, BatchSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings,
     ConnectorSettings, CredentialSettings, DatabaseSettings, DatabaseTlsSetting, FolderSecret, GrantSettings,
-    OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings, WsSecurityCredential,
+    OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings, StandardWebhooksSettings,
+    WsSecurityCredential,
 };
 pub(super) use provenance::{KeySettings, RegistryCredentialSettings, RegistrySettings, TrustSettings};
 pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};

@@ -18,6 +18,7 @@ use super::exchange::Received;
 use super::message::Message;
 use super::oauth::TokenSource;
 use super::origin::Origin;
+use super::standard_webhooks::{self, WebhookSigner};
 use super::ws_security::UsernameToken;
 use crate::config::mask::Mask;
 use crate::config::secret::{Secret, Watched};
@@ -32,6 +33,7 @@ pub(super) enum Credentials {
     Aws(Box<Signer>),
     /// In the body, and not in a header of HTTP.
     WsSecurity(Box<UsernameToken>),
+    StandardWebhooks(Box<WebhookSigner>),
 }
 
 impl Credentials {
@@ -47,6 +49,9 @@ impl Credentials {
             Some(Credential::Aws(keys)) => Ok(Self::Aws(Box::new(Signer::new(keys, mask.clone())?))),
             Some(Credential::WsSecurity(token)) => {
                 Ok(Self::WsSecurity(Box::new(UsernameToken::new(token, mask.clone())?)))
+            }
+            Some(Credential::StandardWebhooks(secrets)) => {
+                Ok(Self::StandardWebhooks(Box::new(WebhookSigner::new(secrets, mask.clone())?)))
             }
             Some(Credential::Bearer(secret)) => Self::header_of(Form::Bearer, secret, mask),
             Some(Credential::Basic { username, .. }) if username.contains(':') => {
@@ -72,13 +77,16 @@ impl Credentials {
             Self::None | Self::WsSecurity(_) => None,
             Self::Header(header) => Some(header.borrow().form.name()),
             Self::OAuth2(_) | Self::Aws(_) => Some(AUTHORIZATION),
+            Self::StandardWebhooks(_) => Some(standard_webhooks::SIGNATURE),
         }
     }
 
     /// What a refused credential is answered with: AWS says 403.
     pub(super) fn refusal(&self) -> StatusCode {
         match self {
-            Self::None | Self::Header(_) | Self::OAuth2(_) | Self::WsSecurity(_) => StatusCode::UNAUTHORIZED,
+            Self::None | Self::Header(_) | Self::OAuth2(_) | Self::WsSecurity(_) | Self::StandardWebhooks(_) => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::Aws(_) => StatusCode::FORBIDDEN,
         }
     }
@@ -100,6 +108,7 @@ impl Credentials {
             Self::OAuth2(tokens) => (AUTHORIZATION, tokens.current().await?),
             Self::Aws(signer) => return signer.sign(message, origin),
             Self::WsSecurity(token) => return token.apply(message),
+            Self::StandardWebhooks(signer) => return signer.sign(message),
         };
         message.headers_mut().insert(name, value);
         Ok(())
@@ -110,7 +119,7 @@ impl Credentials {
         match self {
             Self::None => false,
             Self::Header(header) => matches!(header.borrow().watched.reference(), SecretRef::File(_)),
-            Self::OAuth2(_) | Self::Aws(_) => true,
+            Self::OAuth2(_) | Self::Aws(_) | Self::StandardWebhooks(_) => true,
             Self::WsSecurity(token) => token.is_renewable(),
         }
     }
@@ -133,6 +142,7 @@ impl Credentials {
                 header.value.clone()
             }
             (Self::Aws(signer), Some(_)) => return signer.sign_with_others(message, origin),
+            (Self::StandardWebhooks(signer), Some(_)) => return signer.sign_with_others(message),
             (Self::OAuth2(tokens), Some(refused)) => tokens.other_than(refused).await?,
         };
         message.headers_mut().insert(name, value);

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use crate::config::secret::SecretError;
+use crate::config::webhook_key::NotAKey;
 
 /// A connector cannot be reached as it is configured.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,8 @@ pub enum EgressError {
     SecretNotHeader { place: String },
     #[error("{what} holds a character that no XML may carry, such as a control character")]
     NotXml { what: String },
+    #[error("{place} {why}")]
+    WebhookKey { place: String, why: NotAKey },
     #[error("the user name `{username}` holds a `:`, which basic authentication does not allow (RFC 7617)")]
     Username { username: String },
     #[error("the CA file `{}` cannot be read: {source}; it must hold PEM certificates", path.display())]

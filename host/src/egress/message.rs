@@ -11,7 +11,8 @@ use super::Call;
 use super::grant::overrides;
 use super::origin::{Origin, Target};
 use super::outgoing::Outgoing;
-use crate::config::Egress;
+use super::standard_webhooks;
+use crate::config::{Credential, Egress};
 use crate::contract::{Body, Content, Failure, HttpRequest, Kept, Reply};
 
 /// What is sent.
@@ -30,6 +31,8 @@ pub(super) struct Composer {
     credential: Option<HeaderName>,
     idempotency: Option<HeaderName>,
     idempotency_quoted: bool,
+    /// What is sent is a webhook, which has an id.
+    is_webhook: bool,
 }
 
 impl Composer {
@@ -38,6 +41,7 @@ impl Composer {
             credential,
             idempotency: settings.idempotency_header.clone(),
             idempotency_quoted: settings.idempotency_quoted,
+            is_webhook: matches!(settings.credential, Some(Credential::StandardWebhooks(_))),
         }
     }
 
@@ -76,6 +80,9 @@ impl Composer {
             && !headers.contains_key(name)
         {
             headers.insert(name, idempotency_value(key, self.idempotency_quoted)?);
+        }
+        if self.is_webhook {
+            standard_webhooks::add_id(headers, method, call.idempotency_key);
         }
         if let Some(traceparent) = call.traceparent
             && !headers.contains_key(TRACEPARENT)

@@ -80,7 +80,7 @@ fn each_library_that_reaches_out_is_known_to_one_part_only() -> anyhow::Result<(
         ("sqlparser", &["egress/sql/grant"]),
         ("aws_sigv4", &["egress/aws"]),
         ("reqwest", &["alert", "provenance"]),
-        ("ring::signature", &["provenance"]),
+        ("ring::signature", &["provenance", "config/webhook_key"]),
         ("lettre", &["alert"]),
         ("axum", &["admin"]),
         // A connection or a port, of the standard library's too; the kinds of address are free.

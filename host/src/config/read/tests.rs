@@ -24,7 +24,7 @@ fn base() -> &'static Path {
 fn check(text: &str) -> Result<Checked, ConfigErrors> {
     let variable = |name: &str| match name {
         "TOKEN" => Some("secret".to_owned()),
-        "KEY" => Some("whsec_c2VjcmV0".to_owned()),
+        "KEY" => Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
         "EMPTY" => Some(" ".to_owned()),
         _ => None,
     };
@@ -281,6 +281,9 @@ fn each_mistake_of_a_connector_is_named() {
         ("credential.aws = { access-key-id = { env = \"TOKEN\" }, secret-access-key = { env = \"TOKEN\" }, service = \"s3\" }", "line 14, column 12: connectors.c.credential.aws.region: missing; write such as"),
         ("credential.aws = { access-key-id = { env = \"TOKEN\" }, region = \"a\", service = \"s3\" }", "connectors.c.credential.aws.secret-access-key: missing; write { env"),
         ("credential.aws = { access-key-id = { env = \"TOKEN\" }, secret-access-key = { env = \"TOKEN\" }, region = \"a/b\", service = \"s3\" }", "connectors.c.credential.aws.region: is no name; write such as"),
+        ("credential.standard-webhooks = {}", "connectors.c.credential.standard-webhooks.secret: missing; write { env"),
+        ("credential.standard-webhooks = { secret = { env = \"TOKEN\" } }", "connectors.c.credential.standard-webhooks.secret: is no signing key; it must be `whsec_` and base64, or `whsk_`"),
+        ("credential.standard-webhooks = { secret = { env = \"KEY\" }, further-secrets = [{ env = \"KEY\" }, { env = \"TOKEN\" }] }", "connectors.c.credential.standard-webhooks.further-secrets[1]: is no signing key"),
         ("credential = \"bearer\"", "line 14, column 14: connectors.c.credential: invalid type: text, expected a table"),
         ("credential = 3", "line 14, column 14: connectors.c.credential: expected a table"),
         ("credential = { basic = { username = \"a\" } }", "line 14, column 16: connectors.c.credential.basic.password: missing; write { env"),

@@ -186,6 +186,8 @@ pub(in crate::config) enum CredentialSettings {
     Aws(AwsSettings),
     /// A `UsernameToken` of WS-Security in the header of each SOAP envelope.
     WsSecurity(WsSecurityCredential),
+    /// `webhook-signature: …`: each request is signed as Standard Webhooks 1.0.0 says.
+    StandardWebhooks(StandardWebhooksSettings),
 }
 
 /// A user and a password in the header of each SOAP envelope.
@@ -212,6 +214,18 @@ pub(in crate::config) enum PasswordTypeSetting {
     Text,
     /// It holds a digest of it, with a nonce and the time.
     Digest,
+}
+
+/// Keys that sign requests and are never sent.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub(in crate::config) struct StandardWebhooksSettings {
+    /// `whsec_` and base64 (HMAC-SHA-256), or `whsk_` and base64 (Ed25519).
+    #[schemars(required)]
+    pub(in crate::config) secret: Option<SecretSettings>,
+    /// Keys that sign too: the one before while it is being replaced, or one of the other kind.
+    #[serde(default)]
+    pub(in crate::config) further_secrets: Vec<SecretSettings>,
 }
 
 /// Keys that sign requests and are never sent.

@@ -13,12 +13,12 @@ use super::{Checker, databases, grants, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
     AwsSettings, BatchSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
-    CredentialSettings, OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings,
+    CredentialSettings, OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings, StandardWebhooksSettings,
     TextOrFalse, WsSecurityCredential,
 };
 use crate::config::{
     AwsCredential, Batch, Breaker, ClientAuthentication, ClientCertificate, Connector, ConnectorName, Credential,
-    Egress, OAuth2Client, PasswordType, RateLimit, UsernameToken, defaults,
+    Egress, OAuth2Client, PasswordType, RateLimit, SecretRef, UsernameToken, defaults,
 };
 
 pub(super) fn connectors(
@@ -133,7 +133,25 @@ fn credential(path: &KeyPath, settings: CredentialSettings, checker: &mut Checke
         CredentialSettings::WsSecurity(token) => {
             ws_security(&path.key("ws-security"), token, checker).map(Credential::WsSecurity)
         }
+        CredentialSettings::StandardWebhooks(keys) => {
+            standard_webhooks(&path.key("standard-webhooks"), keys, checker).map(Credential::StandardWebhooks)
+        }
     }
+}
+
+fn standard_webhooks(
+    path: &KeyPath,
+    settings: StandardWebhooksSettings,
+    checker: &mut Checker<'_>,
+) -> Option<Vec<SecretRef>> {
+    let key = path.key("secret");
+    let secret = checker.required(&key, settings.secret, "write { env = \"…\" } or { file = \"…\" }");
+    let secret = secret.map(|secret| secrets::webhook_secret(&key, secret, checker));
+    let further = path.key("further-secrets");
+    let others = settings.further_secrets.into_iter().enumerate();
+    let others: Vec<_> =
+        others.map(|(index, other)| secrets::webhook_secret(&further.index(index), other, checker)).collect();
+    Some(std::iter::once(secret?).chain(others).collect())
 }
 
 fn aws(path: &KeyPath, settings: AwsSettings, checker: &mut Checker<'_>) -> Option<AwsCredential> {

@@ -120,7 +120,8 @@ fn credential(path: &KeyPath, settings: &ConnectorSettings, is_file: bool, check
             | CredentialSettings::Bearer(_)
             | CredentialSettings::Header(_)
             | CredentialSettings::Oauth2(_)
-            | CredentialSettings::WsSecurity(_),
+            | CredentialSettings::WsSecurity(_)
+            | CredentialSettings::StandardWebhooks(_),
         ) => checker.mistake(
             &path,
             "no database takes it; write { basic = { username = \"…\", password = { env = \"…\" } } }",

@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::Checker;
 use crate::config::SecretRef;
 use crate::config::document::KeyPath;
 use crate::config::settings::{FolderSecret, SecretSettings};
+use crate::config::webhook_key::WebhookKey;
 
 /// Secrets are struck out of what a system answers: a shorter one would be met by chance.
 const SHORT_CHARACTERS: usize = 6;
@@ -56,15 +54,17 @@ pub(super) fn webhook_secret(
     checker: &mut Checker<'_>,
 ) -> SecretRef {
     let (reference, text) = read(path, settings, checker);
-    if text.is_some_and(|text| !is_signing_key(text.trim())) {
-        checker.mistake(path, "is no signing key; it must be `whsec_` and base64");
+    match text.as_deref().map(|text| WebhookKey::read(text.trim())) {
+        Some(Err(why)) => checker.mistake(path, why.to_string()),
+        Some(Ok(key)) if key.is_short() => {
+            checker.warning(
+                path,
+                "is shorter than the 24 bytes that Standard Webhooks asks for; make a longer one",
+            );
+        }
+        Some(Ok(_)) | None => {}
     }
     reference
-}
-
-fn is_signing_key(text: &str) -> bool {
-    let key = text.strip_prefix("whsec_").and_then(|key| STANDARD.decode(key).ok());
-    key.is_some_and(|key| !key.is_empty())
 }
 
 /// The reference, and what it holds now.

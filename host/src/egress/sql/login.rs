@@ -34,7 +34,8 @@ impl Login {
                 | Credential::Header { .. }
                 | Credential::OAuth2(_)
                 | Credential::Aws(_)
-                | Credential::WsSecurity(_),
+                | Credential::WsSecurity(_)
+                | Credential::StandardWebhooks(_),
             ) => {
                 return Err(EgressError::Login);
             }
