@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::command::{Failure, cargo, run, run_saying, say};
 
 /// The crates that become WebAssembly components.
-const PLUGINS: [&str; 17] = [
+const PLUGINS: [&str; 18] = [
     "calendar",
     "database",
     "documents",
@@ -18,6 +18,7 @@ const PLUGINS: [&str; 17] = [
     "rest",
     "soap",
     "warehouse",
+    "webhook",
     "errand",
     "filing",
     "hostile",

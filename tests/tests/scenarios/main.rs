@@ -81,3 +81,4 @@ mod transform;
 mod walls;
 mod warehouse_files;
 mod warehouse_table;
+mod webhooks;
