@@ -4,36 +4,16 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 use liaison_sdk::prelude::*;
-use serde_json::Value;
 
 use crate::component::{Component, Line};
 use crate::current::{self, Style};
 use crate::field::Field;
 use crate::marks::{CANCELLED, Marks};
 use crate::resource;
-use crate::settings::{Place, Removal, Settings, Status};
+use crate::settings::{Place, Status};
+use crate::task::{Intent, Task};
 use crate::version::Version;
 use crate::wanted::{Source, Wanted, status_element};
-
-/// One event, read.
-#[derive(Debug)]
-pub(crate) struct Task<'delivery> {
-    pub(crate) settings: &'delivery Settings,
-    pub(crate) delivery: &'delivery Delivery,
-    pub(crate) uid: String,
-    data: Option<Value>,
-    version: Option<Version>,
-    intent: Intent,
-}
-
-/// What an event wants of its appointment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Intent {
-    Write,
-    /// As `Write`, and it does not take place.
-    Cancel,
-    Delete,
-}
 
 /// What a calendar holds of an appointment.
 #[derive(Debug)]
@@ -54,28 +34,7 @@ pub(crate) enum Step {
     Delete(String),
 }
 
-impl<'delivery> Task<'delivery> {
-    pub(crate) fn new(
-        settings: &'delivery Settings,
-        delivery: &'delivery Delivery,
-        uid: String,
-    ) -> Result<Self, Failure> {
-        let data: Option<Value> = delivery.data().is_some().then(|| delivery.json()).transpose()?;
-        let version = data.as_ref().map(|data| Version::of(settings, data)).transpose()?.flatten();
-        let intent = match &data {
-            None => of_removal(settings.on_tombstone),
-            Some(data) => {
-                let source = Source { settings, data };
-                let status =
-                    source.find(Place::Status).map(|found| source.status(&found)).transpose()?.flatten();
-                let is_cancelled =
-                    settings.is_cancelling(&delivery.event.type_) || status == Some(Status::Cancelled);
-                if is_cancelled { of_removal(settings.on_cancel) } else { Intent::Write }
-            }
-        };
-        Ok(Self { settings, delivery, uid, data, version, intent })
-    }
-
+impl Task<'_> {
     pub(crate) fn decide(&self, held: Option<&Held>) -> Result<Step, Failure> {
         match held {
             None => self.without(),
@@ -266,21 +225,6 @@ impl<'delivery> Task<'delivery> {
         }
         resource::cancel_exceptions(calendar, is_cancelled);
         resource::define_zones(calendar);
-    }
-
-    /// When the event happened: by its version where that is a time.
-    fn time(&self) -> Timestamp {
-        let version = self.version.as_ref().and_then(Version::instant);
-        let milliseconds = self.delivery.event.time.unwrap_or(self.delivery.now);
-        let event = i64::try_from(milliseconds).ok().and_then(|time| Timestamp::from_millisecond(time).ok());
-        version.or(event).unwrap_or(Timestamp::UNIX_EPOCH)
-    }
-}
-
-fn of_removal(removal: Removal) -> Intent {
-    match removal {
-        Removal::Cancel => Intent::Cancel,
-        Removal::Delete => Intent::Delete,
     }
 }
 

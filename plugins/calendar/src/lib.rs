@@ -17,6 +17,7 @@ mod recurrence;
 mod replies;
 mod resource;
 mod settings;
+mod task;
 mod uid;
 mod version;
 mod wanted;
@@ -26,8 +27,9 @@ use jiff::Timestamp;
 use liaison_sdk::prelude::*;
 
 use crate::component::Component;
-use crate::decide::{Held, Step, Task};
+use crate::decide::{Held, Step};
 use crate::settings::Settings;
+use crate::task::Task;
 
 liaison_sdk::connector!(deliver, check);
 

@@ -1,9 +1,14 @@
 //! The settings of a connector that uses this plugin: read and checked once an instance.
 
+mod places;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use places::{Place, Places};
+
+use self::places::PlaceSetting;
 use crate::moment::Clock;
 use crate::pointer::Pointer;
 
@@ -148,88 +153,6 @@ impl TryFrom<String> for UidSource {
             other => Err(format!(
                 "`{other}` cannot tell one appointment from another: use `key`, `subject` or a JSON pointer such as `/id`"
             )),
-        }
-    }
-}
-
-/// What is looked for in an event's data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Place {
-    Title,
-    Description,
-    Location,
-    Url,
-    Start,
-    End,
-    Duration,
-    Timezone,
-    Recurrence,
-    Status,
-    Organiser,
-    Attendees,
-    Categories,
-}
-
-impl Place {
-    fn usual(self) -> &'static str {
-        match self {
-            Place::Title => "/title",
-            Place::Description => "/description",
-            Place::Location => "/location",
-            Place::Url => "/url",
-            Place::Start => "/start",
-            Place::End => "/end",
-            Place::Duration => "/duration",
-            Place::Timezone => "/timezone",
-            Place::Recurrence => "/recurrence",
-            Place::Status => "/status",
-            Place::Organiser => "/organiser",
-            Place::Attendees => "/attendees",
-            Place::Categories => "/categories",
-        }
-    }
-}
-
-/// Where each stands.
-#[derive(Debug)]
-pub(crate) struct Places(BTreeMap<Place, PlaceSetting>);
-
-impl Places {
-    /// Nothing where the settings say `false`.
-    pub(crate) fn of(&self, place: Place) -> Option<Pointer> {
-        match self.0.get(&place) {
-            None => Some(Pointer::new(place.usual())),
-            Some(PlaceSetting::At(pointer)) => Some(pointer.clone()),
-            Some(PlaceSetting::Nowhere) => None,
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "StringOrFalse")]
-enum PlaceSetting {
-    At(Pointer),
-    Nowhere,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a JSON pointer such as `/title`, or false")]
-enum StringOrFalse {
-    Text(String),
-    Switch(bool),
-}
-
-impl TryFrom<StringOrFalse> for PlaceSetting {
-    type Error = String;
-
-    fn try_from(written: StringOrFalse) -> Result<Self, String> {
-        match written {
-            StringOrFalse::Text(text) => Pointer::try_from(text).map(PlaceSetting::At),
-            StringOrFalse::Switch(false) => Ok(PlaceSetting::Nowhere),
-            StringOrFalse::Switch(true) => {
-                Err("`true` names no place: use a JSON pointer, or false".to_owned())
-            }
         }
     }
 }

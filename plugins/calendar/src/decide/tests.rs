@@ -1,10 +1,11 @@
 //! One event after another, on a calendar that others use too.
 
 use liaison_sdk::testing::{EventBuilder, event};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::component::Item;
+use crate::settings::Settings;
 
 /// A calendar of one resource, and the settings of the connector that keeps it.
 struct Bench {
@@ -163,6 +164,28 @@ fn the_host_s_decision_is_carried_out_over_what_it_saw() {
     assert_eq!(bench.take(updated(6, json!({})).resolution(Resolution::Merged(merged))), Ok(Came::Written));
     assert_eq!(bench.line("SUMMARY").as_deref(), Some("SUMMARY:both"));
     assert!(matches!(bench.take(updated(7, json!({}))), Ok(Came::Conflict(_))));
+}
+
+#[test]
+fn what_the_host_merged_is_all_that_there_is_to_be() {
+    let mut bench = Bench::new(json!({ "version": "/revision" }));
+    bench.take(updated(1, json!({ "revision": 1, "location": "R1", "description": "D" }))).unwrap();
+    bench.others(&["SUMMARY", "LOCATION"], &["SUMMARY:theirs", "LOCATION:R2"]);
+    let event = || updated(2, json!({ "revision": 2, "location": null, "description": "E" }));
+    assert!(matches!(bench.take(event()), Ok(Came::Conflict(_))));
+    // The title is the calendar's, and the rest the event's: without a version, which the calendar could not tell.
+    let mut merged = data(2, json!({ "title": "theirs", "description": "E" }));
+    merged.as_object_mut().unwrap().remove("updatedAt");
+    let etag = bench.held.as_ref().map(|held| held.etag.clone());
+    let merged = Merged { data: merged.to_string().into(), version: etag };
+    assert_eq!(bench.take(event().resolution(Resolution::Merged(merged))), Ok(Came::Written));
+    let lines = ["SUMMARY", "LOCATION", "DESCRIPTION", "X-LIAISON-VERSION"].map(|name| bench.line(name));
+    let expected =
+        [Some("SUMMARY:theirs"), None, Some("DESCRIPTION:E"), Some("X-LIAISON-VERSION;VALUE=INTEGER:2")];
+    assert_eq!(lines.each_ref().map(Option::as_deref), expected);
+    // Redelivered, it finds a calendar that nobody else changed since.
+    let Ok(Came::Conflict(current)) = bench.take(event()) else { panic!() };
+    assert_eq!((&current["revision"], &current["title"]), (&json!(2), &json!("theirs")));
 }
 
 #[test]
