@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use liaison::kafka::producer::Outgoing;
 use liaison_tests::caldav::{CALENDAR, CalDavServer};
@@ -160,9 +161,9 @@ fn config(kafka: &Kafka, server: &CalDavServer, admin: std::net::SocketAddr) -> 
 }
 
 /// Waits until this host has ended so many deliveries since it was started.
-fn wait_for_deliveries(host: &HostProcess, count: usize) -> anyhow::Result<()> {
+fn wait_for_deliveries(host: &HostProcess, count: usize, limit: Duration) -> anyhow::Result<()> {
     let count = u32::try_from(count).map(f64::from)?;
-    wait::until(LIMIT, "deliveries of one host", || {
+    wait::until(limit, "deliveries of one host", || {
         host.metrics().is_ok_and(|metrics| metrics.sum("liaison_events_settled_total", &[]) >= count)
     })
 }
@@ -195,13 +196,13 @@ fn a_calendar_ends_as_if_each_change_had_come_once_though_hosts_are_killed() -> 
         host.wait_ready(LIMIT)?;
     }
     produce(&kafka.bootstrap(), schedule.records)?;
+    let limit = LIMIT * u32::try_from(changes.div_ceil(1_000))?;
     for (count, victim) in [0, 1, 0, 1].into_iter().enumerate() {
-        wait_for_deliveries(&hosts[victim], changes / 12)?;
+        wait_for_deliveries(&hosts[victim], changes / 12, limit)?;
         hosts[victim].kill()?;
         say(&format!("host {victim} killed: {} of 4", count + 1));
         hosts[victim].start_again()?;
     }
-    let limit = LIMIT * u32::try_from(changes.div_ceil(1_000))?;
     wait::until(limit, "the last deliveries", || hosts.iter().all(has_nothing_to_do))?;
     wait_for_the_end(kafka, GROUP, PARTITIONS)?;
     for host in &mut hosts {
