@@ -9,6 +9,7 @@ mod configuration;
 mod dead_letters;
 mod emit;
 mod failure;
+mod import;
 mod input;
 mod logging;
 mod output;
@@ -71,6 +72,8 @@ enum Command {
     /// Look at a plugin, try it out, test it
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Make a configuration of the older JSON files, and report what has no place in it
+    Import(import::Import),
     /// Print the JSON Schema of the configuration file
     Schema,
 }
@@ -105,6 +108,7 @@ fn perform(arguments: Arguments) -> Result<(), Failure> {
         Command::Emit(options) => emit::emit(common, &options),
         Command::DeadLetters(command) => dead_letters::dead_letters(common, &command),
         Command::Plugin(command) => plugin::plugin(common, &command),
+        Command::Import(options) => import::import(&options),
         Command::Schema => schema::schema(),
     }
 }
@@ -170,6 +174,8 @@ mod tests {
             ("liaison sync", ErrorKind::MissingRequiredArgument),
             ("liaison emit --topic t", ErrorKind::MissingRequiredArgument),
             ("liaison emit --topic t --file f --key id", ErrorKind::ValueValidation),
+            ("liaison import", ErrorKind::MissingRequiredArgument),
+            ("liaison import a.json --overwrite", ErrorKind::MissingRequiredArgument),
             ("liaison dead-letters list --reason boredom", ErrorKind::InvalidValue),
             ("liaison dead-letters list --type [", ErrorKind::ValueValidation),
             ("liaison dead-letters show 7", ErrorKind::ValueValidation),

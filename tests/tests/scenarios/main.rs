@@ -26,6 +26,7 @@ mod flood_guard;
 mod grants;
 mod grpc;
 mod hostile;
+mod import;
 mod journal;
 mod kafka_calendar;
 mod kafka_dead_letters;
