@@ -12,6 +12,8 @@ mod document;
 mod errors;
 mod event_types;
 mod explain;
+mod intake;
+pub(crate) mod json_schema;
 pub mod mask;
 mod places;
 pub(crate) mod provenance;
@@ -41,6 +43,7 @@ pub use database::{Access, Database, Engine};
 pub use document::Position;
 pub use errors::{ConfigErrors, Mistake};
 pub use event_types::EventTypes;
+pub use intake::{Client, Intake, IntakeLimits, KeySource, Plain, Route};
 pub use places::Places;
 pub use provenance::{
     Digest, ImageError, Registry, RegistryCredential, RegistryImage, Signers, SigningKey, Source,
@@ -60,6 +63,8 @@ pub struct Config {
     pub subscriptions: BTreeMap<SubscriptionName, Subscription>,
     pub alerts: Alerts,
     pub admin: Admin,
+    /// `None` takes no events over HTTP.
+    pub intake: Option<Intake>,
     pub runtime: Runtime,
 }
 
@@ -77,6 +82,7 @@ impl Config {
         self.plugins.retain(|name, _| in_use.contains(name));
         self.alerts = Alerts::default();
         self.admin.address = None;
+        self.intake = None;
         self
     }
 }
@@ -495,4 +501,6 @@ names! {
     ConnectorName;
     /// The key of a `[subscriptions.…]` table.
     SubscriptionName;
+    /// The key of an `[intake.clients.…]` table.
+    ClientName;
 }

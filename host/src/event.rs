@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod identity;
+mod incoming;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use crate::contract::TimestampMs;
 
 pub use decode::{DecodeError, DecodeRules};
 pub use encode::{EncodeError, OutgoingRecord, TextError};
+pub(crate) use incoming::percent_decoded;
+pub use incoming::{Incoming, IncomingError, PlainAttributes};
 
 /// Where a record was read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

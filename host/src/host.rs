@@ -47,6 +47,7 @@
 mod broker;
 mod changes;
 mod inspect;
+mod intake;
 mod next;
 mod once;
 mod operation;
@@ -68,6 +69,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::intake::Intake;
 use self::operation::operation;
 use self::plans::Ground;
 use self::reload::Request;
@@ -79,6 +81,7 @@ use crate::admin::{AdminError, AdminServer, Health, Operations, PluginsPage};
 use crate::alert::AlertError;
 use crate::config::secret::SecretError;
 use crate::config::{Checked, Config, ConfigErrors, ConnectorName, PluginName, SubscriptionName};
+use crate::intake::IntakeError;
 use crate::kafka::client::KafkaError;
 use crate::kafka::producer;
 use crate::native::NativeConnector;
@@ -120,6 +123,8 @@ pub enum HostError {
     Alerts(#[from] AlertError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
     #[error("admin.token: {0}")]
     Token(#[from] SecretError),
     #[error("subscription {subscription}: {source}")]
@@ -146,6 +151,7 @@ impl HostError {
     pub fn is_configuration(&self) -> bool {
         match self {
             HostError::Plugin(error) => error.is_configuration(),
+            HostError::Intake(error) => error.is_configuration(),
             HostError::Certificate(_)
             | HostError::Stages(_)
             | HostError::Alerts(_)
@@ -233,7 +239,7 @@ impl Host {
 
     /// Runs all subscriptions until `shutdown` is ready; then finishes what is in flight, commits and leaves.
     ///
-    /// Ends with an error when Kafka does not answer within `kafka.start-timeout`, when the admin address is taken, or
+    /// Ends with an error when Kafka does not answer within `kafka.start-timeout`, when an address is taken, or
     /// when a subscription cannot go on; the others are shut down in order first. A configuration that is refused while
     /// it runs ends nothing.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), HostError> {
@@ -241,6 +247,7 @@ impl Host {
         let (_embedded, bootstrap) = broker::reach(config)?;
         self.setup.door.open_to(self.setup.token()?);
         let _admin = self.start_admin().await?;
+        let listening = intake::bind(config).await?;
         let metrics = self.setup.telemetry.alerts().clone();
         let (alerts, post_alerts) = crate::alert::alerts(&config.alerts, metrics)?;
         let post_alerts = tokio::spawn(post_alerts);
@@ -250,6 +257,7 @@ impl Host {
         let delays = tokio::select! {
             delays = async {
                 self.setup.wait_for_kafka(&bootstrap).await?;
+                self.setup.prepare_routes(&bootstrap).await?;
                 self.setup.prepare_topics(names, &bootstrap).await
             } => delays?,
             () = &mut shutdown => return Ok(()),
@@ -259,9 +267,10 @@ impl Host {
         let retention = RetentionWatch::start(config, &bootstrap);
         let ground = Ground { bootstrap, producer: producer.clone(), alerts, retentions: retention.listen() };
         let plans = self.setup.plans(config.subscriptions.keys(), &ground, &delays)?;
+        let intake = Intake::start(listening, &self.setup, &ground.bootstrap)?;
         let mut supervisor = Supervisor::new(self.setup.clone(), ground, retention);
         let ran = supervisor.run(plans, &mut self.requests, shutdown).await;
-        let failure = supervisor.end().await;
+        let (failure, ()) = tokio::join!(supervisor.end(), intake.end());
         // It could raise an alert, and alerts end when nobody can.
         drop(versions);
         if !producer.flush(FLUSH_LIMIT) {

@@ -32,6 +32,8 @@
 //! | [`rehearsal`] | a plugin tried out: cases, simulated endpoints, the conformance kit |
 //! | [`dead_letter`] | events that were given up, with the evidence |
 //! | [`alert`] | who is told: of each cause once while it lasts, and when it is over |
+//! | [`intake`] | events over HTTP: who may send, what is checked, and Kafka's word before the answer |
+//! | [`whereabouts`] | what became of the latest events, for whoever asks |
 //! | [`admin`] | health, metrics and the reload over HTTP |
 //! | [`telemetry`] | every metric, its help and its labels |
 //!
@@ -50,6 +52,7 @@ pub mod event;
 #[cfg(test)]
 mod fuzz;
 pub mod host;
+pub mod intake;
 mod journal;
 pub mod kafka;
 pub mod native;
@@ -58,3 +61,4 @@ mod provenance;
 pub mod rehearsal;
 pub mod subscription;
 pub mod telemetry;
+pub mod whereabouts;

@@ -22,12 +22,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::config::{ConnectorName, PluginName, SubscriptionName};
+use crate::config::{ClientName, ConnectorName, PluginName, SubscriptionName};
 use family::{Counters, Families, Registering};
 use forgetting::Forgetting;
 pub use label::{
     AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, ConflictDecision,
-    DeadLetterReason, FaultKind, JointResult, Label, LogLimit, PluginFunction, ReloadResult, Settlement,
+    DeadLetterReason, FaultKind, IntakeAnswer, JointResult, Label, LogLimit, PluginFunction, ReloadResult, Settlement,
     ShadowResult,
     SlaResult, StatusClass, SwapResult, VersionState,
 };
@@ -48,6 +48,7 @@ struct Shared {
     families: Families,
     alerts: AlertMetrics,
     reloads: ReloadMetrics,
+    intake: IntakeMetrics,
     all: Vec<Box<dyn Forgetting>>,
     /// Of what comes and goes with the configuration.
     names: Mutex<BTreeSet<Names>>,
@@ -160,6 +161,15 @@ pub struct ReloadMetrics {
     pub loaded_at: Fraction,
 }
 
+/// What the intake counts on.
+#[derive(Debug, Clone)]
+pub struct IntakeMetrics {
+    pub requests: ByLabel<IntakeAnswer, Counter>,
+    pub duration: Timing,
+    /// At work now.
+    pub in_flight: Gauge,
+}
+
 /// What the SLA of one event type is watched by in one subscription.
 #[derive(Debug, Clone)]
 pub struct SlaMetrics {
@@ -177,9 +187,10 @@ impl Telemetry {
         let families = Families::register(&mut registering);
         let alerts = family::register_alerts(&mut registering);
         let reloads = family::register_reloads(&mut registering);
+        let intake = family::register_intake(&mut registering);
         let Registering { registry, families: all } = registering;
         let names = Mutex::default();
-        Telemetry { shared: Arc::new(Shared { registry, families, alerts, reloads, all, names }) }
+        Telemetry { shared: Arc::new(Shared { registry, families, alerts, reloads, intake, all, names }) }
     }
 
     /// The handles of one subscription. Its series are there, at zero, from now on.
@@ -310,6 +321,15 @@ impl Telemetry {
         &self.shared.reloads
     }
 
+    pub fn intake(&self) -> &IntakeMetrics {
+        &self.shared.intake
+    }
+
+    /// Events of this client that Kafka has.
+    pub fn intake_events(&self, client: &ClientName) -> Counter {
+        one(&self.shared.families.intake_events, &Names::new([("client", client.as_str())]))
+    }
+
     /// All metrics as OpenMetrics text, which Prometheus reads too.
     pub fn encode(&self) -> String {
         let mut encoded = String::new();
@@ -421,12 +441,13 @@ mod tests {
         telemetry.connector(&connector);
         telemetry.parked(&SubscriptionName::new("calendar"), &connector, "1m");
         telemetry.conflicts(&SubscriptionName::new("calendar"), &connector, "merge");
+        telemetry.intake_events(&ClientName::new("portal"));
         let encoded = telemetry.encode();
         let described = |word: &str| -> BTreeMap<&str, &str> {
             encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
         };
         let (helps, types) = (described("# HELP "), described("# TYPE "));
-        assert_eq!(types.len(), 51);
+        assert_eq!(types.len(), 55);
         for (name, kind) in &types {
             assert!(name.starts_with("liaison_"), "{name}");
             assert!(helps[name].len() > 10, "{name} has no help");

@@ -12,9 +12,10 @@ use url::Url;
 
 use super::{
     Access, Admin, Alerts, Batch, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector,
-    ConnectorName, Database, Egress, Engine, EventTypes, FloodGuard, Grant, Instances, Kafka, KafkaSecurity,
-    Limits, Objective, Ordering, Parking, Plugin, PluginName, Registry, Rollout, Runtime, Signers, Sla,
-    SlaTable, Source, Subscription, SubscriptionName, Transformer, database,
+    ConnectorName, Database, Egress, Engine, EventTypes, FloodGuard, Grant, Instances, Intake, IntakeLimits,
+    Kafka, KafkaSecurity, KeySource, Limits, Objective, Ordering, Parking, Plain, Plugin, PluginName, Registry,
+    Rollout, Route, Runtime, Signers, Sla, SlaTable, Source, Subscription, SubscriptionName, Transformer,
+    database,
 };
 
 /// The prefix of consumer groups.
@@ -33,6 +34,7 @@ impl Config {
             subscriptions: BTreeMap::new(),
             alerts: Alerts::default(),
             admin: Admin::default(),
+            intake: None,
             runtime: Runtime::default(),
         }
     }
@@ -42,6 +44,46 @@ impl Default for Admin {
     /// To this machine alone, and nobody changes anything.
     fn default() -> Self {
         Self { address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))), token: None }
+    }
+}
+
+impl Intake {
+    /// Served there, to nobody yet, and leading nowhere.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            limits: IntakeLimits::default(),
+            clients: BTreeMap::new(),
+            routes: Vec::new(),
+            plain: Plain::default(),
+            remember: 10_000,
+        }
+    }
+}
+
+impl Default for IntakeLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1 << 20,
+            events: 100,
+            requests: 64,
+            connections: 256,
+            head_bytes: 16 << 10,
+            read_timeout: Duration::from_secs(10),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Route {
+    /// Events of every type to this topic, by the usual key.
+    pub fn to(topic: &str) -> Self {
+        Self {
+            types: EventTypes::default(),
+            topic: topic.to_owned(),
+            key: vec![KeySource::PartitionKey, KeySource::Subject, KeySource::Id],
+            schema: None,
+        }
     }
 }
 

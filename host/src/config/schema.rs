@@ -19,7 +19,8 @@ mod tests {
     use super::schema;
     use crate::config::read::read;
     use crate::config::{
-        Checked, Config, Connector, ConnectorName, Plugin, PluginName, Subscription, SubscriptionName,
+        Checked, Config, Connector, ConnectorName, Intake, Plugin, PluginName, Route, Subscription,
+        SubscriptionName,
     };
 
     const EXAMPLE: &str = include_str!("../../liaison.example.toml");
@@ -41,6 +42,8 @@ mod tests {
                 ("plugins/rest.wasm", ""),
                 ("plugins/reshape.wasm", ""),
                 ("secrets/admin", "a-token-that-nobody-guesses"),
+                ("secrets/portal", "another-token-that-nobody-guesses"),
+                ("schemas/policy.json", r#"{"type": "object"}"#),
                 ("plugins/bookings/oci-layout", "{}"),
                 ("keys/agency.pub", "-----BEGIN PUBLIC KEY-----"),
                 ("secrets/documents", "secret"),
@@ -102,6 +105,11 @@ mod tests {
         made.sla.by_type = subscription.sla.by_type.clone();
         same(subscription, &made);
         assert_eq!(shown.admin, expected.admin);
+        let intake = shown.intake.unwrap();
+        let made = Intake::new(intake.address);
+        assert_eq!((intake.limits, intake.remember), (made.limits, made.remember));
+        let route = &intake.routes[0];
+        same(route, &Route { types: route.types.clone(), ..Route::to(&route.topic) });
         expected.runtime.workers = shown.runtime.workers;
         same(&shown.runtime, &expected.runtime);
     }

@@ -9,6 +9,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
 use super::SecretRef;
 
 /// Files are looked at no more often than this, and only when their secret is used.
@@ -33,6 +36,19 @@ impl Secret {
     pub fn new(text: String) -> Self {
         Self(text)
     }
+
+    /// Is this what somebody showed?
+    pub fn is(&self, shown: &[u8]) -> bool {
+        // Of digests, whose length is always the same: how long it takes tells nothing of the secret.
+        let digest = |text: &[u8]| Sha256::digest(text);
+        digest(shown).ct_eq(&digest(self.0.as_bytes())).into()
+    }
+}
+
+/// What stands behind `Bearer` in a header `authorization`, in any case (RFC 6750, 2.1; RFC 9110, 11.1).
+pub fn bearer(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = header.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
 impl fmt::Debug for Secret {

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod connectors;
+mod intake;
 mod provenance;
 mod security;
 mod subscriptions;
@@ -27,6 +28,7 @@ pub(super) use connectors::{
     OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings, StandardWebhooksSettings,
     WsSecurityCredential,
 };
+pub(super) use intake::{ClientSettings, IntakeSettings, KeySetting, RouteSettings};
 pub(super) use provenance::{KeySettings, RegistryCredentialSettings, RegistrySettings, TrustSettings};
 pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};
 pub(super) use subscriptions::{
@@ -67,6 +69,8 @@ pub(super) struct Settings {
     /// Who is told when something needs a person.
     #[serde(default)]
     pub(super) alerts: AlertsSettings,
+    /// An event channel over HTTP. Default: none.
+    pub(super) intake: Option<IntakeSettings>,
     /// Health and metrics.
     #[serde(default)]
     pub(super) admin: AdminSettings,

@@ -9,6 +9,7 @@ mod conflict;
 mod connectors;
 mod databases;
 mod grants;
+mod intake;
 mod kafka;
 mod plugins;
 mod provenance;
@@ -56,6 +57,7 @@ pub(super) fn config(settings: Settings, checker: &mut Checker<'_>) -> Config {
         subscriptions::subscriptions(settings.subscriptions, group_prefix, &tables, checker);
     config.alerts = alerts::alerts(settings.alerts, checker);
     config.admin = admin::admin(settings.admin, checker);
+    config.intake = settings.intake.map(|settings| intake::intake(settings, &config.subscriptions, checker));
     config.runtime = runtime(settings.runtime, &config.subscriptions, checker);
     want_certificates(&config, checker);
     warn_of_unused(&config, checker);

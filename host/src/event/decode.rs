@@ -5,7 +5,7 @@
 //! which the missing attributes are made up from where the record was read. Every event passes here: it copies
 //! attributes, never payloads.
 
-mod structured;
+pub(super) mod structured;
 
 use bytes::Bytes;
 use chrono::DateTime;
@@ -251,7 +251,7 @@ fn looks_like_json(value: &[u8]) -> bool {
 }
 
 /// The string at `/type`. The data need not be JSON: then there is none.
-fn type_in(data: &[u8]) -> Option<String> {
+pub(super) fn type_in(data: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Typed<'a> {
         #[serde(borrow, rename = "type")]

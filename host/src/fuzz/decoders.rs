@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use super::fuzz;
-use crate::config::Config;
+use crate::config::{Config, KeySource};
 use crate::contract::{Failure, HttpResponse, Reply};
 use crate::dead_letter::record::tests::letter;
 use crate::dead_letter::recording::{RECORDING_BYTES, Recorded};
 use crate::dead_letter::{Attempts, DeadLetter, attempts, file, header, mark};
-use crate::event::{DecodeRules, Event, Origin, Record};
+use crate::event::{DecodeRules, Event, Incoming, Origin, PlainAttributes, Record};
 use crate::journal::entry::Key;
 use crate::journal::rounds::{self, Answered, Arguments};
 use crate::subscription::metadata;
@@ -81,6 +81,43 @@ fn events_are_read_without_a_panic_and_what_is_written_of_them_reads_back() {
         if let Some(at) = event.time.filter(|at| header::time_text(*at).ends_with('Z')) {
             assert_eq!(again.time, Some(at), "{text}");
         }
+    });
+}
+
+/// Headers of HTTP that are none are left out: no client can send them.
+fn as_headers(record: &Record) -> HeaderMap {
+    let headers = record.headers.iter().filter_map(|(name, value)| {
+        let name = name.replace("ce_", "ce-").parse::<http::HeaderName>().ok()?;
+        Some((name, HeaderValue::from_bytes(value.as_deref()?).ok()?))
+    });
+    headers.collect()
+}
+
+#[test]
+fn events_over_http_are_read_without_a_panic_and_as_a_subscription_reads_them() {
+    let rules = DecodeRules { type_header: "type".to_owned() };
+    let check = |incoming: &Incoming| {
+        let origin = Origin { topic: "t".into(), partition: 0, offset: 7 };
+        let (value, headers) = (incoming.value.clone(), incoming.headers.clone());
+        let record = Record { origin, timestamp: None, key: incoming.key(&[KeySource::Id]), value, headers };
+        let event = Event::decode(&record, &rules).expect("what was just taken");
+        assert_eq!(
+            (&event.id, &event.source, &event.kind),
+            (&incoming.event.id, &incoming.event.source, &incoming.event.kind)
+        );
+        assert_eq!(event.data, incoming.value);
+    };
+    let mut seeds = events();
+    let structured = seeds[1].value.clone().expect("it has one");
+    seeds.push(value(&[b"[".as_slice(), &structured, b",", &structured, b"]"].concat()));
+    fuzz("event over HTTP", &seeds, |record| {
+        let body = record.value.clone().unwrap_or_default();
+        Incoming::from_binary(&as_headers(record), body.clone()).iter().for_each(check);
+        Incoming::from_structured(&body).iter().for_each(check);
+        Incoming::from_batch(&body, 3).iter().flatten().for_each(check);
+        let attributes =
+            PlainAttributes { id: "1".to_owned(), source: "/s".to_owned(), ..PlainAttributes::default() };
+        Incoming::from_plain(attributes, "application/json", body).iter().for_each(check);
     });
 }
 

@@ -7,9 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::config::{
-    Config, ConnectorName, Kafka, PluginName, Subscription, SubscriptionName, TransformerName,
+    Config, ConnectorName, IntakeLimits, Kafka, PluginName, Subscription, SubscriptionName, TransformerName,
 };
 
 /// The number of the line in which the versions of a plugin follow each other. Who uses the plugin hears of them there;
@@ -116,6 +117,7 @@ pub(super) fn fixed(old: &Config, new: &Config) -> Vec<[&'static str; 2]> {
         (from.security != to.security, ["kafka", "security"]),
         (from.properties != to.properties, ["kafka", "properties"]),
         (old.admin.address != new.admin.address, ["admin", "address"]),
+        (serving(old) != serving(new), ["intake", "address"]),
         (was.cache != is.cache, ["runtime", "cache"]),
         (was.instances != is.instances, ["runtime", "instances"]),
         (was.stack_bytes != is.stack_bytes, ["runtime", "stack"]),
@@ -124,6 +126,11 @@ pub(super) fn fixed(old: &Config, new: &Config) -> Vec<[&'static str; 2]> {
     .into_iter()
     .filter_map(|(is_other, key)| is_other.then_some(key))
     .collect()
+}
+
+/// Where and within which bounds events are taken by HTTP; who may send what is another thing.
+fn serving(config: &Config) -> Option<(SocketAddr, IntakeLimits, usize)> {
+    config.intake.as_ref().map(|intake| (intake.address, intake.limits, intake.remember))
 }
 
 /// All that one subscription is made of, but for what is the same for as long as the host runs.

@@ -13,6 +13,7 @@ use super::workers::{self, Planned};
 use crate::alert::Receivers;
 use crate::config::secret::Watched;
 use crate::config::{Config, Places, SubscriptionName};
+use crate::intake::Rules;
 
 /// Of a key that is another.
 const FIXED: &str = "cannot change while the host runs; put back what stood there, or restart the host";
@@ -26,6 +27,7 @@ pub(super) struct Next {
     pub(super) starts: Vec<(Planned, Waits)>,
     pub(super) receivers: Receivers,
     pub(super) token: Option<Watched>,
+    pub(super) rules: Rules,
 }
 
 /// Makes it ready.
@@ -46,7 +48,8 @@ pub(super) async fn prepare(
     let setup = setup.map_err(|error| located(error, &places))?;
     let changes = Changes::between(old.version(), setup.version());
     let receivers = Receivers::new(&setup.config.alerts).map_err(HostError::from)?;
-    let token = setup.token()?;
+    let (token, rules) = (setup.token()?, setup.rules()?);
+    setup.prepare_routes(&ground.bootstrap).await?;
     let delays = setup.prepare_topics(changes.started(), &ground.bootstrap).await?;
     let plans = setup.plans(changes.started(), &ground, &delays)?;
     let waits = |name: &SubscriptionName| changes.waits_for(name, &old.config, &setup.config);
@@ -55,7 +58,7 @@ pub(super) async fn prepare(
         ((name, plan), waits)
     });
     let starts = starts.collect();
-    Ok(Box::new(Next { setup, changes, starts, receivers, token }))
+    Ok(Box::new(Next { setup, changes, starts, receivers, token, rules }))
 }
 
 /// With its place, if it is a table of the configuration that is to be mended.

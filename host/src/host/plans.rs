@@ -64,6 +64,7 @@ impl Setup {
             alerts: ground.alerts.clone(),
             health: health.clone(),
             mask: stages.mask.clone(),
+            whereabouts: self.whereabouts.clone(),
         };
         Ok(SubscriptionPlan {
             settings: settings.clone(),

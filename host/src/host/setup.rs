@@ -13,11 +13,14 @@ use crate::admin::{Door, Health};
 use crate::alert::Alert;
 use crate::config::secret::Watched;
 use crate::config::{Config, PluginName, Subscription};
+use crate::intake::{Rulebook, Rules};
 use crate::native::NativeConnector;
 use crate::plugin::{Plugin, PoolSize, Runtime};
 use crate::subscription::stages::served::{Line, Served};
 use crate::subscription::stages::{Loaded, Stages, StagesPlan};
+use crate::subscription::unix_ms;
 use crate::telemetry::Telemetry;
+use crate::whereabouts::Whereabouts;
 
 #[derive(Debug)]
 pub(super) struct Setup {
@@ -35,6 +38,9 @@ pub(super) struct Setup {
     pub(super) health: Health,
     /// Who may change something.
     pub(super) door: Door,
+    /// Who may send what by HTTP.
+    pub(super) rulebook: Rulebook,
+    pub(super) whereabouts: Whereabouts,
 }
 
 /// Why a configuration cannot be set up.
@@ -59,6 +65,7 @@ impl Setup {
     ) -> Result<Self, SetupError> {
         let natives = native.into_iter().map(|(name, connector)| (name, Loaded::Native(connector)));
         let telemetry = Telemetry::new();
+        let remembered = config.intake.as_ref().map_or(0, |intake| intake.remember);
         let empty = Self {
             config,
             plugins: natives.collect(),
@@ -70,9 +77,12 @@ impl Setup {
             telemetry,
             health: Health::new(),
             door: Door::default(),
+            rulebook: Rulebook::default(),
+            whereabouts: Whereabouts::new(remembered, unix_ms()),
         };
         let size = pool_size(&empty.config);
         let setup = empty.load(&BTreeMap::new(), size)?;
+        drop(setup.rules()?);
         // Nothing is told yet, and so nothing is over.
         drop(setup.follow());
         Ok(setup)
@@ -99,6 +109,8 @@ impl Setup {
             telemetry: self.telemetry.clone(),
             health: self.health.clone(),
             door: self.door.clone(),
+            rulebook: self.rulebook.clone(),
+            whereabouts: self.whereabouts.clone(),
         };
         empty.load(&self.lines(), size)
     }
@@ -106,6 +118,12 @@ impl Setup {
     /// What whoever wants to change something has to show.
     pub(super) fn token(&self) -> Result<Option<Watched>, HostError> {
         Ok(self.config.admin.token.as_ref().map(Watched::read).transpose()?)
+    }
+
+    /// Who may send what by HTTP, by its configuration.
+    pub(super) fn rules(&self) -> Result<Rules, HostError> {
+        let rules = self.config.intake.as_ref().map(|intake| Rules::new(intake, &self.config.subscriptions));
+        Ok(rules.transpose()?.unwrap_or_default())
     }
 
     /// From now on its plugins are watched, and no others: what is new in their files or settings is tried. Returns the

@@ -153,13 +153,14 @@ impl Supervisor {
 
     /// From here on the new configuration holds.
     async fn change(&mut self, next: Next, answer: Answer) -> Result<(), HostError> {
-        let Next { setup, changes, starts, receivers, token } = next;
+        let Next { setup, changes, starts, receivers, token, rules } = next;
         for (name, parts) in &changes.restarted {
             let changed = parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             tracing::info!(subscription = %name, changed, "the subscription restarts");
         }
         self.ground.alerts.replace(receivers).await;
         setup.door.open_to(token);
+        setup.rulebook.follow(rules);
         self.retention.follow(&setup.config);
         let leaving: BTreeSet<_> = changes.stopped().cloned().collect();
         leaving.iter().for_each(|name| self.workers.stop(name));

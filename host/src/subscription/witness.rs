@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::carried::{Carried, unix_ms};
+use super::carried::{Carried, reason_of, unix_ms};
 use super::lanes::Lanes;
 use super::partitions::Partitions;
 use super::stages::Stopped;
@@ -28,6 +28,7 @@ use crate::telemetry::{
     AttemptOutcome, CommitResult, ConflictDecision, ConflictMetrics, DeadLetterReason, Label as _,
     ParkedMetrics, Settlement, SubscriptionMetrics,
 };
+use crate::whereabouts::{End, GIVEN_UP, Whereabouts};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Witness {
@@ -45,6 +46,8 @@ pub(crate) struct Witness {
     pub(crate) health: Health,
     /// The connector's secrets, which nothing that is written down may hold.
     pub(crate) mask: Mask,
+    /// What became of the latest events, for whoever asks.
+    pub(crate) whereabouts: Whereabouts,
 }
 
 /// What came last of a delivery.
@@ -65,6 +68,9 @@ impl Witness {
     pub(crate) fn filter_failed(&self, record: Record, event: &Event, why: String) -> DeadLetter {
         let mut letter = self.letter(record, Stage::Filter, Reason::FilterFailed, why);
         identify(&mut letter, event);
+        self.received(event);
+        self.given_up(event, 0, &letter.message);
+        self.ended(event, 0, End::Settled(Settlement::DeadLettered.value()));
         self.dead_lettered(&letter, self.sla.of(&event.kind).alert);
         letter
     }
@@ -90,6 +96,7 @@ impl Witness {
         letter.deadline = carried.deadline.map(|deadline| deadline.at());
         letter.recording = recording;
         letter.conflict = carried.conflict.clone().filter(|_| reason == Reason::Conflict);
+        self.given_up(&carried.event, carried.evidence.count(), &letter.message);
         self.dead_lettered(&letter, self.sla.of(&carried.event.kind).alert);
         letter
     }
@@ -148,6 +155,57 @@ impl Witness {
         if is_alert {
             let about = Some(label(letter.reason).value().to_owned());
             self.raise_about(AlertKind::DeadLetter, about, message, letter.event_id.clone());
+        }
+    }
+
+    /// An event was read, and is one for this subscription.
+    pub(crate) fn received(&self, event: &Event) {
+        if self.whereabouts.is_on() {
+            self.whereabouts.received(&self.subscription, event, unix_ms());
+        }
+    }
+
+    /// An event was read that is none for this subscription.
+    pub(crate) fn filtered(&self, event: &Event) {
+        self.metrics.settled[Settlement::Filtered].inc();
+        if self.whereabouts.is_on() {
+            self.received(event);
+            self.ended(event, 0, End::Settled(Settlement::Filtered.value()));
+        }
+    }
+
+    /// An attempt ended, and the event goes on.
+    pub(crate) fn goes_on(&self, carried: &Carried, result: &Result<Outcome, Fault>) {
+        let outcome = match result {
+            Ok(Outcome::Delivered(_) | Outcome::Skipped(_)) => return,
+            _ if !self.whereabouts.is_on() => return,
+            Ok(outcome) => (outcome.name(), reason_of(outcome).unwrap_or_default()),
+            Err(fault) => ("fault", fault.to_string()),
+        };
+        let said = (outcome.0, outcome.1.as_str());
+        self.whereabouts.attempted(
+            &self.subscription,
+            &carried.event,
+            carried.evidence.count(),
+            said,
+            unix_ms(),
+        );
+    }
+
+    /// Its partition is no longer ours, or the host shuts down.
+    pub(crate) fn left(&self, carried: &Carried) {
+        self.ended(&carried.event, carried.evidence.count(), End::Left);
+    }
+
+    fn given_up(&self, event: &Event, attempts: u32, why: &str) {
+        if self.whereabouts.is_on() {
+            self.whereabouts.attempted(&self.subscription, event, attempts, (GIVEN_UP, why), unix_ms());
+        }
+    }
+
+    fn ended(&self, event: &Event, attempts: u32, end: End) {
+        if self.whereabouts.is_on() {
+            self.whereabouts.ended(&self.subscription, event, attempts, end, unix_ms());
         }
     }
 
@@ -233,13 +291,15 @@ impl Witness {
     pub(crate) fn settled(&self, carried: &Carried, settlement: Settlement) {
         let now = unix_ms();
         self.metrics.settled[settlement].inc();
+        self.ended(&carried.event, carried.evidence.count(), End::Settled(settlement.value()));
         if let Some(written) = carried.record.timestamp {
             self.metrics.delivery_latency.observe(Duration::from_millis(now.saturating_sub(written)));
         }
     }
 
     /// An event is in this delay topic now.
-    pub(crate) fn parked(&self, topic: &str) {
+    pub(crate) fn parked(&self, carried: &Carried, topic: &str) {
+        self.ended(&carried.event, carried.evidence.count(), End::Parked(topic.into()));
         if let Some(metrics) = self.parked.get(topic) {
             metrics.parked.inc();
         }

@@ -11,7 +11,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::forgetting::Forgetting;
 use super::label::{Labels, Names};
-use super::{AlertMetrics, Fraction, ReloadMetrics, each};
+use super::{AlertMetrics, Fraction, IntakeMetrics, ReloadMetrics, Timing, each};
 
 /// Calls of a plugin: 10 µs to 10 s.
 const CALL_BUCKETS: [f64; 13] =
@@ -82,6 +82,7 @@ pub(super) struct Families {
     pub(super) plugin_swaps: Counters,
     pub(super) plugin_versions: Gauges,
     pub(super) request_duration: Histograms,
+    pub(super) intake_events: Counters,
 }
 
 impl Families {
@@ -269,6 +270,11 @@ impl Families {
                 "Length of one HTTP request of a connector, by status class",
                 || Histogram::new(REQUEST_BUCKETS),
             ),
+            intake_events: counters(
+                registry,
+                "intake_events",
+                "Events taken over HTTP that Kafka has, by client",
+            ),
         }
     }
 }
@@ -286,6 +292,16 @@ pub(super) fn register_reloads(registry: &mut Registering) -> ReloadMetrics {
     let (help, loaded_at) = ("When the configuration that runs was loaded, since 1970", Fraction::default());
     registry.registry.register_with_unit("config_loaded_timestamp", help, Unit::Seconds, loaded_at.clone());
     ReloadMetrics { reloads: each(&reloads, &Names::new([])), loaded_at }
+}
+
+pub(super) fn register_intake(registry: &mut Registering) -> IntakeMetrics {
+    let requests = counters(registry, "intake_requests", "Requests to the intake, by what was answered");
+    let (duration, in_flight) = (Histogram::new(REQUEST_BUCKETS), Gauge::default());
+    let help = "Length of one request to the intake";
+    registry.registry.register_with_unit("intake_request_duration", help, Unit::Seconds, duration.clone());
+    let help = "Requests to the intake that are at work";
+    registry.registry.register("intake_requests_in_flight", help, in_flight.clone());
+    IntakeMetrics { requests: each(&requests, &Names::new([])), duration: Timing(duration), in_flight }
 }
 
 fn counters(registry: &mut Registering, name: &str, help: &str) -> Counters {

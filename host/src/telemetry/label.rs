@@ -220,6 +220,23 @@ labels! {
         Refused = "refused",
     }
 
+    /// What a request to the intake was answered.
+    IntakeAnswer("answer") {
+        Done = "done",
+        /// It is no event, or in no form that is taken.
+        Malformed = "malformed",
+        /// By its token, or its client.
+        Denied = "denied",
+        NotFound = "not-found",
+        TimedOut = "timed-out",
+        TooLarge = "too-large",
+        /// Not as its type's schema says, or of a type without a topic.
+        Invalid = "invalid",
+        Busy = "busy",
+        /// Kafka did not take all of it.
+        Unavailable = "unavailable",
+    }
+
     /// What a request was answered with: the class of an HTTP status, and what is nearest to it of gRPC's.
     StatusClass("status") {
         Informational = "1xx",

@@ -1,6 +1,7 @@
 //! Each mistake that a file can hold, with the place, the key and the words it is reported with.
 
 mod databases;
+mod intake;
 mod settings_files;
 
 use std::path::Path;

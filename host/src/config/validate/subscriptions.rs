@@ -118,7 +118,7 @@ fn topics(path: &KeyPath, topics: Option<Vec<String>>, checker: &mut Checker<'_>
 }
 
 /// What Kafka allows as the name of a topic.
-fn check_topic(path: &KeyPath, topic: &str, checker: &mut Checker<'_>) {
+pub(super) fn check_topic(path: &KeyPath, topic: &str, checker: &mut Checker<'_>) {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let is_name =
         (1..=249).contains(&topic.len()) && topic.bytes().all(is_legal) && !matches!(topic, "." | "..");
@@ -128,7 +128,7 @@ fn check_topic(path: &KeyPath, topic: &str, checker: &mut Checker<'_>) {
     }
 }
 
-fn types(path: &KeyPath, patterns: &[String], checker: &mut Checker<'_>) -> EventTypes {
+pub(super) fn types(path: &KeyPath, patterns: &[String], checker: &mut Checker<'_>) -> EventTypes {
     if checker.document.has_empty_list(path) {
         checker.mistake(path, "selects no event; write [\"*\"] for every type");
     }

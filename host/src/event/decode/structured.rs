@@ -16,7 +16,7 @@ use super::{Context, DecodeError, Event, Record, cloudevents_name, is_content_ty
 use crate::event::is_json;
 
 /// The members of the CloudEvent's object, in order, their values still text.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(in crate::event) struct Members<'a>(pub(in crate::event) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 /// A string that is borrowed where nothing in it is escaped.
 #[derive(Deserialize)]
@@ -78,13 +78,13 @@ fn set_headers(context: &mut Context, record: &Record) {
     }
 }
 
-fn string<'a>(name: &str, raw: &'a str) -> Result<Cow<'a, str>, DecodeError> {
+pub(in crate::event) fn string<'a>(name: &str, raw: &'a str) -> Result<Cow<'a, str>, DecodeError> {
     let text: Text<'a> = serde_json::from_str(raw).map_err(|_| DecodeError::NotString(name.to_owned()))?;
     Ok(text.0)
 }
 
 /// Extensions may be booleans and integers too.
-fn is_string_attribute(name: &str) -> bool {
+pub(in crate::event) fn is_string_attribute(name: &str) -> bool {
     matches!(
         name,
         "specversion" | "id" | "source" | "type" | "subject" | "time" | "datacontenttype" | "dataschema"

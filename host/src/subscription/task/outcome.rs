@@ -75,6 +75,7 @@ impl Task {
                 let failure =
                     failure.map(|kind| Failure { event: sequence, kind, retry_after, began, failed_before });
                 carried.attempted(&attempt.result, failure.is_some(), now);
+                self.witness.goes_on(carried, &attempt.result);
                 self.tell_breaker(sequence, &attempt.result, failure.as_ref(), was_probe, now);
                 self.after(lane, &attempt.result, Last::Attempt(&attempt), now);
             }

@@ -77,7 +77,7 @@ impl Task {
                 let place = carried.place;
                 self.partitions.settle(place.partition, place.offset, place.bytes);
                 self.flood.abandoned(carried.sequence, Instant::now());
-                self.witness.parked(&topic);
+                self.witness.parked(&carried, &topic);
             }
             Sent::Refused { lane, at } => self.wait(lane, at),
         }

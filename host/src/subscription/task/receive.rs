@@ -14,7 +14,6 @@ use crate::subscription::carried::{Carried, Place, record_bytes, unix_ms};
 use crate::subscription::filter::Verdict;
 use crate::subscription::journal::Journalled;
 use crate::subscription::parked::{self, Opened};
-use crate::telemetry::Settlement;
 
 impl Task {
     pub(in crate::subscription) fn receive(&mut self, batch: Batch) {
@@ -56,7 +55,7 @@ impl Task {
             Verdict::Wanted => self.accept(place, record, event, opened),
             Verdict::Unwanted(_) => {
                 self.partitions.settle(place.partition, place.offset, place.bytes);
-                self.witness.metrics.settled[Settlement::Filtered].inc();
+                self.witness.filtered(&event);
             }
             Verdict::Failed(why) => {
                 let letter = self.witness.filter_failed(record, &event, why);
@@ -66,6 +65,7 @@ impl Task {
     }
 
     fn accept(&mut self, place: Place, record: Record, event: Event, opened: Option<Opened>) {
+        self.witness.received(&event);
         let sequence = self.share.next_sequence();
         // What was parked has no order, also where the configuration wants one by now: it waits for itself alone.
         let key = match (self.settings.ordering, &opened) {

@@ -121,7 +121,9 @@ impl Task {
 
     /// These are left to whoever reads their partition next: what they were to show, others show.
     pub(super) fn left(&mut self, dropped: &[Box<Carried>], now: Instant) {
-        for Carried { sequence, is_probe, .. } in dropped.iter().map(|carried| &**carried) {
+        for carried in dropped {
+            self.witness.left(carried);
+            let Carried { sequence, is_probe, .. } = &**carried;
             if *is_probe {
                 self.share.tell(now, |breaker| breaker.probe_abandoned(*sequence, now));
             }

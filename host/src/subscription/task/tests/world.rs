@@ -29,6 +29,7 @@ use crate::subscription::stages::{Done, Job, Loaded, StagesPlan, Stopped};
 use crate::subscription::task::Task;
 use crate::subscription::{KnownRetentions, SubscriptionPlan, Witness};
 use crate::telemetry::Telemetry;
+use crate::whereabouts::Whereabouts;
 
 /// A topic whose records were parked, and for how long.
 pub(super) const DELAY: (&str, Duration) = ("liaison.s.delay.1m", Duration::from_secs(60));
@@ -54,6 +55,7 @@ pub(super) fn plan(settle: impl FnOnce(&mut config::Subscription)) -> Subscripti
     let (telemetry, health) = (Telemetry::new(), Health::new());
     let (sender, _told_nobody) = alerts(&config::Alerts::default(), telemetry.alerts().clone()).unwrap();
     let witness = Witness {
+        whereabouts: Whereabouts::default(),
         subscription: name.clone(),
         connector: connector_name.clone(),
         group: settings.group.clone(),
