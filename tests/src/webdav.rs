@@ -104,6 +104,15 @@ impl WebDav {
         Ok(value.map(|(value, _)| value.to_owned()))
     }
 
+    /// Gives a document this property.
+    pub fn set_property(&self, path: &str, namespace: &str, name: &str, value: &str) -> anyhow::Result<()> {
+        let body = format!(
+            "<propertyupdate xmlns=\"DAV:\"><set><prop><x:{name} xmlns:x=\"{namespace}\">{value}</x:{name}></prop></set>\
+             </propertyupdate>"
+        );
+        self.expect("PROPPATCH", path, &[], body.as_bytes(), 207..208).map(drop)
+    }
+
     /// Puts a document there, as anyone might who is not the host. Properties stay.
     pub fn put(&self, path: &str, content: &[u8]) -> anyhow::Result<()> {
         self.expect("PUT", path, &[], content, 200..300).map(drop)
@@ -174,8 +183,7 @@ mod tests {
         let lock = server.lock(path).unwrap();
         assert!(server.put(path, b"other").unwrap_err().to_string().contains("423"));
         server.unlock(path, &lock).unwrap();
-        let update = "<propertyupdate xmlns=\"DAV:\"><set><prop><t xmlns=\"urn:x\">a</t></prop></set></propertyupdate>";
-        server.expect("PROPPATCH", path, &[], update.as_bytes(), 207..208).unwrap();
+        server.set_property(path, "urn:x", "t", "a").unwrap();
         server.kill().unwrap();
         assert!(server.document(path).is_err());
         server.start_again().unwrap();

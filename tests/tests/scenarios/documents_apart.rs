@@ -35,6 +35,29 @@ fn a_document_that_is_being_edited_is_waited_for() -> anyhow::Result<()> {
     stage.stop_without_dead_letters()
 }
 
+#[test]
+fn what_an_attempt_left_half_written_is_written_anew() -> anyhow::Result<()> {
+    let Some(stage) = Stage::<WebDav>::start("what_an_attempt_left_half_written_is_written_anew", USUAL)?
+    else {
+        return Ok(());
+    };
+    // As an attempt leaves it that ends within its first write, and within a later one.
+    let (server, other) = (&stage.repository, "/policies/p-2.pdf");
+    stage.produce([policy("1", "p-2", FIRST, "Leave", "%PDF first")])?;
+    stage.settled("delivered", 1.0)?;
+    server.put(PATH, b"")?;
+    server.set_property(other, "urn:liaison:delivery", "pending", &sha256(b"%PDF second"))?;
+    server.put(other, b"%PDF sec")?;
+    let second = |id: &str, key: &str| policy(id, key, "2020-05-02T12:00:00Z", "Leave", "%PDF second");
+    stage.produce([second("2", "p-1"), second("3", "p-2")])?;
+    stage.settled("delivered", 3.0)?;
+    for path in [PATH, other] {
+        stage.holds(path, "%PDF second", "Leave", "2020-05-02T12:00:00Z")?;
+        assert_eq!(stage.repository.record(path, "pending")?, None, "{path}");
+    }
+    stage.stop_without_dead_letters()
+}
+
 /// As many attempts as somebody's editing may take.
 const PATIENT: &str =
     "[sla.default]\ninitial-interval = \"20ms\"\nmax-interval = \"50ms\"\nmax-attempts = 1000";
