@@ -27,9 +27,8 @@ use family::{Counters, Families, Registering};
 use forgetting::Forgetting;
 pub use label::{
     AlertReceiver, AttemptOutcome, BreakerState, BurnWindow, ByLabel, CommitResult, ConflictDecision,
-    DeadLetterReason, FaultKind, IntakeAnswer, JointResult, Label, LogLimit, PluginFunction, ReloadResult, Settlement,
-    ShadowResult,
-    SlaResult, StatusClass, SwapResult, VersionState,
+    DeadLetterReason, FaultKind, IntakeAnswer, JointResult, Label, LogLimit, PluginFunction, ReloadResult,
+    Settlement, ShadowResult, SlaResult, StatusClass, SwapResult, VersionState,
 };
 use label::{Labels, Names};
 pub use versions::VersionMetrics;

@@ -13,9 +13,9 @@ use url::Url;
 use super::{
     Access, Admin, Alerts, Batch, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector,
     ConnectorName, Database, Egress, Engine, EventTypes, FloodGuard, Grant, Instances, Intake, IntakeLimits,
-    Kafka, KafkaSecurity, KeySource, Limits, Objective, Ordering, Parking, Plain, Plugin, PluginName, Registry,
-    Rollout, Route, Runtime, Signers, Sla, SlaTable, Source, Subscription, SubscriptionName, Transformer,
-    database,
+    Kafka, KafkaSecurity, KeySource, Limits, Objective, Ordering, Parking, Plain, Plugin, PluginName,
+    Registry, Rollout, Route, Runtime, Signers, Sla, SlaTable, Source, Subscription, SubscriptionName,
+    Transformer, database,
 };
 
 /// The prefix of consumer groups.

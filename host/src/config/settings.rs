@@ -23,10 +23,10 @@ pub(super) use alerts::{
     AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
 };
 pub(super) use connectors::{
-    AccessSetting, AwsSettings, BatchSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings,
-    ConnectorSettings, CredentialSettings, DatabaseSettings, DatabaseTlsSetting, FolderSecret, GrantSettings,
-    OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings, StandardWebhooksSettings,
-    WsSecurityCredential,
+    AccessSetting, AwsSettings, BatchSettings, BreakerSettings, ClientAuthenticationSetting,
+    ClientCertificateSettings, ConnectorSettings, CredentialSettings, DatabaseSettings, DatabaseTlsSetting,
+    FolderSecret, GrantSettings, OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings,
+    StandardWebhooksSettings, WsSecurityCredential,
 };
 pub(super) use intake::{ClientSettings, IntakeSettings, KeySetting, RouteSettings};
 pub(super) use provenance::{KeySettings, RegistryCredentialSettings, RegistrySettings, TrustSettings};

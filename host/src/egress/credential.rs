@@ -84,9 +84,11 @@ impl Credentials {
     /// What a refused credential is answered with: AWS says 403.
     pub(super) fn refusal(&self) -> StatusCode {
         match self {
-            Self::None | Self::Header(_) | Self::OAuth2(_) | Self::WsSecurity(_) | Self::StandardWebhooks(_) => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::None
+            | Self::Header(_)
+            | Self::OAuth2(_)
+            | Self::WsSecurity(_)
+            | Self::StandardWebhooks(_) => StatusCode::UNAUTHORIZED,
             Self::Aws(_) => StatusCode::FORBIDDEN,
         }
     }

@@ -12,13 +12,13 @@ use url::Url;
 use super::{Checker, databases, grants, plugins, secrets, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{
-    AwsSettings, BatchSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings, ConnectorSettings,
-    CredentialSettings, OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings, StandardWebhooksSettings,
-    TextOrFalse, WsSecurityCredential,
+    AwsSettings, BatchSettings, BreakerSettings, ClientAuthenticationSetting, ClientCertificateSettings,
+    ConnectorSettings, CredentialSettings, OAuth2Credential, PasswordTypeSetting, RateLimitSettings,
+    SecretSettings, StandardWebhooksSettings, TextOrFalse, WsSecurityCredential,
 };
 use crate::config::{
-    AwsCredential, Batch, Breaker, ClientAuthentication, ClientCertificate, Connector, ConnectorName, Credential,
-    Egress, OAuth2Client, PasswordType, RateLimit, SecretRef, UsernameToken, defaults,
+    AwsCredential, Batch, Breaker, ClientAuthentication, ClientCertificate, Connector, ConnectorName,
+    Credential, Egress, OAuth2Client, PasswordType, RateLimit, SecretRef, UsernameToken, defaults,
 };
 
 pub(super) fn connectors(
