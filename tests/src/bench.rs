@@ -14,17 +14,21 @@
 //! - [`host`]: the hidden sub-command that is measured, and its configuration
 //! - [`native`]: the connector without a sandbox that the plugin is compared with
 //! - [`sink`]: the external system: an HTTP server that counts
+//! - [`rows`]: runs whose external system is a real PostgreSQL
+//! - [`handwritten`]: the loop that those are compared with
 //! - [`usage`]: what a process has used
 //! - [`judge`]: lost, duplicate and out-of-order events
 //! - [`run`]: one run from topic to figures
 //! - [`report`]: medians, targets, the table
 
+pub mod handwritten;
 pub mod host;
 pub mod judge;
 pub mod native;
 pub mod plugins;
 pub mod produce;
 pub mod report;
+mod rows;
 pub mod run;
 pub mod sink;
 pub mod usage;

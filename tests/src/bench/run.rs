@@ -66,11 +66,12 @@ struct Measured {
 impl Bench<'_> {
     /// Runs a workload in a mode. `name` is the topic's and the group's: nothing may have it yet.
     pub fn run(&self, workload: Workload, mode: Mode, load: Load, name: &str) -> anyhow::Result<Figures> {
+        if workload.is_of_rows() {
+            return self.run_rows(workload, mode, load, name);
+        }
         let keys = load.keys_of_events();
         let bootstrap = self.kafka.bootstrap();
-        let settings = config::Kafka::new(config::Brokers::At(vec![bootstrap.clone()]));
-        let topics = Topics::new(&settings, &bootstrap)?;
-        self.runtime.block_on(topics.ensure(name, load.partitions, &[]))?;
+        make_topic(self.runtime, &bootstrap, name, load.partitions)?;
         let events = Events::new(&bootstrap, name, &keys)?;
         let is_refused: Vec<bool> = keys.iter().map(|key| load.is_poisoned(*key)).collect();
         let wanted = is_refused.iter().filter(|refused| !**refused).count();
@@ -127,6 +128,19 @@ impl Bench<'_> {
     }
 }
 
+/// Makes the topic of a run.
+pub(super) fn make_topic(
+    runtime: &tokio::runtime::Runtime,
+    bootstrap: &str,
+    name: &str,
+    partitions: i32,
+) -> anyhow::Result<()> {
+    let settings = config::Kafka::new(config::Brokers::At(vec![bootstrap.to_owned()]));
+    let topics = Topics::new(&settings, bootstrap)?;
+    runtime.block_on(topics.ensure(name, partitions, &[]))?;
+    Ok(())
+}
+
 /// A host and its folder, which goes when it has ended.
 struct Running {
     process: Process,
@@ -158,7 +172,8 @@ fn wait_for(host: &mut Process, sink: &Sink, wanted: usize) -> anyhow::Result<()
     Ok(())
 }
 
-fn end(host: &mut Process) -> anyhow::Result<()> {
+/// Has it end, and well.
+pub(super) fn end(host: &mut Process) -> anyhow::Result<()> {
     host.signal(Signal::Terminate)?;
     let status = host.wait(ENDED)?;
     ensure!(

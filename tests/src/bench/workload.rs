@@ -15,13 +15,13 @@ const FULL_EVENTS: usize = 200_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// A connector linked into the host: no sandbox.
+    /// A connector linked into the host, without a sandbox; or, into a database, a loop written by hand without a host.
     Native,
-    /// The plugin `rest`, a fresh instance for each batch: what a host does by default.
+    /// The plugin, a fresh instance for each batch: what a host does by default.
     Fresh,
-    /// The plugin `rest`, instances kept for 1,000 calls.
+    /// The plugin, instances kept for 1,000 calls.
     Warm,
-    /// The plugin `rest`, a fresh instance for each event.
+    /// The plugin, a fresh instance for each event.
     Each,
     /// As fresh, with the plugin `reshape` before it.
     Transform,
@@ -53,6 +53,10 @@ pub enum Workload {
     Poison,
     /// 500 events a second for 10 seconds, to a host that waits for them.
     Paced,
+    /// A backlog into a table of PostgreSQL, many rows a statement.
+    Warehouse,
+    /// The same, a row a statement, over eight connections.
+    Database,
 }
 
 /// How long the external system takes for a request.
@@ -99,6 +103,8 @@ impl Workload {
             Workload::Keys1000 => "keys-1000",
             Workload::Poison => "poison",
             Workload::Paced => "paced",
+            Workload::Warehouse => "warehouse",
+            Workload::Database => "database",
         }
     }
 
@@ -111,7 +117,23 @@ impl Workload {
             | Workload::Keys10
             | Workload::Keys1000
             | Workload::Poison
-            | Workload::Paced => vec![Mode::Native, Mode::Fresh],
+            | Workload::Paced
+            | Workload::Warehouse
+            | Workload::Database => vec![Mode::Native, Mode::Fresh],
+        }
+    }
+
+    /// Is the external system a database?
+    pub fn is_of_rows(self) -> bool {
+        match self {
+            Workload::Warehouse | Workload::Database => true,
+            Workload::Throughput
+            | Workload::Latency5ms
+            | Workload::Keys1
+            | Workload::Keys10
+            | Workload::Keys1000
+            | Workload::Poison
+            | Workload::Paced => false,
         }
     }
 
@@ -140,7 +162,8 @@ impl Workload {
             ..backlog
         };
         match self {
-            Workload::Throughput => backlog,
+            Workload::Throughput | Workload::Warehouse => backlog,
+            Workload::Database => Load { events: 50_000, ..backlog },
             Workload::Latency5ms => {
                 let latency = Latency::Always(Duration::from_millis(5));
                 Load { events: 20_000, latency, ..backlog }

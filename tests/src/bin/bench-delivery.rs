@@ -53,6 +53,18 @@ enum Command {
         #[arg(long)]
         mode: Mode,
     },
+    /// The loop written by hand that it is compared with.
+    #[command(hide = true)]
+    Handwritten {
+        #[arg(long)]
+        workload: Workload,
+        #[arg(long)]
+        bootstrap: String,
+        #[arg(long)]
+        topic: String,
+        #[arg(long)]
+        url: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -67,6 +79,10 @@ fn main() -> ExitCode {
     let done = match &arguments.command {
         Some(Command::Host { config, mode }) => {
             liaison_tests::bench::host::run(config, *mode).map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Handwritten { workload, bootstrap, topic, url }) => {
+            liaison_tests::bench::handwritten::run(*workload, bootstrap, topic, url)
+                .map(|()| ExitCode::SUCCESS)
         }
         None => measure(&arguments),
     };
