@@ -16,7 +16,7 @@ pub(super) type JoinerPre = joiner::JoinerPluginPre<Guest>;
 #[derive(Debug, Clone)]
 pub(crate) enum JoinInput {
     Join(Vec<Effect>),
-    Split { memo: Bytes, reply: Reply },
+    Split { memo: Bytes, reply: Box<Reply> },
 }
 
 /// What it answers.

@@ -16,7 +16,7 @@ pub(crate) struct Settings {
 /// Where events are kept.
 #[derive(Debug)]
 pub(crate) enum Into {
-    Tables(Tables),
+    Tables(Box<Tables>),
     Files(Files),
 }
 
@@ -76,11 +76,11 @@ impl Written {
             (None, Some(history), None) => {
                 let history = Some(History::new(history));
                 self.nothing_of_a_table()?;
-                Ok(Into::Tables(Tables { merge: None, history }))
+                Ok(Into::Tables(Box::new(Tables { merge: None, history })))
             }
             (Some(_), _, None) => {
                 let history = self.history.as_ref().map(History::new);
-                Ok(Into::Tables(Tables { merge: Some(self.merge()?), history }))
+                Ok(Into::Tables(Box::new(Tables { merge: Some(self.merge()?), history })))
             }
         }
     }

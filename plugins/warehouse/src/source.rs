@@ -15,7 +15,8 @@ pub(crate) enum Source {
     Data,
     Part(Pointer),
     Id,
-    Source,
+    /// Who says so: the event's own `source`.
+    Uri,
     Type,
     Subject,
     Time,
@@ -45,7 +46,7 @@ impl Source {
                 document.map(|document| document.pick(pointer)).transpose()?.flatten().map(str::to_owned)
             }
             Source::Id => Some(quoted(&event.id)),
-            Source::Source => Some(quoted(&event.source)),
+            Source::Uri => Some(quoted(&event.source)),
             Source::Type => Some(quoted(&event.type_)),
             Source::Subject => event.subject.as_deref().map(quoted),
             Source::Time => event.time.map(|time| quoted(&rfc3339(time))),
@@ -74,7 +75,7 @@ impl TryFrom<String> for Source {
         Ok(match name {
             Some("data") => Source::Data,
             Some("id") => Source::Id,
-            Some("source") => Source::Source,
+            Some("source") => Source::Uri,
             Some("type") => Source::Type,
             Some("subject") => Source::Subject,
             Some("time") => Source::Time,

@@ -207,7 +207,7 @@ impl fmt::Display for Source {
             Source::Attribute(name) => write!(formatter, "{{attributes.{name}}}"),
             Source::Data => formatter.write_str("{data}"),
             Source::Id => formatter.write_str("{id}"),
-            Source::Source => formatter.write_str("{source}"),
+            Source::Uri => formatter.write_str("{source}"),
             Source::Type => formatter.write_str("{type}"),
             Source::Subject => formatter.write_str("{subject}"),
             Source::Time => formatter.write_str("{time}"),

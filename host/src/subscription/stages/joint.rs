@@ -152,7 +152,7 @@ async fn joined(joining: Joining<'_>, members: Vec<Member>) -> (Vec<(Joint, Vec<
 
 /// What each of so many members would have been answered; `None` where the plugin cannot tell.
 async fn split(joins: &Calls<Joins>, joint: Joint, reply: Reply, count: usize) -> Option<Vec<Reply>> {
-    let (_, output) = joins.call(JoinInput::Split { memo: joint.memo, reply }, true).await;
+    let (_, output) = joins.call(JoinInput::Split { memo: joint.memo, reply: Box::new(reply) }, true).await;
     match output {
         Ok(JoinOutput::Replies(Some(replies))) if replies.len() == count => Some(replies),
         Ok(JoinOutput::Replies(Some(replies))) => {
