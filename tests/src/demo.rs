@@ -18,7 +18,7 @@ mod levels;
 mod own;
 mod play;
 mod report;
-mod screen;
+
 mod stage;
 mod systems;
 
@@ -29,9 +29,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::screen::{Screen, Tone};
 use alerts::Alerts;
 pub use own::{Kind, Own};
-use screen::{Screen, Tone};
 use stage::{Places, Stage, shown};
 use systems::Subscriber;
 

@@ -22,15 +22,16 @@
 //! - [`soap`]: a SOAP server by spyne
 //! - [`kinto`]: a store of records by HTTP, with ETags
 //! - [`mail`]: a mail server that keeps what it takes
+//! - [`receiver`]: who is told the alerts of a host
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
 //! - [`s3`], [`webdav`]: repositories of documents, by gofakes3 and wsgidav
 //! - [`postgres`], [`mariadb`]: databases, read by their own clients
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
 //! - [`languages`]: the languages that have an SDK, and the connector that all of them have
-//! - [`mod@demo`], [`mod@bench`], [`chaos`]: what `cargo demo` shows, `cargo bench-delivery` and `cargo bench-plugins`
-//!   measure and `cargo chaos` breaks, made of these
 //! - [`exchange`]: one request, to read an external system back
+//! - [`mod@demo`], [`stories`], [`mod@bench`], [`chaos`]: what `cargo demo` shows and tells, `cargo bench-delivery` and
+//!   `cargo bench-plugins` measure and `cargo chaos` breaks, made of these
 //! - [`wait`]: waiting for a condition, with a limit
 //! - [`process`], [`folder`], [`port`]: nothing that a test starts or writes outlives it
 
@@ -56,12 +57,15 @@ pub mod postgres;
 pub mod process;
 pub mod produce;
 pub mod proof;
+pub mod receiver;
 pub mod registry;
 pub mod rogue;
 pub mod rooms;
 pub mod s3;
+pub mod screen;
 pub mod signing;
 pub mod soap;
+pub mod stories;
 pub mod system;
 pub mod wait;
 pub mod webdav;

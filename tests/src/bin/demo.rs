@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use liaison_tests::demo::{self, Kind, Own};
+use liaison_tests::stories::{self, Story};
 
 /// Bad usage, as `sysexits.h` numbers it.
 const USAGE: u8 = 64;
@@ -28,6 +29,20 @@ struct Arguments {
     /// The settings of your own plugin: 'path = "/events"'
     #[arg(long, value_name = "TOML", default_value = "", hide_default_value = true)]
     settings: String,
+    /// Tell a story with real servers instead: policy, experiment, appointment, hard-day, or all
+    #[arg(long, value_name = "STORY", value_parser = chosen, conflicts_with_all = ["stay", "connector", "transformer"])]
+    story: Option<Stories>,
+}
+
+/// All of them, or one.
+#[derive(Debug, Clone)]
+struct Stories(Vec<Story>);
+
+fn chosen(name: &str) -> Result<Stories, String> {
+    match name {
+        "all" => Ok(Stories(Story::ALL.to_vec())),
+        name => name.parse().map(|story| Stories(vec![story])),
+    }
 }
 
 impl Arguments {
@@ -40,6 +55,7 @@ impl Arguments {
 
 fn main() -> ExitCode {
     match Arguments::try_parse() {
+        Ok(Arguments { story: Some(Stories(stories)), .. }) => stories::run(&stories),
         Ok(arguments) => match arguments.own() {
             Ok(own) => demo::run(arguments.stay, own),
             Err(error) => {

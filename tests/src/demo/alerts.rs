@@ -11,7 +11,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::screen::{Screen, Tone};
+use crate::screen::{Screen, Tone};
 
 /// One alert of the host.
 #[derive(Debug, Clone)]

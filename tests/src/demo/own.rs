@@ -13,8 +13,8 @@ use http::Method;
 use super::configuration::TOPIC;
 use super::levels::{Levels, level_of};
 use super::report::letters;
-use super::screen::{Screen, Tone};
 use super::stage::Stage;
+use crate::screen::{Screen, Tone};
 use crate::system::{Behaviour, Entry, System};
 use crate::wait;
 

@@ -11,9 +11,9 @@ use super::configuration::TOPIC;
 use super::events::Event;
 use super::expected::Emitted;
 use super::levels::{Levels, levels};
-use super::screen::{Bars, Screen, Tone};
 use super::stage::{PARTITIONS, Stage};
 use super::systems::Subscriber;
+use crate::screen::{Bars, Screen, Tone};
 use crate::wait;
 
 /// Between two events.

@@ -19,9 +19,9 @@ use super::check::{Became, arrivals, differences};
 use super::expected::{Emitted, Expected, expected, expected_dead, is_unwanted};
 use super::levels::{Levels, levels};
 use super::play::Played;
-use super::screen::{Screen, Tone};
 use super::stage::Stage;
 use super::systems::{Subscriber, is_probe};
+use crate::screen::{Screen, Tone};
 use crate::system::Entry;
 
 /// How long reading a dead-letter topic may take.

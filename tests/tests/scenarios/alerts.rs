@@ -6,83 +6,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use liaison::kafka::embedded::{Failing, Request};
 use liaison::kafka::producer::Outgoing;
-use liaison_tests::folder::Folder;
-use liaison_tests::system::{Behaviour, Entry, System};
+pub(crate) use liaison_tests::receiver::Receiver;
+use liaison_tests::system::Behaviour;
 use serde_json::Value;
-use standardwebhooks::Webhook;
 
 use crate::fixture::{Config, Fixture, LIMIT, PATIENT, event, sorted, unix_ms};
-
-const SECRET: &str = "whsec_bGlhaXNvbiBzY2VuYXJpb3Mgc2VjcmV0";
-
-/// Who receives the alerts of a host.
-pub(crate) struct Receiver {
-    system: System,
-    folder: Folder,
-}
-
-impl Receiver {
-    pub(crate) fn start() -> anyhow::Result<Self> {
-        Ok(Self { system: System::start("alerts", Behaviour::status(204))?, folder: Folder::new("alerts")? })
-    }
-
-    /// The tables that send alerts here.
-    pub(crate) fn tables(&self, more: &str) -> anyhow::Result<String> {
-        self.tables_with("", more)
-    }
-
-    /// The same, with more of `[alerts]`.
-    pub(crate) fn tables_with(&self, alerts: &str, more: &str) -> anyhow::Result<String> {
-        let secret = self.folder.write("secret", SECRET)?;
-        let (url, secret) = (self.system.url(), secret.display());
-        Ok(format!(
-            "[alerts]\nwebhook = {{ url = \"{url}/alerts\", secret = {{ file = \"{secret}\" }} }}\n{alerts}\n{more}"
-        ))
-    }
-
-    pub(crate) fn wait_for(&self, count: usize) -> anyhow::Result<()> {
-        self.system.wait_for(count, LIMIT)
-    }
-
-    /// All alerts so far, in the order in which they came: `data` with the alert's kind as `type`.
-    pub(crate) fn alerts(&self) -> anyhow::Result<Vec<Value>> {
-        self.system.ledger().iter().map(alert).collect()
-    }
-
-    /// What was told of one kind, in order: `raised`, `reminder`, `recovered`.
-    pub(crate) fn states(&self, kind: &str) -> anyhow::Result<Vec<String>> {
-        let kind = format!("liaison.{kind}");
-        let of_kind = self.alerts()?.into_iter().filter(|alert| alert["type"] == *kind);
-        of_kind.map(|alert| Ok(alert["state"].as_str().context("a state")?.to_owned())).collect()
-    }
-
-    /// Waits until something of a kind is told.
-    pub(crate) fn wait_for_state(&self, kind: &str, state: &str) -> anyhow::Result<()> {
-        let name = format!("liaison.{kind}");
-        let is_it = |alert: Value| alert["type"] == *name && alert["state"] == state;
-        self.system.wait_until(&format!("{kind} {state}"), LIMIT, |ledger| {
-            ledger.iter().any(|entry| alert(entry).is_ok_and(is_it))
-        })
-    }
-
-    /// How many of each kind.
-    pub(crate) fn kinds(&self) -> anyhow::Result<BTreeMap<String, usize>> {
-        let mut kinds = BTreeMap::new();
-        for alert in self.alerts()? {
-            *kinds.entry(alert["type"].as_str().context("a type")?.to_owned()).or_default() += 1;
-        }
-        Ok(kinds)
-    }
-}
-
-/// One alert, its signature checked by another implementation than ours.
-fn alert(entry: &Arc<Entry>) -> anyhow::Result<Value> {
-    Webhook::new(SECRET)?.verify(&entry.body, &entry.headers)?;
-    let mut body: Value = serde_json::from_slice(&entry.body)?;
-    let mut data = body["data"].take();
-    data["type"] = body["type"].take();
-    Ok(data)
-}
 
 #[test]
 fn a_dead_letter_is_told_by_a_signed_alert_that_names_it() -> anyhow::Result<()> {

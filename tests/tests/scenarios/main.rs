@@ -81,6 +81,7 @@ mod sql;
 mod sql_at_once;
 mod sql_outages;
 mod sql_values;
+mod stories;
 mod transform;
 mod walls;
 mod warehouse_files;

@@ -1,4 +1,4 @@
-//! What the person sees: lines, and on a terminal one bar a subscription below them.
+//! What a person sees of the demo and of the stories: lines, and on a terminal one bar a subscription below them.
 //!
 //! In come texts, out they go to stdout: in colour and with moving bars on a terminal, else plain, without a control
 //! character, and with a line of progress now and then. No line is wider than 100 columns unless a single word is.
@@ -16,10 +16,11 @@ const PLAIN_PROGRESS: Duration = Duration::from_secs(1);
 /// Where the text of a line begins that tells a moment.
 const MOMENT_COLUMNS: usize = 10;
 
-/// Where the demo speaks. Clones share it.
+/// Where they speak. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Screen {
+pub struct Screen {
     is_terminal: bool,
+    is_silent: bool,
     /// While there are bars that lines must go above.
     bars: Arc<Mutex<Option<MultiProgress>>>,
     is_coloured: bool,
@@ -29,7 +30,7 @@ pub(super) struct Screen {
 
 /// How a text is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub enum Tone {
     Plain,
     Heading,
     Good,
@@ -39,18 +40,19 @@ pub(super) enum Tone {
 
 /// One bar for each subscription. Gone when dropped.
 #[derive(Debug)]
-pub(super) struct Bars {
+pub struct Bars {
     screen: Screen,
     bars: Vec<(&'static str, ProgressBar)>,
 }
 
 impl Screen {
     /// Stdout as it is.
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         let is_terminal = std::io::stdout().is_terminal() && set("TERM").is_none_or(|term| term != "dumb");
         let begun = Instant::now();
         Self {
             is_terminal,
+            is_silent: false,
             bars: Arc::default(),
             is_coloured: is_terminal && set("NO_COLOR").is_none(),
             begun,
@@ -58,8 +60,16 @@ impl Screen {
         }
     }
 
+    /// Nowhere: for who wants the deeds without the words.
+    pub fn silent() -> Self {
+        Self { is_terminal: false, is_silent: true, is_coloured: false, ..Self::new() }
+    }
+
     /// A text as it is, which may have several lines.
-    pub(super) fn show(&self, text: impl Display) {
+    pub fn show(&self, text: impl Display) {
+        if self.is_silent {
+            return;
+        }
         let print = || {
             // Nobody reads it where stdout is closed.
             let _ = writeln!(std::io::stdout(), "{text}");
@@ -71,18 +81,18 @@ impl Screen {
     }
 
     /// An empty line and a heading.
-    pub(super) fn heading(&self, text: &str) {
+    pub fn heading(&self, text: &str) {
         self.show(format!("\n{}", self.painted(Tone::Heading, text)));
     }
 
     /// Something that happens now.
-    pub(super) fn moment(&self, tone: Tone, text: &str) {
+    pub fn moment(&self, tone: Tone, text: &str) {
         let seconds = self.begun.elapsed().as_secs_f64();
         self.titled(tone, &format!("{seconds:6.1} s"), text, MOMENT_COLUMNS);
     }
 
     /// A text beside its title, the text's later lines below its first.
-    pub(super) fn titled(&self, tone: Tone, title: &str, text: &str, title_columns: usize) {
+    pub fn titled(&self, tone: Tone, title: &str, text: &str, title_columns: usize) {
         let mut title = format!("{title:<title_columns$}");
         for line in wrapped(text, COLUMNS - title_columns) {
             self.show(format!("{title}{}", self.painted(tone, &line)));
@@ -102,7 +112,7 @@ impl Screen {
     }
 
     /// Bars for these, each from 0 to `total`.
-    pub(super) fn bars(&self, names: &[&'static str], total: usize) -> Bars {
+    pub fn bars(&self, names: &[&'static str], total: usize) -> Bars {
         let style =
             ProgressStyle::with_template("  {prefix:<12}{bar:28.cyan/dim} {pos:>4} of {len}  {wide_msg}")
                 .expect("the template is well formed")
@@ -122,7 +132,7 @@ impl Screen {
 
 impl Bars {
     /// How far each is, in their order, and what there is to say of it.
-    pub(super) fn set(&self, levels: &[(usize, &'static str)]) {
+    pub fn set(&self, levels: &[(usize, &'static str)]) {
         if !self.screen.is_terminal {
             return self.say(levels);
         }
