@@ -33,7 +33,7 @@ pub(super) enum DeadLetters {
     Replay(replay::Replay),
     /// Send them through their own subscription again
     Redrive(redrive::Redrive),
-    /// Decide conflicts: take the event, what the external system holds, or a document of your own
+    /// Decide conflicts: take the event, what the system holds, or a document of your own
     Resolve(resolve::Resolve),
     /// Give them up for good
     Discard(discard::Discard),

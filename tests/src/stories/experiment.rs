@@ -27,7 +27,7 @@ pub(super) fn tell(screen: &Screen) -> anyhow::Result<Told> {
     let mirror = Role {
         name: "warehouse",
         types: TYPES,
-        subscription: "ordering = \"none\"",
+        subscription: "",
         settings: "{ table = \"experiments\", key = { id = \"{key}\" }, history = \"history\", \
                    columns = { title = \"/title\", starts_at = \"/start\", hall = \"/hall\" } }",
     };

@@ -18,7 +18,7 @@ use liaison_tests::system::{Behaviour, Entry, System};
 use serde_json::json;
 
 /// Long enough for anything that will happen at all.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const TOPIC: &str = "policy-events";
 pub(crate) const DEAD_LETTERS: &str = "liaison.dead-letters.calendar";
 /// A topic that is there too.
