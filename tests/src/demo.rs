@@ -84,7 +84,7 @@ async fn demo(stay: bool, own: Option<Own>, places: &Places) -> anyhow::Result<E
             _ = terminate.recv() => {}
         }
     };
-    let screen = Screen::new();
+    let screen = Screen::of_stdout();
     let alerts = Alerts::new(&screen);
     places.log_to_file(alerts.clone())?;
     screen.show("liaison: events from Kafka, through sandboxed plugins, to three systems on this machine\n");

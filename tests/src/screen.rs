@@ -47,7 +47,7 @@ pub struct Bars {
 
 impl Screen {
     /// Stdout as it is.
-    pub fn new() -> Self {
+    pub fn of_stdout() -> Self {
         let is_terminal = std::io::stdout().is_terminal() && set("TERM").is_none_or(|term| term != "dumb");
         let begun = Instant::now();
         Self {
@@ -62,7 +62,7 @@ impl Screen {
 
     /// Nowhere: for who wants the deeds without the words.
     pub fn silent() -> Self {
-        Self { is_terminal: false, is_silent: true, is_coloured: false, ..Self::new() }
+        Self { is_terminal: false, is_silent: true, is_coloured: false, ..Self::of_stdout() }
     }
 
     /// A text as it is, which may have several lines.

@@ -94,7 +94,7 @@ impl FromStr for Story {
 
 /// Tells these stories one after another, and says at the end how each went.
 pub fn run(stories: &[Story]) -> ExitCode {
-    let screen = Screen::new();
+    let screen = Screen::of_stdout();
     screen.show("liaison: stories with real servers on this machine; Ctrl-C ends them all\n");
     let mut code = ExitCode::SUCCESS;
     let mut ends = Vec::new();

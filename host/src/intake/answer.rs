@@ -17,7 +17,7 @@ pub(super) struct Problem {
     pub(super) detail: String,
     /// Further members of the problem details.
     pub(super) members: Map<String, Value>,
-    pub(super) header: Option<(HeaderName, HeaderValue)>,
+    pub(super) header: Option<(HeaderName, &'static str)>,
 }
 
 impl Problem {
@@ -35,7 +35,7 @@ impl Problem {
     }
 
     pub(super) fn header(self, name: HeaderName, value: &'static str) -> Self {
-        Self { header: Some((name, HeaderValue::from_static(value))), ..self }
+        Self { header: Some((name, value)), ..self }
     }
 
     /// Which event of a batch it is about, the first being 0.
@@ -52,7 +52,8 @@ impl Problem {
             members[name] = value;
         }
         let mut answer = json_answer(self.status, &members, "application/problem+json");
-        answer.headers_mut().extend(self.header);
+        let header = self.header.map(|(name, value)| (name, HeaderValue::from_static(value)));
+        answer.headers_mut().extend(header);
         answer
     }
 }

@@ -113,7 +113,7 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Ow
             Ok((stream, _)) => return (stream, permit),
             Err(error) => {
                 tracing::warn!(%error, "the intake cannot accept a connection now");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep_until(tokio::time::Instant::now() + ACCEPT_PAUSE).await;
             }
         }
     }
