@@ -169,13 +169,15 @@ impl Systems {
             kafka.bootstrap()
         );
         let credential = credential(postgres::USER, &self.folder.path().join("password"));
-        let calendar = format!("settings = {{ calendar = \"{CALENDAR}\", version = \"/revision\" }}");
+        let calendar =
+            format!("concurrency = 16\nsettings = {{ calendar = \"{CALENDAR}\", version = \"/revision\" }}");
         let records = format!(
             r#"{credential}
             settings = {{ dialect = "postgres", table = "records", key = ["id"], version-column = "revision", tombstone-version = {{ from = "attributes.revision", type = "integer" }}, columns = {{ id = "key", {COLUMNS}, revision = "/revision" }} }}"#
         );
         let warehouse = format!(
             r#"{credential}
+            concurrency = 100
             batch = {{ events = 100, wait = "50ms" }}
             settings = {{ table = "mirror", key = {{ id = "{{key}}" }}, columns = {{ {COLUMNS} }}, version = "/revision", version-column = "revision", tombstone-version = "{{attributes.revision}}" }}"#
         );
@@ -226,7 +228,6 @@ fn subscription(name: &str, component: &str, endpoint: &str, connector: &str) ->
         plugin = "{name}"
         endpoint = "{endpoint}"
         allow-networks = ["127.0.0.0/8"]
-        concurrency = 16
         {connector}
         [subscriptions.{name}]
         connector = "{name}"
