@@ -14,7 +14,7 @@
 //! - [`host`]: the hidden sub-command that is measured, and its configuration
 //! - [`native`]: the connector without a sandbox that the plugin is compared with
 //! - [`sink`]: the external system: an HTTP server that counts
-//! - [`rows`]: runs whose external system is a real PostgreSQL
+//! - `rows`: runs whose external system is a real PostgreSQL
 //! - [`handwritten`]: the loop that those are compared with
 //! - [`usage`]: what a process has used
 //! - [`judge`]: lost, duplicate and out-of-order events

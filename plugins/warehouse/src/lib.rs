@@ -2,7 +2,7 @@
 //! history, or as files of lines in S3.
 //!
 //! In come a delivery and the connector's settings, out goes one request that does by itself what the delivery needs. A
-//! host with a `batch` has several of them made one ([`joint`]); nothing here depends on that.
+//! host with a `batch` has several of them made one (`joint`); nothing here depends on that.
 
 mod document;
 mod files;
