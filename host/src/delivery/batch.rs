@@ -37,9 +37,9 @@ impl Extent {
         }
     }
 
-    /// So many took too long.
+    /// So many took too long. Two are always tried: nothing else would tell that more may go again.
     pub(crate) fn was_too_much(&mut self, events: usize) {
-        self.now = (events / 2).max(1);
+        self.now = (events / 2).max(2).min(self.most);
     }
 }
 
@@ -190,13 +190,13 @@ mod tests {
         extent.was_too_much(500);
         assert_eq!(extent.now(), 250);
         extent.was_too_much(3);
-        assert_eq!(extent.now(), 1);
-        extent.was_too_much(1);
-        assert_eq!(extent.now(), 1);
-        extent.was_done(1);
         assert_eq!(extent.now(), 2);
-        extent.was_done(1);
-        assert_eq!(extent.now(), 2, "fewer say nothing of more");
+        extent.was_too_much(2);
+        assert_eq!(extent.now(), 2, "one alone is never done together, so it could not grow again");
+        extent.was_done(2);
+        assert_eq!(extent.now(), 4);
+        extent.was_done(3);
+        assert_eq!(extent.now(), 4, "fewer say nothing of more");
         (0..10).for_each(|_| extent.was_done(500));
         assert_eq!(extent.now(), 500);
     }

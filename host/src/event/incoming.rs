@@ -19,6 +19,8 @@ use crate::config::KeySource;
 
 /// Before an attribute's name in a header of HTTP.
 const PREFIX: &str = "ce-";
+/// Of one event. Each becomes a header of the record, and each is looked for among the others.
+const MAX_ATTRIBUTES: usize = 100;
 /// How the types of content begin that are whole events.
 const EVENT_TYPE: &str = "application/cloudevents";
 
@@ -56,6 +58,8 @@ pub enum IncomingError {
     NotABatch(#[source] serde_json::Error),
     #[error("the batch holds {count} events, and {most} are taken at a time: send less at once")]
     TooMany { count: usize, most: usize },
+    #[error("the event has more than {MAX_ATTRIBUTES} attributes: put what is many into its data")]
+    TooManyAttributes,
     #[error("`{0}` is no name of an attribute: use lower-case letters and digits alone")]
     Name(String),
     #[error("the attribute `{0}` is an object or a list: an attribute is text, a number or a boolean")]
@@ -186,6 +190,9 @@ struct Making {
 
 impl Making {
     fn add(&mut self, name: &str, value: &str) -> Result<(), IncomingError> {
+        if self.headers.len() == MAX_ATTRIBUTES {
+            return Err(IncomingError::TooManyAttributes);
+        }
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         if name.is_empty() || !name.bytes().all(is_plain) || matches!(name, "data" | "datacontenttype") {
             return Err(IncomingError::Name(name.to_owned()));

@@ -90,6 +90,7 @@ fn refused(error: &IncomingError) -> Problem {
         IncomingError::Decode(_)
         | IncomingError::NotAnObject(_)
         | IncomingError::NotABatch(_)
+        | IncomingError::TooManyAttributes
         | IncomingError::Name(_)
         | IncomingError::NotScalar(_)
         | IncomingError::Control(_)

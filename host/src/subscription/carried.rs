@@ -221,6 +221,11 @@ impl Carried {
         self.first_failure_at
     }
 
+    /// True after an attempt that failed or was denied, whoever is to blame.
+    pub(super) fn has_failed(&self) -> bool {
+        self.last_failure_at.is_some() || self.last_denied_at.is_some()
+    }
+
     pub(crate) fn last_failure_at(&self) -> Option<Instant> {
         self.last_failure_at
     }

@@ -237,7 +237,8 @@ impl Task {
             journal: self.journal.as_ref().and_then(|journal| {
                 journal.slot(carried.place.partition, carried.place.offset, carried.part)
             }),
-            has_company: true,
+            // What failed or was denied in company is tried alone: if it is to blame, it pays for itself.
+            has_company: !carried.has_failed(),
             event: carried.event.clone(),
             next,
         };

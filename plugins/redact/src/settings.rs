@@ -196,9 +196,10 @@ impl WrittenAttributes {
             (self.hash, Action::Hash),
             (self.keep.unwrap_or_default(), Action::Keep),
         ];
-        let named = lists
-            .into_iter()
-            .flat_map(|(names, action)| names.into_iter().map(move |name| (name, action.clone())));
+        // Names of events are lower case, whatever headers were called: a rule in another case would let through.
+        let named = lists.into_iter().flat_map(|(names, action)| {
+            names.into_iter().map(move |name| (name.to_lowercase(), action.clone()))
+        });
         AttributeRules { named: named.collect(), others }
     }
 }

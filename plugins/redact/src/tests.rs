@@ -130,6 +130,7 @@ fn subject_and_attributes_have_settings_of_their_own() {
         ),
         (json!({ "subject": "drop" }), None, vec!["tenant=north", "traceparent=00-1-2-01"]),
         (json!({ "attributes": { "keep": ["tenant"] } }), Some("p-17"), vec!["tenant=north"]),
+        (json!({ "attributes": { "drop": ["Traceparent"] } }), Some("p-17"), vec!["tenant=north"]),
         (
             json!({ "subject": "mask", "attributes": { "drop": ["traceparent"], "mask": ["*"] } }),
             Some("***"),

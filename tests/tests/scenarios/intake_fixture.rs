@@ -141,11 +141,12 @@ impl Channel {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(LIMIT))?;
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(
-            stream,
+        // At once: the server may close before it has the whole of one that is too large.
+        let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}\r\n",
             self.address
-        )?;
+        );
+        stream.write_all(head.as_bytes())?;
         Ok(stream)
     }
 }

@@ -41,7 +41,7 @@ pub(in crate::cli) struct Resolve {
     /// Say what would go, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// What a later event of its key has overtaken too, and what has no version
+    /// What a later event of its key overtook too, and what has no version
     #[arg(long)]
     force: bool,
     /// Attempts a second, at most

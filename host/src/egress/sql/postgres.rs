@@ -161,7 +161,7 @@ impl Session for PostgresSession {
     }
 
     /// Of statements that were prepared before and give no row: what comes of one does not change what is asked next. One
-    /// that is refused makes the server refuse those after it, and a rollback of the commit.
+    /// that is refused makes the server refuse those after it.
     async fn run_at_once(
         &mut self,
         request: &SqlRequest,

@@ -137,6 +137,18 @@ fn what_is_no_event_is_said() {
 }
 
 #[test]
+fn an_event_of_very_many_attributes_is_refused_before_they_are_compared() {
+    let event = |count: usize| {
+        let more: String = (0..count).map(|number| format!(r#","a{number}":1"#)).collect();
+        let text = format!(r#"{{"specversion":"1.0","id":"1","source":"/s","type":"t"{more}}}"#);
+        Incoming::from_structured(&Bytes::from(text))
+    };
+    assert_eq!(event(96).unwrap().headers.len(), 100);
+    assert!(matches!(event(97), Err(IncomingError::TooManyAttributes)));
+    assert!(matches!(event(100_000), Err(IncomingError::TooManyAttributes)));
+}
+
+#[test]
 fn a_batch_is_taken_whole_or_not() {
     let one = r#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":[1]}"#;
     let batch = |text: &str, most| Incoming::from_batch(&Bytes::copy_from_slice(text.as_bytes()), most);

@@ -49,6 +49,8 @@ pub(super) struct Member {
     pub(super) idempotency_key: Rc<str>,
     pub(super) traceparent: Option<String>,
     since: Instant,
+    /// What its attempt had left then.
+    left: Duration,
     until: Instant,
     answer: Rc<Answer>,
 }
@@ -57,8 +59,9 @@ pub(super) struct Member {
 #[derive(Default)]
 pub(super) struct Answer {
     reply: Cell<Option<Reply>>,
-    /// How long it was gathered.
+    /// From when it was added until the last request that was made for it.
     waited: Cell<Duration>,
+    answered: Cell<Option<Instant>>,
     delivery: Cell<Option<Waker>>,
 }
 
@@ -175,14 +178,15 @@ impl Member {
         let answer = Rc::<Answer>::default();
         let traceparent = traceparent.map(str::to_owned);
         let since = Instant::now();
-        (Self { effect, idempotency_key, traceparent, since, until, answer: answer.clone() }, answer)
+        let left = until.saturating_duration_since(since);
+        (Self { effect, idempotency_key, traceparent, since, left, until, answer: answer.clone() }, answer)
     }
 
-    /// It goes now: what it has waited does not count as time of its attempt.
+    /// A request is made for it now, and not its first one if that was refused. What it waited until then, for company, for
+    /// the rate limit or for its neighbours, does not count as time of its attempt.
     pub(super) fn goes(&mut self, now: Instant) {
-        let waited = now.saturating_duration_since(self.since);
-        self.answer.waited.set(waited);
-        self.until += waited;
+        self.answer.waited.set(now.saturating_duration_since(self.since));
+        self.until = now + self.left;
     }
 
     /// When its attempt is over.
@@ -192,6 +196,7 @@ impl Member {
 
     pub(super) fn answer(self, reply: Reply) {
         self.answer.reply.set(Some(reply));
+        self.answer.answered.set(Some(Instant::now()));
         if let Some(delivery) = self.answer.delivery.take() {
             delivery.wake();
         }
@@ -199,7 +204,7 @@ impl Member {
 }
 
 impl Answer {
-    /// The reply, and how long it was waited for others.
+    /// The reply, and how long it was waited for others: before its request, and by who answers the others, after it.
     pub(super) async fn reply(&self) -> (Reply, Duration) {
         let reply = std::future::poll_fn(|context| match self.reply.take() {
             Some(reply) => Poll::Ready(reply),
@@ -208,7 +213,9 @@ impl Answer {
                 Poll::Pending
             }
         });
-        (reply.await, self.waited.get())
+        let reply = reply.await;
+        let after = self.answered.get().map_or(Duration::ZERO, |answered| answered.elapsed());
+        (reply, self.waited.get() + after)
     }
 }
 

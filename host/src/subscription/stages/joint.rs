@@ -41,17 +41,17 @@ impl Stages {
         until: &Cell<Instant>,
     ) -> Reply {
         let _waiting = joining.gatherings.waiting();
+        let before = until.get();
         let key = effect_key(&delivery.idempotency_key, place);
         let traceparent = delivery.event.traceparent();
-        let (member, answer) = Member::new(effect.clone(), key, traceparent, until.get());
+        let (member, answer) = Member::new(effect.clone(), key, traceparent, before);
         if let Some(number) = joining.gatherings.add(joining.version, member) {
-            let mut members = joining.gatherings.gathered(number).await;
-            let now = Instant::now();
-            members.iter_mut().for_each(|member| member.goes(now));
+            let members = joining.gatherings.gathered(number).await;
             self.perform_all(joining, members).await;
         }
         let (reply, waited) = answer.reply().await;
-        until.set(until.get() + waited);
+        // Of several effects that wait side by side the longest wait counts.
+        until.set(until.get().max(before + waited));
         reply
     }
 
@@ -71,6 +71,8 @@ impl Stages {
 
     async fn perform_joint(&self, joining: Joining<'_>, joint: Joint, mut members: Vec<Member>) {
         self.share.turn().await;
+        let now = Instant::now();
+        members.iter_mut().for_each(|member| member.goes(now));
         let Some(deadline) = members.iter().map(Member::until).min() else { return };
         let key = joint_key(&members);
         let call =
@@ -93,10 +95,18 @@ impl Stages {
             }
             Meaning::Shared => {
                 self.metrics.joint_requests[JointResult::Failed].inc();
-                if reply == Reply::Failed(Failure::TimedOut) {
+                let is_late = reply == Reply::Failed(Failure::TimedOut);
+                if is_late {
                     joining.gatherings.extent.borrow_mut().was_too_much(count);
                 }
-                members.into_iter().for_each(|member| member.answer(reply.clone()));
+                // It was over with the time of whoever had the least: the others have some left.
+                let now = Instant::now();
+                let (others, over): (Vec<_>, Vec<_>) =
+                    members.into_iter().partition(|member| is_late && member.until() > now);
+                over.into_iter().for_each(|member| member.answer(reply.clone()));
+                if !others.is_empty() {
+                    self.perform_all(joining, others).await;
+                }
             }
             Meaning::Refused => {
                 self.metrics.joint_requests[JointResult::Refused].inc();
@@ -108,8 +118,9 @@ impl Stages {
         }
     }
 
-    async fn perform_alone(&self, member: Member) {
+    async fn perform_alone(&self, mut member: Member) {
         self.share.turn().await;
+        member.goes(Instant::now());
         let call = Call {
             event_data: None,
             idempotency_key: Some(&member.idempotency_key),

@@ -1,19 +1,20 @@
-//! A whole transaction that is sent in one go: `begin`, its statements and `commit`, before anything is answered.
+//! A transaction whose `begin` and statements are sent in one go, before anything is answered, and its `commit` after that.
 //!
-//! The server does them in order. One that is refused makes it refuse those after it and turn the commit into a rollback,
-//! so nothing is done by half.
+//! The server does them in order, and one that is refused makes it refuse those after it. The commit waits for what they are
+//! answered: sent ahead, it would still be done after the time is over and the event was told so.
 
-use futures_util::future::{join_all, join3};
+use futures_util::future::{join, join_all};
 use tokio::time::Instant;
 use tokio_postgres::{Error, Statement};
 
+use super::errors::text;
 use super::{PostgresSession, SPARE_BYTES, begin_text, bind};
 use crate::config::Access;
-use crate::contract::{SqlResult, SqlStatement};
+use crate::contract::{Failure, SqlResult, SqlStatement};
 use crate::egress::sql::Ended;
 
 impl PostgresSession {
-    /// Everything is sent in this order before anything is answered.
+    /// Refused, it is rolled back, and the session can be used again.
     pub(super) async fn pipeline(
         &self,
         statements: &[SqlStatement],
@@ -30,16 +31,25 @@ impl PostgresSession {
         self.allowance.set(self.max_bytes.saturating_mul(2).saturating_add(SPARE_BYTES));
         let begin = begin_text(access, end);
         let begin = self.client.batch_execute(&begin);
-        let (begun, changed, committed) =
-            join3(begin, join_all(changes), self.client.batch_execute("commit")).await;
-        let failed = |error: Error| self.ended(&error);
-        begun.map_err(failed)?;
-        let mut results = Vec::with_capacity(changed.len());
-        for (number, affected) in (0..).zip(changed) {
+        let (begun, changed) = join(begin, join_all(changes)).await;
+        // Without it each statement was a transaction of its own, and what is done is not known.
+        begun.map_err(|error| {
+            Failure::Connection(format!("the transaction did not begin: {}", text(&error)))
+        })?;
+        let changed = (0..).zip(changed).map(|(number, affected)| {
             let affected = affected.map_err(|error| self.ended(&error).in_statement(number))?;
-            results.push(SqlResult { affected, ..SqlResult::default() });
+            Ok(SqlResult { affected, ..SqlResult::default() })
+        });
+        let ended = |error: Error| self.ended(&error);
+        match changed.collect() {
+            Ok(results) => {
+                self.client.batch_execute("commit").await.map_err(ended)?;
+                Ok(results)
+            }
+            Err(refused) => {
+                self.client.batch_execute("rollback").await.map_err(ended)?;
+                Err(refused)
+            }
         }
-        committed.map_err(failed)?;
-        Ok(results)
     }
 }
