@@ -62,6 +62,27 @@ impl GrpcCall<'_> {
     }
 }
 
+/// The statuses of gRPC by their numbers, from `OK`, which is 0.
+pub const STATUS_NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 /// The answer to a call, whatever its status.
 #[derive(Debug)]
 pub struct GrpcAnswer {
@@ -104,26 +125,7 @@ impl GrpcAnswer {
     }
 
     fn status_name(&self) -> Cow<'static, str> {
-        let names = [
-            "OK",
-            "CANCELLED",
-            "UNKNOWN",
-            "INVALID_ARGUMENT",
-            "DEADLINE_EXCEEDED",
-            "NOT_FOUND",
-            "ALREADY_EXISTS",
-            "PERMISSION_DENIED",
-            "RESOURCE_EXHAUSTED",
-            "FAILED_PRECONDITION",
-            "ABORTED",
-            "OUT_OF_RANGE",
-            "UNIMPLEMENTED",
-            "INTERNAL",
-            "UNAVAILABLE",
-            "DATA_LOSS",
-            "UNAUTHENTICATED",
-        ];
-        match names.get(self.response.status as usize) {
+        match STATUS_NAMES.get(self.response.status as usize) {
             Some(name) => (*name).into(),
             None => format!("status {}", self.response.status).into(),
         }

@@ -3,31 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use liaison_sdk::grpc::GrpcAnswer;
+use liaison_sdk::grpc::{GrpcAnswer, STATUS_NAMES};
 use liaison_sdk::outcome::{Outcome, OutcomeKind};
 use serde::Deserialize;
 
 pub(crate) const NOT_FOUND: u32 = 5;
-
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// What statuses mean to this external system where it differs from the usual.
 #[derive(Debug, Default, Deserialize)]
@@ -46,12 +26,12 @@ impl TryFrom<BTreeMap<String, OutcomeKind>> for Statuses {
     fn try_from(written: BTreeMap<String, OutcomeKind>) -> Result<Self, String> {
         let mut statuses = Vec::with_capacity(written.len());
         for (name, kind) in written {
-            match (1..).zip(&NAMES[1..]).find(|(_, known)| **known == name) {
+            match (1..).zip(&STATUS_NAMES[1..]).find(|(_, known)| **known == name) {
                 Some((status, _)) => statuses.push((status, kind)),
                 None => {
                     return Err(format!(
                         "`{name}` is no status that tells of a failure: use {}",
-                        NAMES[1..].join(", ")
+                        STATUS_NAMES[1..].join(", ")
                     ));
                 }
             }
