@@ -31,9 +31,19 @@ const STAGES: [Stage; 10] = [
     ("chaos", chaos),
 ];
 
-/// Scenarios that compile, or load the machine as much as it takes: one after another, so that no time-out of another is
-/// theirs.
-const ALONE: [&str; 5] = ["authors::", "many_connectors::", "neighbours::", "plugin_swap::", "poison::"];
+/// Scenarios that compile, load the machine as much as it takes, or measure a rate: one after another, so that no time-out
+/// and no figure of another is theirs.
+const ALONE: [&str; 9] = [
+    "authors::",
+    "kafka_long_outage::",
+    "kafka_schedule::",
+    "many_connectors::",
+    "neighbours::",
+    "plugin_rollback::",
+    "plugin_swap::",
+    "poison::",
+    "recovery::",
+];
 
 /// Five minutes on a quiet machine, with the same faults each time: other seeds are for a person, `cargo chaos --seed N`.
 const CHAOS: [&str; 8] = ["--seed", "1", "--minutes", "5", "--faults", "12", "--events", "50000"];
