@@ -2,6 +2,8 @@
 //!
 //! Pure. Rows and bytes are counted as they are read, so that no more than the limit is ever held.
 
+use std::time::Duration;
+
 use super::Ended;
 use super::state::refused;
 use crate::contract::{Failure, SqlErrorKind, SqlRequest, SqlValue};
@@ -32,6 +34,14 @@ pub(super) fn check(request: &SqlRequest) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// When a server is to give up a statement, of the time that is left: seven eighths of it at least, in steps, so that a
+/// session is seldom told anew.
+pub(super) fn patience(left: Duration) -> Duration {
+    let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
+    let step = 1 << (left / 8).checked_ilog2().unwrap_or_default();
+    Duration::from_millis(left - left % step)
 }
 
 /// What is left of the answer to one transaction.
@@ -109,5 +119,15 @@ mod tests {
         let text = SqlValue::Text("x".repeat(100));
         assert_eq!(budget.value(&text), Ok(()));
         assert_eq!(budget.value(&text), Err(Ended::Failed(Failure::TooLarge(200))));
+    }
+
+    #[test]
+    fn a_server_is_told_seldom_and_never_to_wait_for_longer_than_is_left() {
+        let told = |left: u64| u64::try_from(patience(Duration::from_millis(left)).as_millis()).unwrap();
+        assert_eq!([told(0), told(1), told(7), told(17)], [1, 1, 7, 16]);
+        assert_eq!([told(28_672), told(29_990), told(30_000)], [28_672; 3]);
+        for left in (1..100_000).chain([u64::MAX]) {
+            assert!(told(left) <= left && told(left) >= left - left / 8, "{left}");
+        }
     }
 }

@@ -10,24 +10,27 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{ClientIdentity, Conn, Error, Opts, OptsBuilder, Params, SslOpts};
+use mysql_async::{ClientIdentity, Conn, Error, Opts, OptsBuilder, Params, SslOpts, Statement};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use url::Host;
 
-use super::bounds::Budget;
+use super::bounds::{Budget, patience};
 use super::login::Login;
 use super::state::refused;
 use super::{Ended, Session, Sessions};
 use crate::config::mask::Mask;
 use crate::config::secret::Secret;
 use crate::config::{Access, ClientCertificate, Database, Egress};
-use crate::contract::{Failure, SqlErrorKind, SqlResult, SqlStatement};
+use crate::contract::{Failure, SqlErrorKind, SqlRequest, SqlResult, SqlStatement};
 use crate::egress::dial::{Dialer, Place};
 use crate::egress::{EgressError, tls};
 
 /// How long the goodbye of a session may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// One that was idle for longer may be closed by now, which only a transaction's beginning finds out at no risk.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Prepared statements of a session.
 const MAX_PREPARED: usize = 128;
@@ -93,7 +96,7 @@ impl MySql {
             Error::Server(refusal) => errors::ended(&Error::Server(refusal)),
             other => Failure::Connection(format!("connecting to {}: {other}", self.shown)).into(),
         })?;
-        Ok(MySqlSession { connection: Some(connection) })
+        Ok(MySqlSession { connection: Some(connection), patience: None, heard: Instant::now() })
     }
 
     /// With the client's certificate as it is now.
@@ -122,9 +125,57 @@ impl Sessions for MySql {
 pub(super) struct MySqlSession {
     /// Until it is closed.
     connection: Option<Conn>,
+    /// When the server gives up a statement that is no part of a transaction, once it was told.
+    patience: Option<Duration>,
+    /// When it was last heard of.
+    heard: Instant,
 }
 
 impl MySqlSession {
+    /// Tells the server when to give up a statement, and whatever comes after that.
+    async fn tell(&mut self, left: Duration, then: &str) -> Result<(), Ended> {
+        let (seconds, milliseconds) = (left.as_secs() + 1, left.as_millis().max(1));
+        // MariaDB runs the first comment and passes over the second, MySQL the other way round.
+        let text = format!(
+            "set session innodb_lock_wait_timeout = {seconds} \
+             /*M!100100 , max_statement_time = {} */ /*!80000 , max_execution_time = {milliseconds} */{then}",
+            left.as_secs_f64().max(0.001),
+        );
+        self.connection().query_drop(text).await.map_err(|error| errors::ended(&error))
+    }
+
+    async fn run_prepared(
+        &mut self,
+        prepared: &Statement,
+        statement: &SqlStatement,
+        budget: &mut Budget,
+    ) -> Result<SqlResult, Ended> {
+        let failed = |error: Error| errors::ended(&error);
+        let (takes, given) = (usize::from(prepared.num_params()), statement.parameters.len());
+        if takes != given {
+            let text = format!("it takes {takes} parameters and is given {given}");
+            return Err(refused(SqlErrorKind::Statement, "", text));
+        }
+        let parameters = convert::all(&statement.parameters)?;
+        let parameters = match parameters.is_empty() {
+            true => Params::Empty,
+            false => Params::Positional(parameters),
+        };
+        let mut rows = self.connection().exec_iter(prepared, parameters).await.map_err(failed)?;
+        let columns = rows.columns_ref().iter().map(|column| column.name_str().into_owned());
+        let mut result = SqlResult { columns: columns.collect(), ..SqlResult::default() };
+        while let Some(row) = rows.next().await.map_err(failed)? {
+            budget.row(result.rows.len())?;
+            result.rows.push(convert::values(row, budget)?);
+        }
+        if !statement.only_reads() {
+            result.affected = rows.affected_rows();
+        }
+        rows.drop_result().await.map_err(failed)?;
+        self.heard = Instant::now();
+        Ok(result)
+    }
+
     fn connection(&mut self) -> &mut Conn {
         self.connection.as_mut().expect("a session is closed when it is dropped")
     }
@@ -145,49 +196,47 @@ impl Session for MySqlSession {
         true
     }
 
+    /// A statement that gives no row is a transaction by itself: nothing begins it, and its end is its commit.
+    async fn run_at_once(
+        &mut self,
+        request: &SqlRequest,
+        access: Access,
+        end: Instant,
+    ) -> Option<Result<Vec<SqlResult>, Ended>> {
+        let [statement] = &request.statements[..] else { return None };
+        if statement.only_reads() || access != Access::Write || self.heard.elapsed() > FRESH {
+            return None;
+        }
+        // What is not to be prepared is refused in a transaction.
+        let prepared = self.connection().prep(statement.sql.as_str()).await.ok()?;
+        if !prepared.columns().is_empty() {
+            return None;
+        }
+        let mut budget = Budget::new(0, 0);
+        let done = async {
+            let wanted = patience(end.saturating_duration_since(Instant::now()));
+            if self.patience != Some(wanted) {
+                self.tell(wanted, "").await?;
+                self.patience = Some(wanted);
+            }
+            self.run_prepared(&prepared, statement, &mut budget).await.map_err(|ended| ended.in_statement(0))
+        };
+        Some(done.await.map(|result| vec![result]))
+    }
+
     async fn begin(&mut self, access: Access, end: Instant) -> Result<(), Ended> {
         let mode = match access {
-            Access::Read => "read only",
-            Access::Write => "read write",
+            Access::Read => "; start transaction read only",
+            Access::Write => "; start transaction read write",
         };
-        let left = end.saturating_duration_since(Instant::now());
-        let (seconds, milliseconds) = (left.as_secs() + 1, left.as_millis().max(1));
-        // MariaDB runs the first comment and passes over the second, MySQL the other way round.
-        let begin = format!(
-            "set session innodb_lock_wait_timeout = {seconds} \
-             /*M!100100 , max_statement_time = {} */ /*!80000 , max_execution_time = {milliseconds} */; \
-             start transaction {mode}",
-            left.as_secs_f64().max(0.001),
-        );
-        self.connection().query_drop(begin).await.map_err(|error| errors::ended(&error))
+        self.patience = None;
+        self.tell(end.saturating_duration_since(Instant::now()), mode).await
     }
 
     async fn run(&mut self, statement: &SqlStatement, budget: &mut Budget) -> Result<SqlResult, Ended> {
-        let failed = |error: Error| errors::ended(&error);
-        let connection = self.connection();
-        let prepared = connection.prep(statement.sql.as_str()).await.map_err(failed)?;
-        let (takes, given) = (usize::from(prepared.num_params()), statement.parameters.len());
-        if takes != given {
-            let text = format!("it takes {takes} parameters and is given {given}");
-            return Err(refused(SqlErrorKind::Statement, "", text));
-        }
-        let parameters = convert::all(&statement.parameters)?;
-        let parameters = match parameters.is_empty() {
-            true => Params::Empty,
-            false => Params::Positional(parameters),
-        };
-        let mut rows = connection.exec_iter(&prepared, parameters).await.map_err(failed)?;
-        let columns = rows.columns_ref().iter().map(|column| column.name_str().into_owned());
-        let mut result = SqlResult { columns: columns.collect(), ..SqlResult::default() };
-        while let Some(row) = rows.next().await.map_err(failed)? {
-            budget.row(result.rows.len())?;
-            result.rows.push(convert::values(row, budget)?);
-        }
-        if !statement.only_reads() {
-            result.affected = rows.affected_rows();
-        }
-        rows.drop_result().await.map_err(failed)?;
-        Ok(result)
+        let prepared = self.connection().prep(statement.sql.as_str()).await;
+        let prepared = prepared.map_err(|error| errors::ended(&error))?;
+        self.run_prepared(&prepared, statement, budget).await
     }
 
     async fn commit(&mut self) -> Result<(), Ended> {

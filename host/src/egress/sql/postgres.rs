@@ -3,6 +3,7 @@
 //! Every statement is prepared, so that the server says the types of its parameters and columns, and that one text holds
 //! one statement; prepared ones are kept for as long as their session.
 
+mod alone;
 mod bind;
 mod decode;
 mod errors;
@@ -112,7 +113,8 @@ impl Postgres {
         };
         let driver = Driver(driver);
         let max_bytes = self.max_bytes;
-        Ok(PostgresSession { client, _driver: driver, prepared: HashMap::new(), allowance, max_bytes })
+        let (prepared, patience) = (HashMap::new(), None);
+        Ok(PostgresSession { client, _driver: driver, prepared, patience, allowance, max_bytes })
     }
 
     fn not_let_in(&self, error: &Error) -> Ended {
@@ -145,6 +147,8 @@ pub(super) struct PostgresSession {
     client: Client,
     _driver: Driver,
     prepared: HashMap<String, Prepared>,
+    /// When the server gives up a statement that is no part of a transaction, once it was told.
+    patience: Option<Duration>,
     allowance: Allowance,
     max_bytes: u64,
 }
@@ -178,7 +182,12 @@ impl Session for PostgresSession {
             return None;
         }
         let prepared: Vec<Statement> = statements.iter().map(only_changes).collect::<Option<_>>()?;
-        Some(self.pipeline(statements, &prepared, access, end).await)
+        Some(match (&statements[..], &prepared[..], access) {
+            ([statement], [prepared], Access::Write) => {
+                self.alone(statement, prepared, end).await.map(|result| vec![result])
+            }
+            _ => self.pipeline(statements, &prepared, access, end).await,
+        })
     }
 
     async fn begin(&mut self, access: Access, end: Instant) -> Result<(), Ended> {
@@ -233,6 +242,16 @@ impl PostgresSession {
         }
         self.prepared.insert(sql.to_owned(), prepared.clone());
         Ok(prepared)
+    }
+
+    /// What was sent ahead of a statement was refused: what came of the statement is not known.
+    fn lost(&self, error: &Error) -> Ended {
+        match self.ended(error) {
+            Ended::Refused(refusal) => {
+                Failure::Connection(format!("the session is of no use: {}", refusal.message)).into()
+            }
+            failed => failed,
+        }
     }
 
     /// What an error leaves: a transaction to roll back, or a session that is of no use any more.

@@ -7,10 +7,9 @@ use futures_util::future::{join, join_all};
 use tokio::time::Instant;
 use tokio_postgres::{Error, Statement};
 
-use super::errors::text;
 use super::{PostgresSession, SPARE_BYTES, begin_text, bind};
 use crate::config::Access;
-use crate::contract::{Failure, SqlResult, SqlStatement};
+use crate::contract::{SqlResult, SqlStatement};
 use crate::egress::sql::Ended;
 
 impl PostgresSession {
@@ -33,9 +32,7 @@ impl PostgresSession {
         let begin = self.client.batch_execute(&begin);
         let (begun, changed) = join(begin, join_all(changes)).await;
         // Without it each statement was a transaction of its own, and what is done is not known.
-        begun.map_err(|error| {
-            Failure::Connection(format!("the transaction did not begin: {}", text(&error)))
-        })?;
+        begun.map_err(|error| self.lost(&error))?;
         let changed = (0..).zip(changed).map(|(number, affected)| {
             let affected = affected.map_err(|error| self.ended(&error).in_statement(number))?;
             Ok(SqlResult { affected, ..SqlResult::default() })
