@@ -78,6 +78,17 @@ impl Postgres {
 
     /// What `psql` prints of these statements, run by the owner: a row a line, `|` between its values.
     pub fn psql(&self, sql: &str) -> anyhow::Result<String> {
+        let output = self.session(sql)?.output().context("psql could not be run")?;
+        ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// A session that is at these statements for as long as they take, or until it is dropped.
+    pub fn busy_with(&self, sql: &str) -> anyhow::Result<Process> {
+        Process::start("psql", &self.session(sql)?, self.folder.path())
+    }
+
+    fn session(&self, sql: &str) -> anyhow::Result<Command> {
         let mut psql = Command::new(programs()?.join("psql"));
         psql.args([
             "--no-psqlrc",
@@ -91,9 +102,7 @@ impl Postgres {
         ]);
         psql.args(["-h", "127.0.0.1", "-p", &self.address.port().to_string(), "-U", USER, DATABASE]);
         psql.env("PGPASSWORD", PASSWORD).env("PGCONNECT_TIMEOUT", "10");
-        let output = psql.output().context("psql could not be run")?;
-        ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+        Ok(psql)
     }
 
     /// Kills it as `kill -9` does.

@@ -1,16 +1,20 @@
-//! Transactions of statements that are known already are sent to PostgreSQL in one go: all of each or nothing, all the same.
+//! Transactions of statements that are known already are sent to PostgreSQL in one go, and one that is a statement alone needs
+//! nothing around it there and in MariaDB: all of each or nothing, all the same.
 
+use liaison::kafka::producer::Outgoing;
 use liaison_tests::folder::Folder;
+use liaison_tests::mariadb::{self, MariaDb};
 use liaison_tests::postgres::{self, Postgres};
-use liaison_tests::{is_quick, say_skipped};
+use liaison_tests::{is_quick, say_skipped, wait};
 use serde_json::{Value, json};
 
+use crate::fixture::LIMIT;
 use crate::sql::{Database, connector, credential, statements};
 
 const INSERT: &str = "insert into pairs (id, other) values ($1, $2)";
 
 /// An event of the same two statements, with these values.
-fn pair(id: &str, first: &Value, second: &Value) -> liaison::kafka::producer::Outgoing {
+fn pair(id: &str, first: &Value, second: &Value) -> Outgoing {
     let insert = |values: &Value| json!({ "sql": INSERT, "parameters": values });
     statements(id, &json!([insert(first), insert(second)]))
 }
@@ -57,5 +61,111 @@ fn what_is_sent_in_one_go_is_done_as_a_whole_or_not_at_all() -> anyhow::Result<(
     let sessions =
         "select count(*), bool_and(state = 'idle') from pg_stat_activity where application_name = 'liaison'";
     assert_eq!(server.psql(sessions)?, "1|t");
+    database.host.stop()
+}
+
+/// Of one statement alone.
+fn single(id: &str, sql: &str, values: &Value) -> Outgoing {
+    statements(id, &json!([{ "sql": sql, "parameters": values }]))
+}
+
+/// The first makes the statement known; the last comes after refusals by its key, by its values and by what else it takes.
+fn singles(insert: &str) -> [Outgoing; 5] {
+    let pair = |id: &str, values: Value| single(id, insert, &values);
+    [
+        pair("known", json!([2, 2])),
+        pair("refused", json!([2, 3])),
+        pair("no number", json!(["x", 4])),
+        pair("one too few", json!([5])),
+        pair("after", json!([6, 6])),
+    ]
+}
+
+#[test]
+fn a_statement_alone_is_a_transaction_by_itself() -> anyhow::Result<()> {
+    if is_quick() {
+        say_skipped("a_statement_alone_is_a_transaction_by_itself", "needs PostgreSQL");
+        return Ok(());
+    }
+    let server = Postgres::start(None)?;
+    server.psql(
+        "create table records (id text); \
+         create table pairs (id integer primary key, other integer, constraint apart unique (other) deferrable initially deferred)",
+    )?;
+    let folder = Folder::new("sql-alone")?;
+    let credential = credential(postgres::USER, &folder.write("password", postgres::PASSWORD)?);
+    let more = "database = { connections = 1 }\nbreaker = { failures = 64 }";
+    let tables = "[sla.default]\nattempt-timeout = \"1s\"\nmax-attempts = 2\ninitial-interval = \"20ms\"\n";
+    let connector = connector("postgres", &credential, more);
+    let database = Database::start_with(&server.url(), &connector, tables)?;
+    database.produce(vec![single("first", INSERT, &json!([1, 1]))])?;
+    database.settled("delivered", 1.0)?;
+    // Refused where it is committed: it is its own end.
+    let late = single("commit is refused", INSERT, &json!([9, 1]));
+    database.produce(singles(INSERT).into_iter().chain([late]).collect())?;
+    database.settled("delivered", 3.0)?;
+    database.settled("dead-lettered", 4.0)?;
+    let reasons = database.reasons()?;
+    for ((id, reason), (expected, part)) in reasons.iter().zip([
+        ("commit is refused", "(23505): duplicate key value violates unique constraint \"apart\""),
+        ("no number", "(22P02)"),
+        ("one too few", "parameters"),
+        ("refused", "(23505): duplicate key value violates unique constraint \"pairs_pkey\""),
+    ]) {
+        assert!(id == expected && reason.contains(part), "{id}: {reason}");
+    }
+    let last = "select min(query) from pg_stat_activity where application_name = 'liaison'";
+    database.produce(vec![single("last", INSERT, &json!([7, 7]))])?;
+    database.settled("delivered", 4.0)?;
+    assert_eq!(server.psql(last)?, INSERT, "nothing comes after it");
+
+    // The server gives it up, too, when its time is over.
+    let lock = server.busy_with("begin; lock table pairs; select pg_sleep(60)")?;
+    let locked = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted and relation = 'pairs'::regclass";
+    wait::until(LIMIT, "the lock", || server.psql(locked).is_ok_and(|count| count == "1"))?;
+    database.produce(vec![single("slow", INSERT, &json!([8, 8]))])?;
+    database.settled("dead-lettered", 5.0)?;
+    drop(lock);
+    let asleep =
+        "select count(*) from pg_stat_activity where application_name = 'liaison' and state <> 'idle'";
+    wait::until(LIMIT, "the database to give up", || server.psql(asleep).is_ok_and(|count| count == "0"))?;
+    assert_eq!(server.psql("select string_agg(id::text, ',' order by id) from pairs")?, "1,2,6,7");
+    database.host.stop()
+}
+
+#[test]
+fn a_statement_alone_is_a_transaction_by_itself_in_mariadb() -> anyhow::Result<()> {
+    if is_quick() {
+        say_skipped("a_statement_alone_is_a_transaction_by_itself_in_mariadb", "needs MariaDB");
+        return Ok(());
+    }
+    let insert = INSERT.replace("$1", "?").replace("$2", "?");
+    let server = MariaDb::start(None)?;
+    server.query(
+        "create table records (id varchar(9)); create table pairs (id integer primary key, other integer)",
+    )?;
+    let folder = Folder::new("sql-alone-mariadb")?;
+    let credential = credential(mariadb::USER, &folder.write("password", mariadb::PASSWORD)?);
+    let more = "database = { connections = 1 }\nbreaker = { failures = 64 }";
+    let database = Database::start(&server.url(), &connector("mysql", &credential, more))?;
+    database.produce(vec![single("first", &insert, &json!([1, 1]))])?;
+    database.settled("delivered", 1.0)?;
+    let begun = || server.query("show global status like 'Com_begin'");
+    database.produce(singles(&insert).into())?;
+    database.settled("delivered", 3.0)?;
+    database.settled("dead-lettered", 3.0)?;
+    let before = begun()?;
+    let many = (10..60).map(|number| single(&format!("{number}"), &insert, &json!([number, number])));
+    database.produce(many.collect())?;
+    database.settled("delivered", 53.0)?;
+    let [before, after] =
+        [before, begun()?].map(|line| line.rsplit('\t').next().and_then(|count| count.parse::<u32>().ok()));
+    let transactions = after.zip(before).map(|(after, before)| after - before);
+    // Whoever comes after a second of silence begins one, to see whether the session is still there.
+    assert!(
+        transactions.is_some_and(|count| count <= 25),
+        "{transactions:?} transactions begun for 50 events"
+    );
+    assert_eq!(server.query("select count(*), min(id), max(id) from pairs")?, "53\t1\t59");
     database.host.stop()
 }
