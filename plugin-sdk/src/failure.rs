@@ -29,6 +29,13 @@ pub enum Failure {
     Reply(String),
 }
 
+impl Failure {
+    /// The event's data are not the JSON that they are to be, and why.
+    pub fn not_json(why: impl fmt::Display) -> Self {
+        Failure::Event(format!("the event's data is not JSON: {why}"))
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

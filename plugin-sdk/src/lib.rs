@@ -41,7 +41,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`http`] | requests, forms and responses |
-//! | [`patch`], [`version`], [`time`] | what makes one JSON document of another, which of two is the newer, and times |
+//! | [`pointer`], [`patch`], [`text`] | places in JSON, what makes one JSON document of another, and texts |
+//! | [`version`], [`etag`], [`time`] | how an event stands to what is held, what a write can be bound to, and times |
 //! | [`grpc`] | unary gRPC calls and their answers |
 //! | [`sql`] | transactions in the connector's database, and rows |
 //! | [`template`] | texts and JSON with fields of the event, as settings |
@@ -55,6 +56,7 @@
 //! | [`raw`] | the contract as generated: for tools |
 
 mod encode;
+pub mod etag;
 mod event;
 pub mod failure;
 pub mod grpc;
@@ -66,6 +68,7 @@ pub mod log;
 mod macros;
 pub mod outcome;
 pub mod patch;
+pub mod pointer;
 pub mod procedure;
 pub mod raw;
 pub mod settings;
@@ -74,6 +77,7 @@ mod steps;
 pub mod template;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod transform;
 pub mod version;

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 use crate::outcome::Delivery;
+pub use crate::text::scalar;
 use crate::transform::Event;
 
 /// Where the fields of a template are found.
@@ -57,8 +58,7 @@ impl<'delivery> Source<'delivery> {
         }
         let data =
             self.data.ok_or_else(|| Failure::Event("the event has no data: it is a tombstone".to_owned()))?;
-        let json = crate::json::parse(data)
-            .map_err(|error| Failure::Event(format!("the event's data is not JSON: {error}")))?;
+        let json = crate::json::parse(data).map_err(Failure::not_json)?;
         Ok(self.json.get_or_init(|| json))
     }
 }
@@ -119,16 +119,6 @@ impl TextTemplate {
     }
 }
 
-/// The text of a JSON string, number or boolean; nothing for anything else.
-pub fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(boolean) => Some(boolean.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
 fn missing(name: &str) -> Failure {
     let what = if name.starts_with('/') { "'s data has no text, number or boolean at" } else { " has no" };
     Failure::Event(format!("the event{what} `{name}`, which the settings ask for"))
@@ -144,11 +134,7 @@ impl Field {
             Field::Source => text(&event.source),
             Field::Type => text(&event.type_),
             Field::Subject => event.subject.as_deref().and_then(text),
-            Field::Key => {
-                let key = event.key.as_deref().map(std::str::from_utf8).transpose();
-                key.map_err(|_| Failure::Event("the event's key is not UTF-8 text".to_owned()))?
-                    .and_then(text)
-            }
+            Field::Key => event.key_text()?.and_then(text),
             Field::Attribute(name) => event.attribute(name).and_then(text),
             Field::Data => Some(source.data()?.clone()),
             // A tombstone has none of it.
