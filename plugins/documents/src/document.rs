@@ -5,10 +5,12 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use liaison_sdk::pointer::Pointer;
 use liaison_sdk::prelude::*;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::media;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::template::Source;
@@ -98,20 +100,23 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 impl Document {
     /// As the event gives it, by the places that the settings name; that in the event itself first.
-    pub(crate) fn read(settings: &Settings, source: &Source<'_>) -> Result<Self, Failure> {
+    pub(crate) fn read(settings: &Settings, source: &Source<'_>, media_type: &str) -> Result<Self, Failure> {
         let places = &settings.document;
-        let expected = places.sha256.as_deref().map(|pointer| expected(source, pointer)).transpose()?;
-        if let Some(encoded) = text(source, places.inline.as_deref())? {
+        let expected = places.sha256.as_ref().map(|pointer| expected(source, pointer)).transpose()?;
+        if let Some(encoded) = text(source, places.inline.as_ref())? {
             let bytes = decoded(encoded)?;
             let content = Content { sha256: Digest::of(&bytes), length: Some(bytes.len() as u64) };
             check(settings, "the event's document", &content, expected.as_ref())?;
+            if let Some(why) = media::against_bytes(media_type, &bytes) {
+                return Err(Failure::Event(format!("the event's document: {why}")));
+            }
             return Ok(Document::Inline(Fetched { content, body: Body::Bytes(bytes) }));
         }
-        if let Some(url) = text(source, places.url.as_deref())? {
+        if let Some(url) = text(source, places.url.as_ref())? {
             let is_address = (url.starts_with("https://") || url.starts_with("http://"))
                 && url.bytes().all(|byte| byte.is_ascii_graphic());
             if !is_address {
-                let pointer = places.url.as_deref().unwrap_or_default();
+                let pointer = places.url.as_ref().map(Pointer::as_str).unwrap_or_default();
                 let what = "the event's data has no address such as https://host/path at";
                 return Err(Failure::Event(format!("{what} `{pointer}`")));
             }
@@ -131,22 +136,54 @@ impl Document {
     }
 
     /// Asks for it where it is not in the event; its bytes stay with the host.
-    pub(crate) async fn fetch(self, settings: &Settings, http: &Http) -> Result<Fetched, Stop> {
+    pub(crate) async fn fetch(
+        self,
+        settings: &Settings,
+        media_type: &str,
+        http: &Http,
+    ) -> Result<Fetched, Stop> {
         let (url, expected) = match self {
             Document::Inline(fetched) => return Ok(fetched),
             Document::At { url, sha256 } => (url, sha256),
         };
-        let reply = http.get(url).keep_body().send().await?;
-        match reply.status() {
-            200 => {}
-            // Documents are often put there a moment after their event.
-            404 => return Err(Stop::retry(reply.summary())),
-            _ => return Err(Stop::unexpected(&reply)),
+        let asked = http.get(&url).keep_body();
+        let (reply, head) = if expected.is_none() && media::is_told_by_bytes(media_type) {
+            let (reply, head) = join(asked.send(), first_bytes(http, &url)).await;
+            (reply?, head?)
+        } else {
+            (asked.send().await?, None)
+        };
+        if reply.status() != 200 {
+            return Err(Stop::of_source(&reply));
         }
         let (sha256, length) = Digest::of_kept(&reply)?;
         let content = Content { sha256, length: Some(length) };
+        // What the event's checksum vouches for is the document, whatever the source calls it.
+        if expected.as_ref() != Some(&content.sha256)
+            && let Some(why) = media::against_declared(media_type, &reply)
+        {
+            return Err(Stop::retry(format!("{}: {why}", reply.summary())));
+        }
         check(settings, &reply.summary(), &content, expected.as_ref())?;
+        if let Some(why) = head.and_then(|head| media::against_bytes(media_type, &head)) {
+            return Err(Stop::rejected(format!("{}: {why}", reply.summary())));
+        }
         Ok(Fetched { content, body: Body::Of(reply) })
+    }
+}
+
+/// The beginning of what is there; nothing where the source sends all of it or none, and it is more than a plugin is given.
+async fn first_bytes(http: &Http, url: &str) -> Result<Option<Vec<u8>>, Stop> {
+    let range = format!("bytes=0-{}", media::HEAD_BYTES - 1);
+    let reply = match http.get(url).header("range", range).send().await {
+        Err(Failure::Unanswered { why: Unanswered::TooLarge(_), .. }) => return Ok(None),
+        reply => reply?,
+    };
+    match reply.status() {
+        200 | 206 => Ok(Some(reply.body().to_vec())),
+        // It is empty (RFC 9110, 15.5.17), or the source knows no ranges.
+        416 => Ok(None),
+        _ => Err(Stop::of_source(&reply)),
     }
 }
 
@@ -163,20 +200,20 @@ impl Fetched {
 /// The text there; nothing where there is nothing.
 fn text<'source>(
     source: &'source Source<'_>,
-    pointer: Option<&str>,
+    pointer: Option<&Pointer>,
 ) -> Result<Option<&'source str>, Failure> {
-    match pointer.and_then(|pointer| source.at(pointer)) {
+    let Some(pointer) = pointer else { return Ok(None) };
+    match source.at(pointer) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => {
-            let pointer = pointer.unwrap_or_default();
             Err(Failure::Event(format!("the event's data has something else than a text at `{pointer}`")))
         }
     }
 }
 
 /// The checksum that the event gives.
-fn expected(source: &Source<'_>, pointer: &str) -> Result<Digest, Failure> {
+fn expected(source: &Source<'_>, pointer: &Pointer) -> Result<Digest, Failure> {
     let sha256 = text(source, Some(pointer))?.and_then(Digest::parse);
     sha256.ok_or_else(|| Failure::Event(format!("the event's data has no sha256 at `{pointer}`")))
 }

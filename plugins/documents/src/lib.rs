@@ -10,13 +10,16 @@
 //! wins.
 //!
 //! - `settings`, `template`: what is set, and text with fields of the event
-//! - `wanted`, `document`, `version`: what an event wants
+//! - `wanted`, `document`, `media`: what an event wants
+//! - `held`: what is there
 //! - `judge`: what follows from what is there
 //! - `store`, `remove`: the requests of one attempt, in order
 //! - `repository`, `webdav`, `s3`: what a request looks like, and what its answer means
 
 mod document;
+mod held;
 mod judge;
+mod media;
 mod remove;
 mod repository;
 mod s3;
@@ -24,7 +27,6 @@ mod settings;
 mod stop;
 mod store;
 mod template;
-mod version;
 mod wanted;
 mod webdav;
 

@@ -2,14 +2,16 @@
 
 use liaison_sdk::prelude::*;
 
+use crate::judge::against_removal;
 use crate::repository::{Condition, Repository};
 use crate::settings::Tombstone;
 use crate::stop::Stop;
 use crate::template::Source;
-use crate::version::rfc3339;
-use crate::wanted::Held;
 
 /// Removes it, or keeps it, as the settings say. What is gone already is delivered; kept versions stay.
+///
+/// It looks first, whatever the host has decided: only what was seen a moment ago is removed, and of what was decided
+/// upon only just that.
 pub(crate) async fn remove(
     repository: &Repository<'_>,
     source: &Source<'_>,
@@ -20,17 +22,16 @@ pub(crate) async fn remove(
     if settings.tombstone == Tombstone::Keep {
         return Ok(Outcome::skipped(format!("{}: it is kept, as the setting `tombstone` says", path.url())));
     }
-    let condition = match delivery.resolution {
-        Some(_) => Condition::over(delivery.version()),
-        None => match repository.look(&path).await? {
-            None => return Ok(Outcome::delivered()),
-            Some(held) => match against(&held, delivery.event.time.map(rfc3339).as_deref()) {
-                Some(why) => return Ok(held.conflict(settings, source, format!("{}: {why}", path.url()))),
-                None => Condition::over(held.etag.as_deref()),
-            },
-        },
+    let Some(held) = repository.look(&path).await? else { return Ok(Outcome::delivered()) };
+    let against = match &delivery.resolution {
+        None => against_removal(&held, &delivery.event),
+        Some(_) if delivery.version() == Some(held.version().as_str()) => None,
+        Some(_) => Some("it has changed since its removal was decided".to_owned()),
     };
-    if repository.delete(&path, &condition).await? {
+    if let Some(why) = against {
+        return Ok(held.conflict(settings, source, format!("{}: {why}", path.url())));
+    }
+    if repository.delete(&path, &Condition::over(&held)).await? {
         return Ok(Outcome::delivered());
     }
     let why = format!("{}: someone else has changed it meanwhile", path.url());
@@ -38,15 +39,4 @@ pub(crate) async fn remove(
         None => Outcome::delivered(),
         Some(held) => held.conflict(settings, source, why),
     })
-}
-
-/// What speaks against its removal.
-fn against(held: &Held, event_time: Option<&str>) -> Option<&'static str> {
-    if held.is_foreign() {
-        return Some(match held.record {
-            None => "it holds what was not delivered here, and is to be removed",
-            Some(_) => "someone else has changed it since, and it is to be removed",
-        });
-    }
-    held.is_newer_than(event_time).then_some("it holds what is newer than its removal")
 }

@@ -2,13 +2,15 @@
 
 use std::cell::Cell;
 
+use liaison_sdk::etag;
 use liaison_sdk::prelude::*;
 
 use crate::document::{Content, Digest, Fetched};
+use crate::held::Held;
 use crate::settings::{Settings, TargetKind, Verify};
 use crate::stop::Stop;
 use crate::template::DocumentPath;
-use crate::wanted::{Held, Wanted};
+use crate::wanted::Wanted;
 use crate::{s3, webdav};
 
 /// Folders that are asked for in one attempt: a host bounds the steps of one, and the next goes on where it ended.
@@ -22,14 +24,17 @@ pub(crate) struct Repository<'attempt> {
     pub(crate) folders: Cell<u32>,
 }
 
-/// Over what a document may be written.
+/// Over what a document may be written, or what may be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// Over nothing.
     Absent,
-    /// Over this version: an ETag.
+    /// Over what has this ETag, a strong one: the repository sees to it.
     Over(String),
-    /// Over whatever is there.
+    /// Over this state ([`Held::version`]), which has no ETag that the repository could see to it by: another look just
+    /// before must find the same.
+    Seen(String),
+    /// Over whatever is there, which is no one else's.
     Any,
 }
 
@@ -43,23 +48,21 @@ pub(crate) enum Put {
 }
 
 impl Condition {
-    /// Over the version that the host decided on, or over what was seen.
-    pub(crate) fn over(etag: Option<&str>) -> Self {
-        etag.filter(|etag| is_strong(etag)).map_or(Condition::Any, |etag| Condition::Over(etag.to_owned()))
+    /// Over what was seen.
+    pub(crate) fn over(held: &Held) -> Self {
+        match etag::if_match(held.etag.as_deref()) {
+            Some(etag) => Condition::Over(etag.to_owned()),
+            None => Condition::Seen(held.version()),
+        }
     }
 
     pub(crate) fn on<'http>(&self, request: Request<'http>) -> Request<'http> {
         match self {
             Condition::Absent => request.header("if-none-match", "*"),
             Condition::Over(etag) => request.header("if-match", etag),
-            Condition::Any => request,
+            Condition::Seen(_) | Condition::Any => request,
         }
     }
-}
-
-/// A weak ETag never matches (RFC 9110, 13.1.1).
-pub(crate) fn is_strong(etag: &str) -> bool {
-    etag.starts_with('"') && etag.ends_with('"') && etag.len() > 1
 }
 
 impl<'attempt> Repository<'attempt> {
@@ -148,7 +151,7 @@ impl<'attempt> Repository<'attempt> {
         if found != *sha256 {
             // By another ETag it is another one's: the next attempt looks again, and asks who wins.
             return Err(match (etag.as_deref(), seen) {
-                (Some(written), Some(seen)) if written != seen => {
+                (Some(written), Some(seen)) if !etag::is_same(written, seen) => {
                     Stop::retry(format!("{}: someone else has changed it meanwhile", path.url()))
                 }
                 _ => corrupt(path, &found, sha256),
@@ -170,7 +173,7 @@ impl<'attempt> Repository<'attempt> {
         }
     }
 
-    /// Removes it. `false`: not what the condition said is there.
+    /// Removes what was seen a moment ago. `false`: not what the condition said is there.
     pub(crate) async fn delete(&self, path: &DocumentPath, condition: &Condition) -> Result<bool, Stop> {
         let request = self.http.delete(path.url());
         let request = match self.settings.target {
@@ -179,11 +182,17 @@ impl<'attempt> Repository<'attempt> {
             TargetKind::S3 => request,
         };
         let reply = request.send().await?;
-        match reply.status() {
-            // A multi-status names what could not be removed (RFC 4918, 9.6.1).
-            207 => Err(Stop::retry(format!("{}: not all of it could be removed", reply.summary()))),
+        let status = match reply.status() {
+            // It names what could not be removed (RFC 4918, 9.6.1).
+            207 => webdav::refused_part(&reply)?.unwrap_or(204),
+            status => status,
+        };
+        match status {
             200..=299 | 404 | 410 => Ok(true),
             412 => Ok(false),
+            _ if reply.status() == 207 => {
+                Err(Stop::refused(status, format!("{}: its removal was", reply.summary())))
+            }
             _ => Err(Stop::unexpected(&reply)),
         }
     }

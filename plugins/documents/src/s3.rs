@@ -5,14 +5,15 @@
 mod words;
 
 use liaison_sdk::prelude::*;
+use liaison_sdk::version::Version;
 
 use crate::document::{Content, Digest, Fetched};
-use crate::repository::{Put, Repository, is_strong};
+use crate::held::{Held, Record, of_http_date};
+use crate::repository::{Put, Repository};
 use crate::settings::{Compare, RECORD_PREFIX};
 use crate::stop::Stop;
 use crate::template::DocumentPath;
-use crate::version::{Version, of_http_date};
-use crate::wanted::{Held, Record, Wanted, one_line};
+use crate::wanted::{Wanted, one_line};
 
 const METADATA: &str = "x-amz-meta-";
 const CHECKSUM: &str = "x-amz-checksum-sha256";
@@ -48,23 +49,22 @@ pub(crate) async fn look(repository: &Repository<'_>, path: &DocumentPath) -> Re
         (!value.is_empty()).then(|| (name.clone(), value))
     });
     Ok(Some(Held {
-        etag: reply.header("etag").filter(|etag| is_strong(etag)).map(str::to_owned),
+        etag: reply.header("etag").map(str::to_owned),
         length,
         modified: reply.header("last-modified").and_then(of_http_date),
         metadata: metadata.collect(),
         record: record(&reply),
         content,
-        is_pending: false,
+        mark: None,
     }))
 }
 
 fn record(reply: &Response) -> Option<Record> {
     let get = |name: &str| reply.header(&format!("{METADATA}{RECORD_PREFIX}{name}")).map(words::decode);
     Some(Record {
-        version: Version::kept(&get("version")?),
+        version: Version::kept(&get("version")?)?,
         sha256: Digest::parse(&get("sha256")?)?,
         length: get("length").and_then(|length| length.parse().ok()),
-        event_time: get("event-time"),
     })
 }
 

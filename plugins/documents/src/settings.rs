@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use liaison_sdk::pointer::Pointer;
 use serde::{Deserialize, Deserializer};
 
 use crate::template::{PathTemplate, Template};
@@ -22,8 +23,7 @@ pub(crate) struct Settings {
     pub(crate) metadata: BTreeMap<String, Template>,
     pub(crate) namespace: String,
     pub(crate) headers: BTreeMap<String, String>,
-    /// A JSON pointer.
-    pub(crate) version: String,
+    pub(crate) version: Pointer,
     pub(crate) tombstone: Tombstone,
     pub(crate) keep_versions: Option<PathTemplate>,
     pub(crate) compare: Compare,
@@ -43,9 +43,9 @@ pub(crate) enum TargetKind {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Places {
     /// In base64.
-    pub(crate) inline: Option<String>,
-    pub(crate) url: Option<String>,
-    pub(crate) sha256: Option<String>,
+    pub(crate) inline: Option<Pointer>,
+    pub(crate) url: Option<Pointer>,
+    pub(crate) sha256: Option<Pointer>,
 }
 
 /// What an event without data does to its document.
@@ -93,7 +93,7 @@ struct Written {
     namespace: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    version: Option<String>,
+    version: Option<Pointer>,
     #[serde(default)]
     tombstone: Tombstone,
     keep_versions: Option<PathTemplate>,
@@ -106,15 +106,8 @@ struct Written {
 impl Written {
     /// What is wrong and cannot be said of one value alone.
     fn check(&self) -> Result<(), String> {
-        let Places { inline, url, sha256 } = &self.document;
-        if inline.is_none() && url.is_none() {
+        if self.document.inline.is_none() && self.document.url.is_none() {
             return Err("document: give `inline`, `url` or both: where an event has its document".to_owned());
-        }
-        let pointers = [("document.inline", inline), ("document.url", url), ("document.sha256", sha256)];
-        for (name, pointer) in pointers.into_iter().chain([("version", &self.version)]) {
-            if let Some(pointer) = pointer.as_ref().filter(|pointer| !pointer.starts_with('/')) {
-                return Err(format!("{name}: `{pointer}` is no JSON pointer: it must begin with `/`"));
-            }
         }
         if self.keep_versions.as_ref().is_some_and(|path| !path.has_version()) {
             return Err("keep-versions: without `{version}` in it each version would replace the one before"
@@ -155,7 +148,7 @@ impl<'de> Deserialize<'de> for Settings {
             metadata: written.metadata,
             namespace: written.namespace.unwrap_or_else(|| "urn:liaison:document".to_owned()),
             headers: written.headers,
-            version: written.version.unwrap_or_else(|| "/updatedAt".to_owned()),
+            version: written.version.unwrap_or_else(Pointer::updated_at),
             tombstone: written.tombstone,
             keep_versions: written.keep_versions,
             compare: written.compare,

@@ -4,12 +4,13 @@
 use liaison_sdk::prelude::*;
 
 use crate::document::{Content, Digest, Document, Fetched};
+use crate::held::Held;
 use crate::judge::{Judgement, judge};
 use crate::repository::{Condition, Put, Repository};
 use crate::settings::TargetKind;
 use crate::stop::Stop;
 use crate::template::Source;
-use crate::wanted::{Held, Wanted};
+use crate::wanted::Wanted;
 
 /// One event on its way.
 struct Storing<'attempt> {
@@ -26,38 +27,45 @@ struct Plan {
     is_same_metadata: bool,
 }
 
+impl Plan {
+    /// All of it is to be written.
+    fn whole(condition: Condition) -> Self {
+        Self { condition, is_same_content: false, is_same_metadata: false }
+    }
+}
+
 /// Writes the event's document, unless it is there already or the host has to decide.
 pub(crate) async fn store(
     repository: &Repository<'_>,
     source: &Source<'_>,
     delivery: &Delivery,
 ) -> Result<Outcome, Stop> {
-    let wanted = Wanted::read(repository.settings, source)?;
-    let document = Document::read(repository.settings, source)?;
+    let is_merged = matches!(delivery.resolution, Some(Resolution::Merged(_)));
+    let wanted = Wanted { is_merged, ..Wanted::read(repository.settings, source)? };
+    let document = Document::read(repository.settings, source, &wanted.content_type)?;
     let storing = Storing { repository, source, wanted };
     let held = repository.look(&storing.wanted.path).await?;
-    let whole = |condition| Plan { condition, is_same_content: false, is_same_metadata: false };
-    let Some(held) = held else { return storing.write(whole(Condition::Absent), document).await };
-    if delivery.resolution.is_some() {
-        // What an attempt of ours left has another version than the one that the host decided on.
-        let version = if held.is_begun() { held.etag.as_deref() } else { delivery.version() };
-        return storing.write(whole(Condition::over(version)), document).await;
-    }
+    let Some(held) = held else { return storing.write_anew(document).await };
     // Without a checksum in the event only the document itself tells whether it is there already.
     let document = match document.sha256() {
         Some(_) => document,
-        None => Document::Inline(document.fetch(repository.settings, repository.http).await?),
+        None => Document::Inline(storing.fetch(document).await?),
     };
-    let Some(sha256) = document.sha256() else { return Err(Stop::retry("the document has no checksum")) };
-    match judge(&storing.wanted, sha256, &held) {
+    let Some(sha256) = document.sha256().cloned() else {
+        return Err(Stop::retry("the document has no checksum"));
+    };
+    let judgement = judge(&storing.wanted, &sha256, &held);
+    if delivery.resolution.is_some() {
+        return storing.write_decided(document, delivery, &held, judgement).await;
+    }
+    match judgement {
         Judgement::AlreadyThere => Ok(storing.already_there()),
         Judgement::Conflict(why) => Ok(storing.conflict(&held, why)),
         Judgement::Write { is_same_content, is_same_metadata } => {
-            let condition = Condition::over(held.etag.as_deref());
-            let plan = Plan { condition, is_same_content, is_same_metadata };
+            let plan = Plan { condition: Condition::over(&held), is_same_content, is_same_metadata };
             let is_kept_apart = storing.wanted.copy.is_some() && !is_same_metadata;
             if is_same_content && !is_kept_apart && repository.settings.target == TargetKind::WebDav {
-                return storing.describe_alone(&held, sha256.clone()).await;
+                return storing.describe_alone(&held, sha256).await;
             }
             storing.write(plan, document).await
         }
@@ -65,6 +73,41 @@ pub(crate) async fn store(
 }
 
 impl Storing<'_> {
+    /// Nothing is there. What was merged with something that is gone by now must not bring parts of it back.
+    async fn write_anew(&self, document: Document) -> Result<Outcome, Stop> {
+        if self.wanted.is_merged {
+            let why = format!("{}: what the event was merged with is gone", self.wanted.path.url());
+            return Ok(Outcome::conflict(None, None, why));
+        }
+        self.write(Plan::whole(Condition::Absent), document).await
+    }
+
+    /// The host has decided, and on this state: what has changed since is for it to decide upon again. What an attempt of
+    /// ours left, when it carried the decision out, is no change.
+    async fn write_decided(
+        &self,
+        document: Document,
+        delivery: &Delivery,
+        held: &Held,
+        judgement: Judgement,
+    ) -> Result<Outcome, Stop> {
+        let is_decided_upon =
+            delivery.version() == Some(held.version().as_str()) || held.is_left_of(&self.wanted);
+        let changed = "it has changed since it was decided what to write over it";
+        match judgement {
+            Judgement::AlreadyThere => Ok(self.already_there()),
+            _ if is_decided_upon => self.write(Plan::whole(Condition::over(held)), document).await,
+            Judgement::Conflict(why) => Ok(self.conflict(held, format!("{why}; {changed}"))),
+            Judgement::Write { .. } => {
+                Ok(self.conflict(held, format!("{}: {changed}", self.wanted.path.url())))
+            }
+        }
+    }
+
+    async fn fetch(&self, document: Document) -> Result<Fetched, Stop> {
+        document.fetch(self.repository.settings, &self.wanted.content_type, self.repository.http).await
+    }
+
     /// The document itself is there: what is beside it remains to be written.
     async fn describe_alone(&self, held: &Held, sha256: Digest) -> Result<Outcome, Stop> {
         let content = Content { sha256, length: held.length };
@@ -74,7 +117,7 @@ impl Storing<'_> {
 
     async fn write(&self, plan: Plan, document: Document) -> Result<Outcome, Stop> {
         let (repository, path) = (self.repository, &self.wanted.path);
-        let document = document.fetch(repository.settings, repository.http).await?;
+        let document = self.fetch(document).await?;
         let is_new_version = !(plan.is_same_content && plan.is_same_metadata);
         let mut written = Vec::with_capacity(2);
         if let Some(copy) = self.wanted.copy.as_ref().filter(|_| is_new_version) {
@@ -102,20 +145,30 @@ impl Storing<'_> {
     /// Writes it. Where something else came there meanwhile, that ends the attempt.
     async fn put(&self, document: &Fetched, condition: &Condition) -> Result<Put, Stop> {
         let (repository, path) = (self.repository, &self.wanted.path);
+        if let Condition::Seen(version) = condition {
+            let held = repository.look(path).await?;
+            if held.as_ref().map(Held::version).as_ref() != Some(version) {
+                return Err(self.came_meanwhile(document, held));
+            }
+        }
         let put = repository.write(path, &self.wanted, document, condition).await?;
         if matches!(put, Put::Written { .. }) {
             return Ok(put);
         }
-        let Some(held) = repository.look(path).await? else {
-            return Err(Stop::retry(format!("{}: it comes and goes", path.url())));
-        };
-        Err(Stop::Outcome(match judge(&self.wanted, &document.content.sha256, &held) {
+        Err(self.came_meanwhile(document, repository.look(path).await?))
+    }
+
+    /// What is there is not what was seen.
+    fn came_meanwhile(&self, document: &Fetched, held: Option<Held>) -> Stop {
+        let path = &self.wanted.path;
+        let Some(held) = held else { return Stop::retry(format!("{}: it comes and goes", path.url())) };
+        Stop::Outcome(match judge(&self.wanted, &document.content.sha256, &held) {
             Judgement::AlreadyThere => self.already_there(),
             Judgement::Conflict(why) => self.conflict(&held, why),
             Judgement::Write { .. } => {
                 self.conflict(&held, format!("{}: someone else has changed it meanwhile", path.url()))
             }
-        }))
+        })
     }
 
     fn delivered(&self, etag: Option<String>) -> Outcome {

@@ -5,12 +5,13 @@
 use std::borrow::Cow;
 
 use liaison_sdk::failure::Failure;
+use liaison_sdk::pointer::Pointer;
 use liaison_sdk::push_segment;
+use liaison_sdk::text::scalar;
 use liaison_sdk::transform::Event;
+use liaison_sdk::version::Version;
 use serde::Deserialize;
 use serde_json::Value;
-
-use crate::version::Version;
 
 /// Where the fields are found.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(crate) struct Source<'delivery> {
     /// What is to be written, which need not be the event's own; nothing for a tombstone.
     pub(crate) data: Option<Value>,
     /// Where the data has its version.
-    pub(crate) version: &'delivery str,
+    pub(crate) version: &'delivery Pointer,
 }
 
 /// A text with fields in it.
@@ -53,18 +54,18 @@ enum Field {
     /// An extension attribute or a header.
     Attribute(String),
     /// A part of the data, by its JSON pointer.
-    Data,
+    Data(Pointer),
 }
 
 impl Source<'_> {
     /// The value there in the data, unless it is null.
-    pub(crate) fn at(&self, pointer: &str) -> Option<&Value> {
-        self.data.as_ref()?.pointer(pointer).filter(|value| !value.is_null())
+    pub(crate) fn at(&self, pointer: &Pointer) -> Option<&Value> {
+        pointer.find(self.data.as_ref()?)
     }
 
     /// What the event says its version is.
     pub(crate) fn version(&self) -> Result<Version, Failure> {
-        self.at(self.version).and_then(Version::of_event).ok_or_else(|| {
+        Version::of(self.at(self.version)).filter(Version::is_comparable).ok_or_else(|| {
             Failure::Event(format!(
                 "the event's data has no text or integer at `{}`, which is its version",
                 self.version
@@ -80,18 +81,16 @@ impl Template {
         for part in &self.0 {
             match part {
                 Part::Text(literal) => text.push_str(literal),
-                Part::Field { name, field } => {
-                    text.push_str(&field.value(name, source).ok_or(name.as_str())?)
-                }
+                Part::Field { name, field } => text.push_str(&field.value(source).ok_or(name.as_str())?),
             }
         }
         Ok(text)
     }
 
     /// The pointer, where it is a part of the data and nothing else.
-    pub(crate) fn pointer(&self) -> Option<&str> {
+    pub(crate) fn pointer(&self) -> Option<&Pointer> {
         match self.0.as_slice() {
-            [Part::Field { name, field: Field::Data }] => Some(name),
+            [Part::Field { field: Field::Data(pointer), .. }] => Some(pointer),
             _ => None,
         }
     }
@@ -160,7 +159,7 @@ fn encoded(segments: &[String]) -> String {
 }
 
 impl Field {
-    fn value<'source>(&self, name: &str, source: &'source Source<'_>) -> Option<Cow<'source, str>> {
+    fn value<'source>(&self, source: &'source Source<'_>) -> Option<Cow<'source, str>> {
         let event = source.event;
         match self {
             Field::Id => Some(event.id.as_str().into()),
@@ -170,11 +169,7 @@ impl Field {
             Field::Key => std::str::from_utf8(event.key.as_deref()?).ok().map(Cow::from),
             Field::Version => source.version().ok().map(|version| version.as_str().to_owned().into()),
             Field::Attribute(attribute) => event.attribute(attribute).map(Cow::from),
-            Field::Data => match source.at(name)? {
-                Value::String(text) => Some(text.as_str().into()),
-                value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string().into()),
-                Value::Null | Value::Array(_) | Value::Object(_) => None,
-            },
+            Field::Data(pointer) => scalar(source.at(pointer)?).map(Cow::from),
         }
     }
 
@@ -186,7 +181,7 @@ impl Field {
             "subject" => Field::Subject,
             "key" => Field::Key,
             "version" => Field::Version,
-            _ if name.starts_with('/') => Field::Data,
+            _ if name.starts_with('/') => Field::Data(Pointer::parse(name)?),
             _ => match name.strip_prefix("attributes.") {
                 Some(attribute) if !attribute.is_empty() => Field::Attribute(attribute.to_owned()),
                 _ => {

@@ -8,6 +8,10 @@ use serde_json::json;
 
 use super::*;
 
+mod decisions;
+mod multistatus;
+mod sources;
+
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 const DONE: &str = "<d:multistatus xmlns:d='DAV:'><d:response><d:href>/</d:href><d:propstat><d:prop/>\
                     <d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response></d:multistatus>";
@@ -44,6 +48,16 @@ fn held(version: u32, sha256: &str) -> Reply {
 fn conflict(outcome: Outcome) -> (Option<String>, serde_json::Value, String) {
     let Outcome::Conflict(conflict) = outcome else { panic!("{outcome:?}") };
     (conflict.version, serde_json::from_slice(&conflict.current.unwrap()).unwrap(), conflict.reason)
+}
+
+/// What the host is told to decide upon, where this is held: of an older event than any.
+fn version_of(held: Reply) -> String {
+    let older = json!({ "updatedAt": -1, "url": "https://files/p", "sha256": "f".repeat(64) });
+    let run = endpoint()
+        .expect("PROPFIND /a/b/p.pdf", held)
+        .expect("GET /a/b/p.pdf", reply(200).text("%PDF"))
+        .deliver(deliver, policy().data(older));
+    conflict(run.outcome).0.unwrap()
 }
 
 #[test]
@@ -121,7 +135,7 @@ fn what_came_meanwhile_is_looked_at_again() {
     let run = refused().expect("PROPPATCH /a/b/p.pdf", reply(207).text(DONE)).deliver(deliver, policy());
     assert!(matches!(run.outcome, Outcome::Delivered(_)), "{:?}", run.outcome);
 
-    let over = policy().resolution(Resolution::Overwrite(Some("\"d\"".into())));
+    let over = policy().resolution(Resolution::Overwrite(Some(version_of(held(6, ZEROS)))));
     let begun = |held: Reply| {
         endpoint()
             .expect("PROPFIND /a/b/p.pdf", held)
@@ -135,11 +149,12 @@ fn what_came_meanwhile_is_looked_at_again() {
         .expect("PROPFIND /a/b/p.pdf", held(9, ZEROS))
         .expect("GET /a/b/p.pdf", reply(200).text("%PDF"))
         .deliver(deliver, over.clone());
-    assert_eq!(run.requests[4].header("if-match"), Some("\"d\""));
-    assert!(body(&run.requests[3]).contains(&format!("<l:pending>{ZEROS}</l:pending>")), "it is marked");
+    assert_eq!(run.requests[4].header("if-match"), Some("\"e\""));
+    assert_eq!(run.requests[3].header("if-match"), Some("\"e\""), "it is marked if it is still that");
+    assert!(body(&run.requests[3]).contains(&format!("<l:pending>{ZEROS} 4 7</l:pending>")), "it is marked");
     assert!(body(&run.requests[5]).contains("<remove><prop><l:pending/>"), "and is not ours after all");
     let (version, current, reason) = conflict(run.outcome);
-    assert_eq!(version.as_deref(), Some("\"e\""));
+    assert_eq!(version, Some(version_of(held(9, ZEROS))));
     assert_eq!(current, json!({ "updatedAt": 9, "title": "T", "sha256": ZEROS }));
     assert_eq!(reason, "/a/b/p.pdf: it holds version 9, which is newer than 7");
 
@@ -194,7 +209,8 @@ fn what_an_attempt_left_half_written_is_no_one_elses() {
 fn a_change_by_someone_else_has_its_time_for_a_version_where_versions_are_times() {
     webdav(json!({}));
     let ones = "1".repeat(64);
-    for (at, version) in [(json!(9), None), (json!("2026-01-01T00:00:00Z"), Some("2026-11-28T09:49:09Z"))] {
+    for (at, version) in [(json!(9), None), (json!("2026-01-01T00:00:00Z"), Some("2026-11-28T09:49:09.000Z"))]
+    {
         let event =
             policy().data(json!({ "updatedAt": at, "url": "https://files/p", "sha256": "2".repeat(64) }));
         // The record says otherwise than what is there, which is all zeros.
@@ -216,7 +232,7 @@ fn a_change_by_someone_else_has_its_time_for_a_version_where_versions_are_times(
 fn what_was_merged_is_written_over_its_version() {
     webdav(json!({ "verify": "answer" }));
     let data = json!({ "title": "M", "updatedAt": 8, "url": "https://files/m", "sha256": ZEROS });
-    let merged = Merged { data: data.to_string().into_bytes(), version: Some("\"d\"".into()) };
+    let merged = Merged { data: data.to_string().into_bytes(), version: Some(version_of(held(6, ZEROS))) };
     let run = endpoint()
         .expect("PROPFIND /a/b/p.pdf", held(6, ZEROS))
         .expect("GET /a/b/p.pdf", reply(200).text("%PDF"))
@@ -226,7 +242,7 @@ fn what_was_merged_is_written_over_its_version() {
         .expect("PROPPATCH /a/b/p.pdf", reply(207).text(DONE))
         .deliver(deliver, policy().resolution(Resolution::Merged(merged)));
     assert!(matches!(run.outcome, Outcome::Delivered(_)), "{:?}", run.outcome);
-    assert_eq!(run.requests[4].header("if-match"), Some("\"d\""));
+    assert_eq!(run.requests[4].header("if-match"), Some("\"e\""));
     let body = body(&run.requests[5]);
     assert!(body.contains(">M</m:title>") && body.contains("<l:version>8</l:version>"), "{body}");
 }

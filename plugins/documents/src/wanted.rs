@@ -1,13 +1,14 @@
-//! What an event wants to be kept, and what a repository is found to hold.
+//! What an event wants to be kept.
 
 use std::collections::BTreeMap;
 
 use liaison_sdk::failure::Failure;
+use liaison_sdk::time::rfc3339;
+use liaison_sdk::version::Version;
 
-use crate::document::{Content, Digest};
+use crate::document::Content;
 use crate::settings::Settings;
 use crate::template::{DocumentPath, Source, missing};
-use crate::version::{Version, rfc3339};
 
 /// All that is to be written beside the document itself.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Wanted {
     pub(crate) content_type: String,
     pub(crate) metadata: Metadata,
     pub(crate) version: Version,
+    /// The host made it of the event's data and of what is there.
+    pub(crate) is_merged: bool,
     pub(crate) event_id: String,
     /// When it happened, as RFC 3339.
     pub(crate) event_time: Option<String>,
@@ -25,34 +28,6 @@ pub(crate) struct Wanted {
 
 /// Values by name; what an event does not have is not in it.
 pub(crate) type Metadata = BTreeMap<String, String>;
-
-/// A document as the repository holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// A strong one, with its quotes.
-    pub(crate) etag: Option<String>,
-    pub(crate) length: Option<u64>,
-    /// As RFC 3339.
-    pub(crate) modified: Option<String>,
-    pub(crate) metadata: Metadata,
-    /// What was written down with it, where this plugin did.
-    pub(crate) record: Option<Record>,
-    /// Of what is there, where it was read.
-    pub(crate) content: Option<Digest>,
-    /// An attempt of ours began to write, and nothing says that it came to its end.
-    pub(crate) is_pending: bool,
-}
-
-/// What this plugin writes down beside a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) version: Version,
-    pub(crate) sha256: Digest,
-    /// In bytes.
-    pub(crate) length: Option<u64>,
-    /// When the event that it comes from happened, as RFC 3339.
-    pub(crate) event_time: Option<String>,
-}
 
 impl Wanted {
     pub(crate) fn read(settings: &Settings, source: &Source<'_>) -> Result<Self, Failure> {
@@ -68,6 +43,7 @@ impl Wanted {
             content_type: one_line(&content_type),
             metadata: metadata.collect(),
             version,
+            is_merged: false,
             event_id: one_line(&source.event.id),
             event_time: source.event.time.map(rfc3339),
         })
@@ -90,28 +66,4 @@ impl Wanted {
 pub(crate) fn one_line(text: &str) -> String {
     let words = text.split(char::is_control).filter(|part| !part.is_empty());
     words.collect::<Vec<_>>().join(" ").trim().to_owned()
-}
-
-impl Held {
-    /// Of what is there, as far as it is known.
-    pub(crate) fn digest(&self) -> Option<&Digest> {
-        self.content.as_ref().or(self.record.as_ref().map(|record| &record.sha256))
-    }
-
-    /// Is it another one's work? What an attempt left half-written is not, nor is what is empty.
-    pub(crate) fn is_foreign(&self) -> bool {
-        !self.is_begun() && self.is_changed()
-    }
-
-    /// Is it what an attempt of ours may have left, however much of it there is?
-    pub(crate) fn is_begun(&self) -> bool {
-        self.is_pending || (self.record.is_none() && self.length == Some(0))
-    }
-
-    /// Is something else there than what was written down?
-    pub(crate) fn is_changed(&self) -> bool {
-        let Some(record) = &self.record else { return true };
-        let is_other_length = self.length.zip(record.length).is_some_and(|(held, written)| held != written);
-        is_other_length || self.content.as_ref().is_some_and(|content| *content != record.sha256)
-    }
 }

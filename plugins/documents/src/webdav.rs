@@ -6,19 +6,21 @@
 
 mod xml;
 
+use liaison_sdk::etag;
 use liaison_sdk::prelude::*;
+use liaison_sdk::version::Version;
 
 use crate::document::{Content, Digest, Fetched};
-use crate::repository::{Condition, Put, Repository, is_strong};
+use crate::held::{Held, Mark, Record, of_http_date};
+use crate::repository::{Condition, Put, Repository};
 use crate::settings::Compare;
 use crate::stop::Stop;
 use crate::template::DocumentPath;
-use crate::version::{Version, of_http_date};
-use crate::wanted::{Held, Metadata, Record, Wanted, one_line};
+use crate::wanted::{Metadata, Wanted, one_line};
 
-use self::xml::{Namespace, Properties, Update};
+use self::xml::{Found, Namespace, Properties, Update};
 
-/// The property that marks what is begun: the sha256 of what is to be there.
+/// The property that marks what is begun: what is to be there.
 const PENDING: &str = "pending";
 
 /// What is there, by its properties and, unless they are to be believed, by its content.
@@ -61,7 +63,13 @@ fn held(
     content: Option<Digest>,
 ) -> Result<Option<Held>, Stop> {
     let not_understood = |why| Failure::Reply(format!("{}: {why}", found.summary()));
-    let Some(properties) = Properties::read(&found.text()).map_err(not_understood)? else { return Ok(None) };
+    let properties = match Found::read(&found.text()).map_err(not_understood)? {
+        Found::Nothing => return Ok(None),
+        Found::Refused(status) => {
+            return Err(Stop::refused(status, format!("{}: a property was", found.summary())));
+        }
+        Found::There(properties) => properties,
+    };
     if properties.is_folder() {
         return Err(Stop::rejected(format!("{}: it is a folder", found.summary())));
     }
@@ -71,35 +79,29 @@ fn held(
     });
     let dav = |name| properties.get(Namespace::Dav, name);
     Ok(Some(Held {
-        etag: dav("getetag").map(quoted).filter(|etag| is_strong(etag)),
+        etag: dav("getetag").map(etag::quoted).filter(|etag| !etag.is_empty()),
         length: dav("getcontentlength").and_then(|length| length.trim().parse().ok()),
         modified: dav("getlastmodified").and_then(of_http_date),
         metadata: metadata.collect::<Metadata>(),
         record: record(&properties),
         content,
-        is_pending: properties.get(Namespace::Record, PENDING).is_some(),
+        mark: properties.get(Namespace::Record, PENDING).and_then(Mark::parse),
     }))
-}
-
-/// Some servers write it in properties without its quotes.
-fn quoted(etag: &str) -> String {
-    let etag = etag.trim();
-    if etag.starts_with('"') || etag.starts_with("W/") { etag.to_owned() } else { format!("\"{etag}\"") }
 }
 
 fn record(properties: &Properties) -> Option<Record> {
     let get = |name| properties.get(Namespace::Record, name);
     Some(Record {
-        version: Version::kept(get("version")?),
+        version: Version::kept(get("version")?)?,
         sha256: Digest::parse(get("sha256")?)?,
         length: get("length").and_then(|length| length.trim().parse().ok()),
-        event_time: get("event-time").map(one_line),
     })
 }
 
 /// What the answer to a write means; nothing where its folder is not there, which is 409, of some servers 404.
 pub(crate) fn answered(reply: &Response) -> Result<Option<Put>, Stop> {
     match reply.status() {
+        207 => Err(unfinished(reply, refused_part(reply)?)),
         200..=299 => {
             let etag = reply.header("etag").map(str::to_owned);
             Ok(Some(Put::Written { etag, checksum: None }))
@@ -108,6 +110,20 @@ pub(crate) fn answered(reply: &Response) -> Result<Option<Put>, Stop> {
         404 | 409 => Ok(None),
         405 => Err(Stop::rejected(format!("{}: it is a folder, or may not be written", reply.summary()))),
         _ => Err(Stop::unexpected(reply)),
+    }
+}
+
+/// What of a multi-status failed, by its status; nothing where all of it went well.
+pub(crate) fn refused_part(reply: &Response) -> Result<Option<u16>, Stop> {
+    let not_understood = |why| Failure::Reply(format!("{}: {why}", reply.summary()));
+    Ok(xml::refusal(&reply.text()).map_err(not_understood)?)
+}
+
+/// A multi-status to what has no parts: whether it was done must be looked at again.
+fn unfinished(reply: &Response, refused: Option<u16>) -> Stop {
+    match refused {
+        Some(status) => Stop::refused(status, format!("{}: a part of it was", reply.summary())),
+        None => Stop::retry(format!("{}: it does not say that all is done", reply.summary())),
     }
 }
 
@@ -138,6 +154,7 @@ pub(crate) async fn make_folders(
         repository.folders.set(left);
         let reply = repository.http.request("MKCOL", format!("{}/", folders[next])).send().await?;
         match reply.status() {
+            207 => return Err(unfinished(&reply, refused_part(&reply)?)),
             // 405: it is there.
             200..=299 | 405 => (next, is_rising) = (next + 1, false),
             404 | 409 if is_rising => {}
@@ -152,7 +169,7 @@ pub(crate) async fn make_folders(
     }
 }
 
-/// Marks the document, and writes it.
+/// Marks the document, and writes it. What another has changed since is neither marked nor written over.
 pub(crate) async fn write(
     repository: &Repository<'_>,
     path: &DocumentPath,
@@ -161,20 +178,39 @@ pub(crate) async fn write(
     condition: &Condition,
 ) -> Result<Put, Stop> {
     let condition = match condition {
-        Condition::Absent => match repository.put(path, wanted, None, condition).await? {
-            Put::Written { etag, .. } => Condition::over(etag.as_deref()),
-            Put::Refused => return Ok(Put::Refused),
+        Condition::Absent => match begin(repository, path, wanted).await? {
+            Some(condition) => condition,
+            None => return Ok(Put::Refused),
         },
-        Condition::Over(_) | Condition::Any => condition.clone(),
+        Condition::Over(_) | Condition::Seen(_) | Condition::Any => condition.clone(),
     };
-    let sha256 = document.content.sha256.hex();
-    update(repository, path, &Update::default().set_record(PENDING, &sha256)).await?;
+    let mark = Mark::text(&document.content, wanted);
+    if !update(repository, path, &condition, &Update::default().set_record(PENDING, &mark)).await? {
+        return Ok(Put::Refused);
+    }
     let put = repository.put(path, wanted, Some(document), &condition).await?;
     if matches!(put, Put::Refused) {
         // It is another one's, and must not pass for ours.
-        update(repository, path, &Update::default().remove_record(PENDING)).await?;
+        update(repository, path, &Condition::Any, &Update::default().remove_record(PENDING)).await?;
     }
     Ok(put)
+}
+
+/// Makes an empty document where none is, and says over what to write; nothing where another one's is there. Without a
+/// strong ETag in the answer it is looked at again: a moment is enough for someone else to write there.
+async fn begin(
+    repository: &Repository<'_>,
+    path: &DocumentPath,
+    wanted: &Wanted,
+) -> Result<Option<Condition>, Stop> {
+    let Put::Written { etag, .. } = repository.put(path, wanted, None, &Condition::Absent).await? else {
+        return Ok(None);
+    };
+    if let Some(etag) = etag::if_match(etag.as_deref()) {
+        return Ok(Some(Condition::Over(etag.to_owned())));
+    }
+    let held = repository.look(path).await?.filter(Held::is_begun);
+    Ok(held.map(|held| Condition::over(&held)))
 }
 
 /// Writes metadata and record as properties, and takes the mark away.
@@ -192,33 +228,32 @@ pub(crate) async fn describe(
         Some(value) => update.set_metadata(name, value),
         None => update.remove_metadata(name),
     });
-    update(repository, path, &whole.remove_record(PENDING)).await
+    update(repository, path, &Condition::Any, &whole.remove_record(PENDING)).await.map(drop)
 }
 
-/// Changes properties, all or none.
-async fn update(repository: &Repository<'_>, path: &DocumentPath, update: &Update<'_>) -> Result<(), Stop> {
-    let request = repository.http.request("PROPPATCH", path.url());
+/// Changes properties, all or none. `false`: not what the condition said is there.
+async fn update(
+    repository: &Repository<'_>,
+    path: &DocumentPath,
+    condition: &Condition,
+    update: &Update<'_>,
+) -> Result<bool, Stop> {
+    let request = condition.on(repository.http.request("PROPPATCH", path.url()));
     let request = request.header("content-type", "application/xml; charset=utf-8");
     let reply = request.body(update.text(&repository.settings.namespace)).send().await?;
     match reply.status() {
         207 => {}
+        412 if matches!(condition, Condition::Over(_)) => return Ok(false),
         405 | 501 => return Err(Stop::rejected(format!("{}: it takes no properties", reply.summary()))),
         404 | 410 => return Err(Stop::retry(format!("{}: it was there a moment ago", reply.summary()))),
         _ => return Err(Stop::unexpected(&reply)),
     }
-    let not_understood = |why| Failure::Reply(format!("{}: {why}", reply.summary()));
-    let refusal = xml::refusal(&reply.text()).map_err(not_understood)?;
-    let Some(status) = refusal else { return Ok(()) };
-    let reason = format!("{}: a property was refused with {status}", reply.summary());
-    Err(Stop::Outcome(match OutcomeKind::of_status(status) {
-        OutcomeKind::Denied => Outcome::denied(reason),
-        // 507, and 423 (RFC 4918, 9.2.1).
-        OutcomeKind::Retry | OutcomeKind::Throttled => Outcome::retry(reason),
-        OutcomeKind::Rejected if status == 423 => Outcome::retry(reason),
-        OutcomeKind::Rejected | OutcomeKind::Conflict | OutcomeKind::Skipped | OutcomeKind::Delivered => {
-            Outcome::rejected(reason)
-        }
-    }))
+    match refused_part(&reply)? {
+        None => Ok(true),
+        // A value that the property cannot have (RFC 4918, 9.2.1).
+        Some(409) => Err(Stop::rejected(format!("{}: a property was refused with 409", reply.summary()))),
+        Some(status) => Err(Stop::refused(status, format!("{}: a property was", reply.summary()))),
+    }
 }
 
 /// Is the endpoint's own folder there?

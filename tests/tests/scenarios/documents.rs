@@ -13,6 +13,7 @@ use liaison_tests::{is_quick, say_skipped};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use crate::command::Program;
 use crate::fixture::{Config, DEAD_LETTERS, LIMIT, Letter, QUICK, TOPIC, letters};
 
 /// A real repository, as it is read back and as others change it.
@@ -153,18 +154,29 @@ pub(crate) struct Wants<'a> {
     pub(crate) settings: &'a str,
     /// More of the connector.
     pub(crate) connector: &'a str,
-    pub(crate) policy: &'a str,
+    /// Where an event has its document.
+    pub(crate) document: &'a str,
+    /// How conflicts are decided.
+    pub(crate) conflict: &'a str,
     pub(crate) tables: &'a str,
 }
 
-pub(crate) const USUAL: Wants<'static> =
-    Wants { path: "/policies/{key}.pdf", settings: "", connector: "", policy: "newest-wins", tables: QUICK };
+pub(crate) const USUAL: Wants<'static> = Wants {
+    path: "/policies/{key}.pdf",
+    settings: "",
+    connector: "",
+    document: r#"{ inline = "/document/content", url = "/document/url", sha256 = "/document/sha256" }"#,
+    conflict: r#"{ policy = "newest-wins" }"#,
+    tables: QUICK,
+};
 
 /// A host that delivers documents to a repository. The host goes first.
 pub(crate) struct Stage<R> {
     pub(crate) host: LocalHost,
     pub(crate) broker: Embedded,
     pub(crate) repository: R,
+    /// As it is written.
+    config: String,
     _folder: Folder,
 }
 
@@ -177,8 +189,14 @@ impl<R: Repository> Stage<R> {
         }
         let (repository, folder) = (R::start()?, Folder::new("documents")?);
         let broker = Embedded::start(&[(TOPIC, 4), (DEAD_LETTERS, 1)])?;
-        let host = LocalHost::start(&config(&repository, &folder, &broker, wants)?)?;
-        Ok(Some(Self { host, broker, repository, _folder: folder }))
+        let config = config(&repository, &folder, &broker, wants)?;
+        let host = LocalHost::start(&config)?;
+        Ok(Some(Self { host, broker, repository, config, _folder: folder }))
+    }
+
+    /// The program beside the host.
+    pub(crate) fn program(&self) -> anyhow::Result<Program> {
+        Program::new(&self.config)
     }
 
     pub(crate) fn produce(&self, events: impl IntoIterator<Item = Outgoing>) -> anyhow::Result<()> {
@@ -232,16 +250,17 @@ pub(crate) fn config<R: Repository>(
             [connectors.calendar.settings]
             target = "{target}"
             path = "{path}"
-            document = {{ inline = "/document/content", url = "/document/url", sha256 = "/document/sha256" }}
+            document = {document}
             metadata = {{ title = "{{/title}}", agency = "{{/agency}}" }}
             {settings}"#,
         credential = R::credential(folder)?,
         connector = wants.connector,
         target = R::TARGET,
+        document = wants.document,
         path = wants.path,
         settings = wants.settings,
     );
-    let subscription = format!("conflict = {{ policy = \"{}\" }}", wants.policy);
+    let subscription = format!("conflict = {}", wants.conflict);
     let config = Config {
         plugin: "documents",
         connector: &connector,

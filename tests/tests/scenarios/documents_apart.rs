@@ -1,6 +1,8 @@
 //! What is asked of one kind of repository alone, and documents that an event only refers to.
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use liaison::kafka::embedded::Embedded;
 use liaison_tests::folder::Folder;
 use liaison_tests::host::{HostProcess, plugin};
@@ -11,7 +13,7 @@ use liaison_tests::{is_quick, port, say_skipped, wait};
 
 use crate::command::Program;
 use crate::documents::{Repository, Stage, USUAL, Wants, config, policy, reference, sha256};
-use crate::fixture::{DEAD_LETTERS, LIMIT, QUICK, TOPIC, letters};
+use crate::fixture::{DEAD_LETTERS, LIMIT, QUICK, TOPIC, by_event, letters};
 use crate::kept_bodies::peak_bytes;
 
 const PATH: &str = "/policies/p-1.pdf";
@@ -23,15 +25,15 @@ fn a_document_that_is_being_edited_is_waited_for() -> anyhow::Result<()> {
     let Some(stage) = Stage::<WebDav>::start(test, Wants { tables: PATIENT, ..USUAL })? else {
         return Ok(());
     };
-    stage.produce([policy("1", "p-1", FIRST, "Leave", "%PDF first")])?;
+    stage.produce([policy("1", "p-1", FIRST, "Leave", "%PDF-1.7 first")])?;
     stage.settled("delivered", 1.0)?;
     let lock = stage.repository.lock(PATH)?;
-    stage.produce([policy("2", "p-1", "2020-05-02T12:00:00Z", "Leave", "%PDF second")])?;
+    stage.produce([policy("2", "p-1", "2020-05-02T12:00:00Z", "Leave", "%PDF-1.7 second")])?;
     stage.repository.wait_for_answer(&format!("PROPPATCH {PATH} 423"), LIMIT)?;
-    assert_eq!(stage.repository.content(PATH)?.as_deref(), Some(&b"%PDF first"[..]));
+    assert_eq!(stage.repository.content(PATH)?.as_deref(), Some(&b"%PDF-1.7 first"[..]));
     stage.repository.unlock(PATH, &lock)?;
     stage.settled("delivered", 2.0)?;
-    stage.holds(PATH, "%PDF second", "Leave", "2020-05-02T12:00:00Z")?;
+    stage.holds(PATH, "%PDF-1.7 second", "Leave", "2020-05-02T12:00:00Z")?;
     stage.stop_without_dead_letters()
 }
 
@@ -41,21 +43,80 @@ fn what_an_attempt_left_half_written_is_written_anew() -> anyhow::Result<()> {
     else {
         return Ok(());
     };
-    // As an attempt leaves it that ends within its first write, and within a later one.
-    let (server, other) = (&stage.repository, "/policies/p-2.pdf");
-    stage.produce([policy("1", "p-2", FIRST, "Leave", "%PDF first")])?;
-    stage.settled("delivered", 1.0)?;
+    // As an attempt leaves it that ends within its first write, within a later one, before that and behind it.
+    let server = &stage.repository;
+    let others = ["/policies/p-2.pdf", "/policies/p-3.pdf", "/policies/p-4.pdf"];
+    let first = |key: &str| policy(key, key, FIRST, "Old", "%PDF-1.7 first");
+    stage.produce([first("p-2"), first("p-3"), first("p-4"), first("p-5")])?;
+    stage.settled("delivered", 4.0)?;
     server.put(PATH, b"")?;
-    server.set_property(other, "urn:liaison:delivery", "pending", &sha256(b"%PDF second"))?;
-    server.put(other, b"%PDF sec")?;
-    let second = |id: &str, key: &str| policy(id, key, "2020-05-02T12:00:00Z", "Leave", "%PDF second");
-    stage.produce([second("2", "p-1"), second("3", "p-2")])?;
-    stage.settled("delivered", 3.0)?;
-    for path in [PATH, other] {
-        stage.holds(path, "%PDF second", "Leave", "2020-05-02T12:00:00Z")?;
+    let theirs = "/policies/p-5.pdf";
+    let mark = format!("{} 15 2020-05-02T12:00:00Z", sha256(b"%PDF-1.7 second"));
+    for path in others.into_iter().chain([theirs]) {
+        server.set_property(path, "urn:liaison:delivery", "pending", &mark)?;
+    }
+    server.put(others[0], b"%PDF-1.7 sec")?;
+    server.put(others[2], b"%PDF-1.7 second")?;
+    // What someone else writes over a mark is theirs.
+    server.put(theirs, b"%PDF-1.7 theirs!")?;
+    let second =
+        |key: &str| policy(&format!("{key}b"), key, "2020-05-02T12:00:00Z", "Leave", "%PDF-1.7 second");
+    stage.produce([second("p-1"), second("p-2"), second("p-3"), second("p-4"), second("p-5")])?;
+    stage.settled("delivered", 8.0)?;
+    stage.settled("superseded", 1.0)?;
+    assert_eq!(stage.repository.content(theirs)?.as_deref(), Some(&b"%PDF-1.7 theirs!"[..]));
+    // Nothing of the content had to be written where it had arrived: as often as above, and once before.
+    assert_eq!(stage.repository.writes(others[2]), 2);
+    for path in others.into_iter().chain([PATH]) {
+        stage.holds(path, "%PDF-1.7 second", "Leave", "2020-05-02T12:00:00Z")?;
         assert_eq!(stage.repository.record(path, "pending")?, None, "{path}");
     }
     stage.stop_without_dead_letters()
+}
+
+#[test]
+fn a_source_that_refuses_or_sends_a_page_holds_up_its_own_events_alone() -> anyhow::Result<()> {
+    let test = "a_source_that_refuses_or_sends_a_page_holds_up_its_own_events_alone";
+    let source = System::start(
+        "source",
+        Behaviour::from_fn(|request| match request.path {
+            "/refused" => Answer::status(401),
+            "/forbidden" => Answer::status(403),
+            "/busy" => Answer::status(429).with_header(RETRY_AFTER, HeaderValue::from_static("0")),
+            "/page" => Answer::status(200)
+                .with_header(CONTENT_TYPE, HeaderValue::from_static("text/html"))
+                .with_body("<!doctype html><title>Please log in</title>"),
+            "/json" => Answer::status(200).with_body("{\"error\":\"log in\"}"),
+            _ => Answer::status(200).with_body("%PDF-1.7 first"),
+        }),
+    )?;
+    let connector = format!("allow = [\"{}\"]", source.url());
+    let tables = "[sla.default]\ninitial-interval = \"20ms\"\nmax-interval = \"20ms\"\nmax-attempts = 2";
+    let document = r#"{ url = "/document/url" }"#;
+    let wants = Wants { connector: &connector, tables, document, ..USUAL };
+    let Some(stage) = Stage::<WebDav>::start(test, wants)? else { return Ok(()) };
+    let bad = ["refused", "forbidden", "busy", "page", "json"];
+    let of = |name: &str| reference(name, name, FIRST, &format!("{}/{name}", source.url()), "");
+    stage.produce(bad.into_iter().chain(["good"]).map(of))?;
+    stage.settled("dead-lettered", 5.0)?;
+    stage.settled("delivered", 1.0)?;
+    stage.holds("/policies/good.pdf", "%PDF-1.7 first", "good", FIRST)?;
+    let letters = stage.letters()?;
+    let letters = by_event(&letters)?;
+    let origin = source.url();
+    for (name, expected) in [
+        ("refused", format!("the document could not be fetched: GET {origin}/refused answered 401")),
+        ("forbidden", format!("the document could not be fetched: GET {origin}/forbidden answered 403")),
+        ("busy", format!("the document could not be fetched: GET {origin}/busy answered 429")),
+        ("page", format!("GET {origin}/page answered 200 OK: it is text/html and no application/pdf")),
+        ("json", format!("GET {origin}/json answered 200 OK: it is no application/pdf: it begins with \"{{")),
+    ] {
+        let message = letters[name].message()?;
+        assert!(message.contains(&expected), "{name}: {message}");
+        assert_eq!(stage.repository.content(&format!("/policies/{name}.pdf"))?, None);
+    }
+    assert_eq!((stage.attempts("denied"), stage.attempts("throttled")), (0.0, 0.0));
+    stage.host.stop()
 }
 
 /// As many attempts as somebody's editing may take.
@@ -67,17 +128,17 @@ fn an_object_is_signed_typed_and_described_in_every_script() -> anyhow::Result<(
     let test = "an_object_is_signed_typed_and_described_in_every_script";
     let wants = Wants { settings: "headers = { content-disposition = \"inline\" }", ..USUAL };
     let Some(stage) = Stage::<S3>::start(test, wants)? else { return Ok(()) };
-    stage.produce([policy("1", "p-1", FIRST, "休暇 – Überstunden", "%PDF first")])?;
+    stage.produce([policy("1", "p-1", FIRST, "休暇 – Überstunden", "%PDF-1.7 first")])?;
     stage.settled("delivered", 1.0)?;
     let object = stage.repository.object(PATH.trim_start_matches('/'))?.expect("it was delivered");
     assert_eq!(object.header("content-type"), Some("application/pdf"));
     assert_eq!(object.header("content-disposition"), Some("inline"));
     // What the host signed: this server keeps it.
-    assert_eq!(object.header("x-amz-content-sha256"), Some(sha256(b"%PDF first").as_str()));
+    assert_eq!(object.header("x-amz-content-sha256"), Some(sha256(b"%PDF-1.7 first").as_str()));
     assert_eq!(object.metadata("agency"), Some("=?UTF-8?B?QsO8cm8gZsO8ciBUZXN0cw==?="));
     assert_eq!(object.metadata("title"), Some("=?UTF-8?B?5LyR5pqHIOKAkyDDnGJlcnN0dW5kZW4=?="));
     // Read again as it was meant, it is the same: nothing is written twice.
-    stage.produce([policy("1", "p-1", FIRST, "休暇 – Überstunden", "%PDF first")])?;
+    stage.produce([policy("1", "p-1", FIRST, "休暇 – Überstunden", "%PDF-1.7 first")])?;
     stage.settled("delivered", 2.0)?;
     assert_eq!(stage.repository.writes(PATH), 1);
     stage.stop_without_dead_letters()

@@ -43,14 +43,14 @@ of_both! {
 
 fn life<R: Repository>(test: &str) -> anyhow::Result<()> {
     let Some(stage) = Stage::<R>::start(test, USUAL)? else { return Ok(()) };
-    stage.produce([policy("1", "p-1", FIRST, "Leave & pay", "%PDF first")])?;
+    stage.produce([policy("1", "p-1", FIRST, "Leave & pay", "%PDF-1.7 first")])?;
     stage.settled("delivered", 1.0)?;
-    stage.holds(PATH, "%PDF first", &escaped::<R>("Leave & pay"), FIRST)?;
+    stage.holds(PATH, "%PDF-1.7 first", &escaped::<R>("Leave & pay"), FIRST)?;
     assert_eq!(stage.repository.record(PATH, "event-id")?.as_deref(), Some("1"));
 
-    stage.produce([policy("2", "p-1", SECOND, "Leave", "%PDF second")])?;
+    stage.produce([policy("2", "p-1", SECOND, "Leave", "%PDF-1.7 second")])?;
     stage.settled("delivered", 2.0)?;
-    stage.holds(PATH, "%PDF second", "Leave", SECOND)?;
+    stage.holds(PATH, "%PDF-1.7 second", "Leave", SECOND)?;
 
     stage.produce([removal("3", "p-1"), removal("4", "p-1"), removal("5", "never-there")])?;
     stage.settled("delivered", 5.0)?;
@@ -65,10 +65,10 @@ fn escaped<R: Repository>(text: &str) -> String {
 
 fn redelivery<R: Repository>(test: &str) -> anyhow::Result<()> {
     let Some(stage) = Stage::<R>::start(test, USUAL)? else { return Ok(()) };
-    let same = || policy("1", "p-1", FIRST, "Leave", "%PDF first");
+    let same = || policy("1", "p-1", FIRST, "Leave", "%PDF-1.7 first");
     stage.produce((0..5).map(|_| same()))?;
     stage.settled("delivered", 5.0)?;
-    stage.holds(PATH, "%PDF first", "Leave", FIRST)?;
+    stage.holds(PATH, "%PDF-1.7 first", "Leave", FIRST)?;
     assert_eq!((stage.attempts("delivered"), stage.attempts("skipped")), (1.0, 4.0));
     assert_eq!(stage.repository.writes(PATH), 1);
     stage.stop_without_dead_letters()
@@ -77,53 +77,57 @@ fn redelivery<R: Repository>(test: &str) -> anyhow::Result<()> {
 fn out_of_order<R: Repository>(test: &str) -> anyhow::Result<()> {
     let Some(stage) = Stage::<R>::start(test, USUAL)? else { return Ok(()) };
     stage.produce([
-        policy("2", "p-1", SECOND, "Leave", "%PDF second"),
-        policy("1", "p-1", FIRST, "Old", "%PDF first"),
+        policy("2", "p-1", SECOND, "Leave", "%PDF-1.7 second"),
+        policy("1", "p-1", FIRST, "Old", "%PDF-1.7 first"),
         // The same content under a newer version moves the version on: what lies between them comes too late.
-        policy("4", "p-1", "2020-05-04T12:00:00+02:00", "Leave", "%PDF second"),
-        policy("3", "p-1", "2020-05-03T12:00:00Z", "Old", "%PDF third"),
+        policy("4", "p-1", "2020-05-04T12:00:00+02:00", "Leave", "%PDF-1.7 second"),
+        policy("3", "p-1", "2020-05-03T12:00:00Z", "Old", "%PDF-1.7 third"),
     ])?;
     stage.settled("delivered", 2.0)?;
     stage.settled("superseded", 2.0)?;
-    stage.holds(PATH, "%PDF second", "Leave", "2020-05-04T12:00:00+02:00")?;
+    stage.holds(PATH, "%PDF-1.7 second", "Leave", "2020-05-04T12:00:00+02:00")?;
     stage.stop_without_dead_letters()
 }
 
 fn conflict<R: Repository>(test: &str) -> anyhow::Result<()> {
     let Some(stage) = Stage::<R>::start(test, USUAL)? else { return Ok(()) };
-    stage.produce([policy("1", "p-1", FIRST, "Leave", "%PDF first")])?;
+    stage.produce([policy("1", "p-1", FIRST, "Leave", "%PDF-1.7 first")])?;
     stage.settled("delivered", 1.0)?;
     // Of the same length, and likely within the same second: no ETag of a file tells.
-    stage.repository.change(PATH, b"%PDF other")?;
-    stage.produce([policy("2", "p-1", SECOND, "Leave", "%PDF second")])?;
+    stage.repository.change(PATH, b"%PDF-1.7 other")?;
+    stage.produce([policy("2", "p-1", SECOND, "Leave", "%PDF-1.7 second")])?;
     stage.settled("superseded", 1.0)?;
-    assert_eq!(stage.repository.content(PATH)?.as_deref(), Some(&b"%PDF other"[..]), "it was changed later");
+    assert_eq!(
+        stage.repository.content(PATH)?.as_deref(),
+        Some(&b"%PDF-1.7 other"[..]),
+        "it was changed later"
+    );
 
-    stage.produce([policy("3", "p-1", LATER, "Leave", "%PDF third")])?;
+    stage.produce([policy("3", "p-1", LATER, "Leave", "%PDF-1.7 third")])?;
     stage.settled("delivered", 2.0)?;
-    stage.holds(PATH, "%PDF third", "Leave", LATER)?;
+    stage.holds(PATH, "%PDF-1.7 third", "Leave", LATER)?;
 
     // What was there before anything was delivered.
-    stage.repository.change("/policies/p-2.pdf", b"%PDF theirs")?;
+    stage.repository.change("/policies/p-2.pdf", b"%PDF-1.7 theirs")?;
     stage.produce([
-        policy("4", "p-2", FIRST, "Leave", "%PDF ours"),
-        policy("5", "p-2", LATER, "Leave", "%PDF ours"),
+        policy("4", "p-2", FIRST, "Leave", "%PDF-1.7 ours"),
+        policy("5", "p-2", LATER, "Leave", "%PDF-1.7 ours"),
     ])?;
     stage.settled("superseded", 2.0)?;
     stage.settled("delivered", 3.0)?;
-    stage.holds("/policies/p-2.pdf", "%PDF ours", "Leave", LATER)?;
+    stage.holds("/policies/p-2.pdf", "%PDF-1.7 ours", "Leave", LATER)?;
     stage.stop_without_dead_letters()
 }
 
 fn person<R: Repository>(test: &str) -> anyhow::Result<()> {
-    let wants = Wants { policy: "manual", ..USUAL };
+    let wants = Wants { conflict: r#"{ policy = "manual" }"#, ..USUAL };
     let Some(stage) = Stage::<R>::start(test, wants)? else { return Ok(()) };
-    stage.produce([policy("1", "p-1", FIRST, "Leave", "%PDF first")])?;
+    stage.produce([policy("1", "p-1", FIRST, "Leave", "%PDF-1.7 first")])?;
     stage.settled("delivered", 1.0)?;
-    stage.repository.change(PATH, b"%PDF other")?;
+    stage.repository.change(PATH, b"%PDF-1.7 other")?;
     stage.produce([
-        policy("2", "p-1", LATER, "Leave", "%PDF second"),
-        policy("3", "p-3", FIRST, "Other", "%PDF"),
+        policy("2", "p-1", LATER, "Leave", "%PDF-1.7 second"),
+        policy("3", "p-3", FIRST, "Other", "%PDF-1.7"),
     ])?;
     stage.settled("delivered", 2.0)?;
     stage.settled("dead-lettered", 1.0)?;
@@ -131,7 +135,7 @@ fn person<R: Repository>(test: &str) -> anyhow::Result<()> {
     assert_eq!((letters[0].event_id()?, letters[0].reason()?), ("2", "conflict"));
     let message = letters[0].message()?;
     assert!(message.contains("/policies/p-1.pdf: someone else has changed it since"), "{message}");
-    assert_eq!(stage.repository.content(PATH)?.as_deref(), Some(&b"%PDF other"[..]));
+    assert_eq!(stage.repository.content(PATH)?.as_deref(), Some(&b"%PDF-1.7 other"[..]));
     stage.host.stop()
 }
 
@@ -146,7 +150,7 @@ fn outage<R: Repository>(test: &str) -> anyhow::Result<()> {
                 &key(number),
                 version,
                 content,
-                &format!("%PDF {content} {number}"),
+                &format!("%PDF-1.7 {content} {number}"),
             )
         };
         (0..DOCUMENTS).map(one).collect()
@@ -162,15 +166,15 @@ fn outage<R: Repository>(test: &str) -> anyhow::Result<()> {
     stage.settled("delivered", (2 * DOCUMENTS) as f64)?;
     for number in 0..DOCUMENTS {
         let path = format!("/policies/{}.pdf", key(number));
-        stage.holds(&path, &format!("%PDF second {number}"), "second", SECOND)?;
+        stage.holds(&path, &format!("%PDF-1.7 second {number}"), "second", SECOND)?;
     }
     stage.stop_without_dead_letters()
 }
 
 fn bad_data<R: Repository>(test: &str) -> anyhow::Result<()> {
     let Some(stage) = Stage::<R>::start(test, USUAL)? else { return Ok(()) };
-    let mut wrong = policy("wrong", "p-1", FIRST, "Leave", "%PDF first");
-    let other = policy("", "", FIRST, "Leave", "%PDF other");
+    let mut wrong = policy("wrong", "p-1", FIRST, "Leave", "%PDF-1.7 first");
+    let other = policy("", "", FIRST, "Leave", "%PDF-1.7 other");
     // The document of one with the checksum of another.
     let json = |event: &liaison::kafka::producer::Outgoing| -> anyhow::Result<serde_json::Value> {
         Ok(serde_json::from_slice(event.value.as_deref().unwrap_or_default())?)
@@ -178,13 +182,13 @@ fn bad_data<R: Repository>(test: &str) -> anyhow::Result<()> {
     let mut data = json(&wrong)?;
     data["document"]["sha256"] = json(&other)?["document"]["sha256"].take();
     wrong.value = Some(data.to_string().into());
-    let climbing = policy("climbing", "../p-1", FIRST, "Leave", "%PDF first");
+    let climbing = policy("climbing", "../p-1", FIRST, "Leave", "%PDF-1.7 first");
     stage.produce([
-        policy("before", "p-1", FIRST, "Leave", "%PDF first"),
+        policy("before", "p-1", FIRST, "Leave", "%PDF-1.7 first"),
         wrong,
         climbing,
-        policy("after", "p-1", SECOND, "Leave", "%PDF second"),
-        policy("beside", "p-2", FIRST, "Leave", "%PDF beside"),
+        policy("after", "p-1", SECOND, "Leave", "%PDF-1.7 second"),
+        policy("beside", "p-2", FIRST, "Leave", "%PDF-1.7 beside"),
     ])?;
     stage.settled("delivered", 3.0)?;
     stage.settled("dead-lettered", 2.0)?;
@@ -195,8 +199,8 @@ fn bad_data<R: Repository>(test: &str) -> anyhow::Result<()> {
     assert!(message.starts_with("the event's document: its sha256 is "), "{message}");
     let message = letters["climbing"].message()?;
     assert!(message.starts_with("\"../p-1.pdf\" cannot be a name in the path"), "{message}");
-    stage.holds(PATH, "%PDF second", "Leave", SECOND)?;
-    stage.holds("/policies/p-2.pdf", "%PDF beside", "Leave", FIRST)?;
+    stage.holds(PATH, "%PDF-1.7 second", "Leave", SECOND)?;
+    stage.holds("/policies/p-2.pdf", "%PDF-1.7 beside", "Leave", FIRST)?;
     stage.host.stop()
 }
 
@@ -209,17 +213,17 @@ fn versions<R: Repository>(test: &str) -> anyhow::Result<()> {
     let Some(stage) = Stage::<R>::start(test, wants)? else { return Ok(()) };
     let key = "größer + 1%?#";
     stage.produce([
-        policy("1", key, FIRST, "Leave", "%PDF first"),
-        policy("2", key, SECOND, "Leave", "%PDF second"),
+        policy("1", key, FIRST, "Leave", "%PDF-1.7 first"),
+        policy("2", key, SECOND, "Leave", "%PDF-1.7 second"),
     ])?;
     stage.settled("delivered", 2.0)?;
-    stage.holds(&format!("/a/b c/d/{key} 漢字.pdf"), "%PDF second", "Leave", SECOND)?;
-    stage.holds(&format!("/versions/{key}/{FIRST}.pdf"), "%PDF first", "Leave", FIRST)?;
-    stage.holds(&format!("/versions/{key}/{SECOND}.pdf"), "%PDF second", "Leave", SECOND)?;
+    stage.holds(&format!("/a/b c/d/{key} 漢字.pdf"), "%PDF-1.7 second", "Leave", SECOND)?;
+    stage.holds(&format!("/versions/{key}/{FIRST}.pdf"), "%PDF-1.7 first", "Leave", FIRST)?;
+    stage.holds(&format!("/versions/{key}/{SECOND}.pdf"), "%PDF-1.7 second", "Leave", SECOND)?;
     // A removal leaves what is kept.
     stage.produce([removal("3", key)])?;
     stage.settled("delivered", 3.0)?;
     assert_eq!(stage.repository.content(&format!("/a/b c/d/{key} 漢字.pdf"))?, None);
-    stage.holds(&format!("/versions/{key}/{SECOND}.pdf"), "%PDF second", "Leave", SECOND)?;
+    stage.holds(&format!("/versions/{key}/{SECOND}.pdf"), "%PDF-1.7 second", "Leave", SECOND)?;
     stage.stop_without_dead_letters()
 }

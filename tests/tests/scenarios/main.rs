@@ -18,6 +18,7 @@ mod dead_letters;
 mod delays;
 mod documents;
 mod documents_apart;
+mod documents_decided;
 mod documents_rows;
 mod embed;
 mod filing;

@@ -8,7 +8,7 @@ use super::*;
 fn with_source<T>(subject: &str, test: impl Fn(&Source<'_>) -> T) -> T {
     let event = event("t").subject(subject).key("k 1").attribute("tenant", "süd").into();
     let data = json!({ "policy": { "id": "ü#?%+", "rank": 3, "final": true }, "updatedAt": 7, "gone": null });
-    test(&Source { event: &event, data: Some(data), version: "/updatedAt" })
+    test(&Source { event: &event, data: Some(data), version: &Pointer::updated_at() })
 }
 
 fn path(template: &str, subject: &str) -> Result<String, String> {
@@ -65,7 +65,8 @@ fn a_field_that_is_not_there_is_named() {
         assert!(error.starts_with(expected), "{error}");
     }
     let tombstone = event("t").tombstone().into();
-    let source = Source { event: &tombstone, data: None, version: "/updatedAt" };
+    let version = Pointer::updated_at();
+    let source = Source { event: &tombstone, data: None, version: &version };
     let template = PathTemplate::try_from("/{/policy/id}".to_owned()).unwrap();
     let error = template.render(&source).unwrap_err().to_string();
     assert_eq!(error, "the event is a tombstone and has no `/policy/id`, which the settings ask for");

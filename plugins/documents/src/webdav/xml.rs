@@ -32,7 +32,7 @@ pub(super) fn propfind(namespace: &str, metadata: &[&str]) -> String {
     let asked: String = names.collect();
     format!(
         "{HEAD}<propfind xmlns=\"{DAV}\" xmlns:l=\"{RECORD_NAMESPACE}\" xmlns:m=\"{}\"><prop><getetag/><getcontentlength/>\
-         <getlastmodified/><resourcetype/><l:version/><l:sha256/><l:length/><l:event-time/><l:pending/>{asked}</prop></propfind>",
+         <getlastmodified/><resourcetype/><l:version/><l:sha256/><l:length/><l:pending/>{asked}</prop></propfind>",
         escaped(namespace)
     )
 }
@@ -102,26 +102,46 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-impl Properties {
-    /// Reads the answer about one document; nothing where it says that there is none.
-    pub(super) fn read(text: &str) -> Result<Option<Self>, String> {
-        let document = parse(text)?;
-        let response = only_response(&document)?;
-        if let Some(status) = child(response, "status").map(status).transpose()? {
-            return if matches!(status, 404 | 410) { Ok(None) } else { Err(format!("it says {status}")) };
-        }
-        let mut properties = Self { values: BTreeMap::new(), is_folder: false };
-        for propstat in children(response, "propstat") {
-            if child(propstat, "status").map(status).transpose()? != Some(200) {
-                continue;
-            }
-            let all =
-                child(propstat, "prop").into_iter().flat_map(|prop| prop.children().filter(Node::is_element));
-            all.for_each(|property| properties.take(property));
-        }
-        Ok(Some(properties))
-    }
+/// What an answer about the properties of one document says.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// There is no document.
+    Nothing,
+    /// Some of what was asked for was not told, by this status: what is there is not known.
+    Refused(u16),
+    There(Properties),
+}
 
+impl Found {
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let document = parse(text)?;
+        let response = responses(&document)?.next().ok_or_else(not_one_document)?;
+        if let Some(status) = child(response, "status").map(status).transpose()? {
+            return Ok(if is_gone(status) { Found::Nothing } else { Found::Refused(status) });
+        }
+        let mut properties = Properties { values: BTreeMap::new(), is_folder: false };
+        for propstat in children(response, "propstat") {
+            let Some(status) = child(propstat, "status").map(status).transpose()? else { continue };
+            let mut all =
+                child(propstat, "prop").into_iter().flat_map(|prop| prop.children().filter(Node::is_element));
+            match status {
+                200 => all.for_each(|property| properties.take(property)),
+                status if is_gone(status) => {}
+                // Of nothing that was asked for.
+                _ if all.next().is_none() => {}
+                status => return Ok(Found::Refused(status)),
+            }
+        }
+        Ok(Found::There(properties))
+    }
+}
+
+/// It is not there: a document, or a property of it.
+fn is_gone(status: u16) -> bool {
+    matches!(status, 404 | 410)
+}
+
+impl Properties {
     fn take(&mut self, property: Node<'_, '_>) {
         let name = property.tag_name();
         if is_dav(property, "resourcetype") {
@@ -147,14 +167,18 @@ impl Properties {
     }
 }
 
-/// The status of what was refused in a multi-status, and not only because of something else (424).
+/// The status of what was refused in a multi-status, whichever part it was, and not only because of something else (424).
 pub(super) fn refusal(text: &str) -> Result<Option<u16>, String> {
     let document = parse(text)?;
-    let response = only_response(&document)?;
-    let parts = children(response, "propstat").filter_map(|propstat| child(propstat, "status"));
-    let statuses: Vec<u16> = parts.chain(child(response, "status")).map(status).collect::<Result<_, _>>()?;
+    let mut statuses: Vec<u16> = Vec::new();
+    for response in responses(&document)? {
+        let parts = children(response, "propstat").filter_map(|propstat| child(propstat, "status"));
+        for part in parts.chain(child(response, "status")) {
+            statuses.push(status(part)?);
+        }
+    }
     if statuses.is_empty() {
-        return Err("it says nothing of what became of the properties".to_owned());
+        return Err("it says nothing of what became of its parts".to_owned());
     }
     let bad = statuses.into_iter().filter(|status| !(200..300).contains(status));
     // The cause before what it took with it.
@@ -165,10 +189,18 @@ fn parse(text: &str) -> Result<Document<'_>, String> {
     Document::parse(text).map_err(|error| format!("it is no XML: {error}"))
 }
 
-fn only_response<'a, 'text>(document: &'a Document<'text>) -> Result<Node<'a, 'text>, String> {
+fn responses<'a, 'text>(
+    document: &'a Document<'text>,
+) -> Result<impl Iterator<Item = Node<'a, 'text>>, String> {
     let root = document.root_element();
-    let response = is_dav(root, "multistatus").then(|| child(root, "response")).flatten();
-    response.ok_or_else(|| "it is no multi-status about one document".to_owned())
+    if !is_dav(root, "multistatus") {
+        return Err(not_one_document());
+    }
+    Ok(children(root, "response"))
+}
+
+fn not_one_document() -> String {
+    "it is no multi-status about one document".to_owned()
 }
 
 fn children<'a, 'text>(node: Node<'a, 'text>, name: &str) -> impl Iterator<Item = Node<'a, 'text>> {
@@ -225,14 +257,32 @@ mod tests {
                     <title xmlns='urn:m'>A<![CDATA[ & ]]>B</title><z:resourcetype/></z:prop><z:status>HTTP/1.1 200 OK</z:status>\
                     </z:propstat><z:propstat><z:prop><gone xmlns='urn:m'/></z:prop><z:status>HTTP/1.1 404 Not Found</z:status>\
                     </z:propstat></z:response></z:multistatus>";
-        let properties = Properties::read(text).unwrap().unwrap();
+        let Found::There(properties) = Found::read(text).unwrap() else { panic!("it is there") };
         assert_eq!(properties.get(Namespace::Dav, "getetag"), Some("1"));
         assert_eq!(properties.get(Namespace::Metadata("urn:m"), "title"), Some("A & B"));
         assert_eq!(properties.get(Namespace::Metadata("urn:m"), "gone"), None);
         assert_eq!(properties.get(Namespace::Record, "title"), None);
         assert!(!properties.is_folder());
         let gone = "<multistatus xmlns='DAV:'><response><href>/a</href><status>HTTP/1.1 404 Not Found</status></response></multistatus>";
-        assert!(Properties::read(gone).unwrap().is_none());
+        assert!(matches!(Found::read(gone), Ok(Found::Nothing)));
+    }
+
+    #[test]
+    fn a_property_that_is_not_told_is_not_taken_for_one_that_is_not_there() {
+        for (status, expected) in
+            [("404 Not Found", None), ("403 Forbidden", Some(403)), ("500 Oh", Some(500))]
+        {
+            let text = format!(
+                "<multistatus xmlns='DAV:'><response><propstat><prop><getetag>1</getetag></prop><status>HTTP/1.1 200 OK\
+                 </status></propstat><propstat><prop><version xmlns='urn:liaison:delivery'/></prop><status>HTTP/1.1 {status}\
+                 </status></propstat></response></multistatus>"
+            );
+            let refused = match Found::read(&text).unwrap() {
+                Found::Refused(status) => Some(status),
+                Found::Nothing | Found::There(_) => None,
+            };
+            assert_eq!(refused, expected, "{status}");
+        }
     }
 
     #[test]
@@ -250,6 +300,13 @@ mod tests {
             (&["200 OK"][..], Ok(Some(None))),
             (&["424 Failed Dependency", "507 Insufficient Storage"], Ok(Some(Some(507)))),
             (&["424 Failed Dependency"], Ok(Some(Some(424)))),
+            // A status of the whole, and of another part.
+            (
+                &[
+                    "200 OK</status></propstat></response><response><status>HTTP/1.1 423 Locked</status><propstat><status>HTTP/1.1 200 OK",
+                ],
+                Ok(Some(Some(423))),
+            ),
             (&["nothing"], Err(())),
             (&[], Err(())),
         ] {
