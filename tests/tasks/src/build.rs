@@ -40,7 +40,17 @@ pub(crate) enum Profile {
 
 /// Builds every plugin and every program of the workspace. Silent if nothing has to be built.
 pub(crate) fn all(profile: Profile) -> Result<(), Failure> {
-    let is_first = !folder(profile)?.join("liaison").exists();
+    programs(profile, "liaison", &["--bins"])
+}
+
+/// Builds every plugin and this program: linking one for release takes minutes.
+pub(crate) fn one(profile: Profile, program: &'static str) -> Result<(), Failure> {
+    programs(profile, program, &["--bin", program])
+}
+
+/// The first time is told by whether this program is there.
+fn programs(profile: Profile, program: &str, which: &[&'static str]) -> Result<(), Failure> {
+    let is_first = !folder(profile)?.join(program).exists();
     if is_first {
         say("building host and plugins: about 15 minutes the first time on 2 cores");
     }
@@ -52,10 +62,13 @@ pub(crate) fn all(profile: Profile) -> Result<(), Failure> {
         }
     };
     build(plugins_with("build"))?;
-    build(match profile {
-        Profile::Dev => vec!["build", "--workspace", "--bins"],
-        Profile::Release => vec!["build", "--workspace", "--bins", "--release"],
-    })
+    let mut arguments = vec!["build", "--workspace"];
+    arguments.extend(which);
+    match profile {
+        Profile::Dev => {}
+        Profile::Release => arguments.push("--release"),
+    }
+    build(arguments)
 }
 
 /// The arguments of a cargo command for the plugins as components.

@@ -106,7 +106,7 @@ fn fuzz_decoders(arguments: &[OsString]) -> Result<(), Failure> {
 
 fn bench_delivery(arguments: &[OsString]) -> Result<(), Failure> {
     setup::toolchain()?;
-    build::all(Profile::Release)?;
+    build::one(Profile::Release, "bench-delivery")?;
     setup::kafka_tools()?;
     kafka::prepare()?;
     hand_over(&build::folder(Profile::Release)?.join("bench-delivery"), arguments)
@@ -115,7 +115,7 @@ fn bench_delivery(arguments: &[OsString]) -> Result<(), Failure> {
 fn bench_plugins(arguments: &[OsString]) -> Result<(), Failure> {
     setup::toolchain()?;
     sdks::tools()?;
-    build::all(Profile::Release)?;
+    build::one(Profile::Release, "bench-plugins")?;
     sdks::build()?;
     hand_over(&build::folder(Profile::Release)?.join("bench-plugins"), arguments)
 }
