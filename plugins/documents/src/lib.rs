@@ -51,7 +51,7 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Stop> {
     }
 }
 
-async fn check(http: &Http) -> Result<Check, Stop> {
+async fn check(http: &Http) -> Result<Check, Failure> {
     let settings = settings::<Settings>()?;
     Repository::new(http, &settings).check().await
 }

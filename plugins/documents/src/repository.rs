@@ -198,7 +198,7 @@ impl<'attempt> Repository<'attempt> {
     }
 
     /// Is it there, and may we use it?
-    pub(crate) async fn check(&self) -> Result<Check, Stop> {
+    pub(crate) async fn check(&self) -> Result<Check, Failure> {
         match self.settings.target {
             TargetKind::WebDav => webdav::check(self).await,
             TargetKind::S3 => s3::check(self).await,

@@ -108,7 +108,7 @@ pub(crate) fn answered(reply: &Response) -> Result<Put, Stop> {
 }
 
 /// Is the bucket there?
-pub(crate) async fn check(repository: &Repository<'_>) -> Result<Check, Stop> {
+pub(crate) async fn check(repository: &Repository<'_>) -> Result<Check, Failure> {
     let reply = repository.http.request("HEAD", "").send().await?;
     Ok(match reply.status() {
         404 => Check::unusable(format!("{}: there is no such bucket", reply.summary())),

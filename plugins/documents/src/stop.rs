@@ -91,12 +91,3 @@ impl From<Stop> for Outcome {
         }
     }
 }
-
-impl From<Stop> for Check {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Failure(failure) => failure.into(),
-            Stop::Outcome(outcome) => Check::unusable(format!("{outcome:?}")),
-        }
-    }
-}

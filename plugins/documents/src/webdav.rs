@@ -257,7 +257,7 @@ async fn update(
 }
 
 /// Is the endpoint's own folder there?
-pub(crate) async fn check(repository: &Repository<'_>) -> Result<Check, Stop> {
+pub(crate) async fn check(repository: &Repository<'_>) -> Result<Check, Failure> {
     let request = repository.http.request("PROPFIND", "/").header("depth", "0");
     let request = request.header("content-type", "application/xml; charset=utf-8");
     let reply = request.body(xml::propfind(&repository.settings.namespace, &[])).send().await?;
