@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::forgetting::Forgetting;
-use super::label::{Labels, Names};
+use super::series::{Labels, Names};
 use super::{AlertMetrics, Fraction, IntakeMetrics, ReloadMetrics, Timing, each};
 
 /// Calls of a plugin: 10 µs to 10 s.
@@ -28,255 +28,139 @@ pub(super) type Gauges = Family<Labels, Gauge>;
 pub(super) type Fractions = Family<Labels, Fraction>;
 pub(super) type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
 
+/// A field for each row, registered under its name with its help.
+macro_rules! families {
+    ($($family:ident: $type:ident = $kind:ident($name:literal, $help:literal);)*) => {
+        pub(super) struct Families {
+            $(pub(super) $family: $type,)*
+        }
+
+        impl Families {
+            pub(super) fn register(registry: &mut Registering) -> Families {
+                Families { $($family: $kind(registry, $name, $help),)* }
+            }
+        }
+    };
+}
+
+families! {
+    received: Counters = counters("events_received", "Events read from Kafka");
+    settled: Counters = counters("events_settled", "Events whose delivery ended, by how it ended");
+    attempts: Counters = counters("attempts", "Delivery attempts, by what came of them");
+    attempt_duration: Histograms = requests("attempt_duration", "Length of one delivery attempt");
+    delivery_latency: Histograms = latencies(
+        "delivery_latency",
+        "From the record's timestamp to the settlement"
+    );
+    retries_waiting: Gauges = gauges("retries_waiting", "Deliveries that wait for their next attempt");
+    in_flight: Gauges = gauges("attempts_in_flight", "Delivery attempts under way");
+    unsettled: Gauges = gauges("events_unsettled", "Events read and not settled");
+    unsettled_bytes: Gauges = bytes("unsettled", "Size of the events read and not settled");
+    oldest_unsettled_age: Fractions = ages(
+        "oldest_unsettled_age",
+        "Age of the oldest event read and not settled, by its record's timestamp"
+    );
+    lanes: Gauges = gauges("lanes", "Keys with an event that is not settled");
+    breaker_state: Gauges = gauges(
+        "breaker_state",
+        "Circuit breaker of a connector: 0 closed, 1 half-open, 2 open"
+    );
+    breaker_opened: Counters = counters("breaker_opened", "Times the circuit breaker opened");
+    concurrency_limit: Gauges = gauges(
+        "concurrency_limit",
+        "Deliveries of a connector that may be at work at the same time, as its system bears it now"
+    );
+    rate_limit_waits: Counters = counters(
+        "rate_limit_waits",
+        "Waits for the rate limit of a connector, of deliveries to start and of their further requests"
+    );
+    joint_requests: Counters = counters(
+        "joint_requests",
+        "Requests that did what several deliveries asked for, by what came of them"
+    );
+    joined_requests: Counters = counters(
+        "joined_requests",
+        "Requests of deliveries that were done by a joint one"
+    );
+    partitions_assigned: Gauges = gauges("partitions_assigned", "Kafka partitions that this host reads");
+    partitions_paused: Gauges = gauges("partitions_paused", "Assigned Kafka partitions that are paused");
+    consumer_lag: Gauges = gauges(
+        "consumer_lag",
+        "Records between the committed offsets and the ends of the partitions"
+    );
+    dead_letters: Counters = counters("dead_letters", "Events that were given up on, by why");
+    conflicts: Counters = counters(
+        "conflicts",
+        "Conflicts with what an external system holds, by policy and by what was decided"
+    );
+    flood_guard_shut: Gauges = gauges(
+        "flood_guard_shut",
+        "1 while deliveries wait because most of them would be given up on, else 0"
+    );
+    deadlines_missed: Counters = counters("deadlines_missed", "Events that missed the deadline of their SLA");
+    sla_events: Counters = counters(
+        "sla_events",
+        "Events with a deadline, by whether they met it; given up is missed"
+    );
+    sla_attainment: Fractions = fractions(
+        "sla_attainment",
+        "Share of the events that met their deadline within the objective's window, since the start"
+    );
+    burn_rate: Fractions = fractions(
+        "sla_burn_rate",
+        "How fast missed deadlines use up what the objective allows: 1 uses it up within its window"
+    );
+    events_at_risk: Gauges = gauges(
+        "events_at_risk",
+        "Events that will miss their deadline at the rate at which events settle now"
+    );
+    retention_used: Fractions = fractions(
+        "retention_used",
+        "Age of the oldest event read and not settled, as a share of its topic's retention"
+    );
+    retention_lost: Counters = counters(
+        "retention_lost_offsets",
+        "Offsets that Kafka deleted before they were read"
+    );
+    commits: Counters = counters("commits", "Offset commits, by result");
+    parked: Counters = counters("events_parked", "Times an event was parked in a delay topic, by delay");
+    parked_waiting: Gauges = gauges(
+        "events_parked_now",
+        "Events that wait in a delay topic, by delay; of the partitions that this host reads"
+    );
+    journal_resumed: Counters = counters("journal_resumed", "Attempts that went on from what was journalled");
+    journal_written: Counters = counters("journal_written", "Entries written to the journal");
+    journal_failed: Counters = counters("journal_failed", "Entries that could not be written");
+    journal_bytes: Gauges = bytes("journal", "Memory that what is journalled takes");
+    plugin_calls: Counters = counters("plugin_calls", "Calls of a plugin, by function");
+    plugin_call_duration: Histograms = calls("plugin_call_duration", "Length of one call of a plugin");
+    plugin_faults: Counters = counters("plugin_faults", "Calls that failed by the plugin's fault, by kind");
+    plugin_instances: Gauges = gauges("plugin_instances", "Instances of a plugin that exist now");
+    plugin_log_lines_dropped: Counters = counters(
+        "plugin_log_lines_dropped",
+        "Log lines of a plugin over a limit, by limit"
+    );
+    plugin_shadowed: Counters = counters(
+        "plugin_shadowed",
+        "What a version that shadows was handed, by whether it would have done the same"
+    );
+    plugin_swaps: Counters = counters("plugin_swaps", "New versions of a plugin, by what became of them");
+    plugin_versions: Gauges = gauges(
+        "plugin_version",
+        "1 for each version of a plugin that is called, by the first digits of its sha256"
+    );
+    request_duration: Histograms = requests(
+        "http_request_duration",
+        "Length of one HTTP request of a connector, by status class"
+    );
+    intake_events: Counters = counters("intake_events", "Events taken over HTTP that Kafka has, by client");
+}
+
 /// A registry that is being filled, and the families in it.
 #[derive(Default)]
 pub(super) struct Registering {
     pub(super) registry: Registry,
     pub(super) families: Vec<Box<dyn Forgetting>>,
-}
-
-pub(super) struct Families {
-    pub(super) received: Counters,
-    pub(super) settled: Counters,
-    pub(super) attempts: Counters,
-    pub(super) attempt_duration: Histograms,
-    pub(super) delivery_latency: Histograms,
-    pub(super) retries_waiting: Gauges,
-    pub(super) in_flight: Gauges,
-    pub(super) unsettled: Gauges,
-    pub(super) unsettled_bytes: Gauges,
-    pub(super) oldest_unsettled_age: Fractions,
-    pub(super) lanes: Gauges,
-    pub(super) breaker_state: Gauges,
-    pub(super) breaker_opened: Counters,
-    pub(super) concurrency_limit: Gauges,
-    pub(super) rate_limit_waits: Counters,
-    pub(super) joint_requests: Counters,
-    pub(super) joined_requests: Counters,
-    pub(super) partitions_assigned: Gauges,
-    pub(super) partitions_paused: Gauges,
-    pub(super) consumer_lag: Gauges,
-    pub(super) dead_letters: Counters,
-    pub(super) conflicts: Counters,
-    pub(super) flood_guard_shut: Gauges,
-    pub(super) deadlines_missed: Counters,
-    pub(super) sla_events: Counters,
-    pub(super) sla_attainment: Fractions,
-    pub(super) burn_rate: Fractions,
-    pub(super) events_at_risk: Gauges,
-    pub(super) retention_used: Fractions,
-    pub(super) retention_lost: Counters,
-    pub(super) commits: Counters,
-    pub(super) parked: Counters,
-    pub(super) parked_waiting: Gauges,
-    pub(super) journal_resumed: Counters,
-    pub(super) journal_written: Counters,
-    pub(super) journal_failed: Counters,
-    pub(super) journal_bytes: Gauges,
-    pub(super) plugin_calls: Counters,
-    pub(super) plugin_call_duration: Histograms,
-    pub(super) plugin_faults: Counters,
-    pub(super) plugin_instances: Gauges,
-    pub(super) plugin_log_lines_dropped: Counters,
-    pub(super) plugin_shadowed: Counters,
-    pub(super) plugin_swaps: Counters,
-    pub(super) plugin_versions: Gauges,
-    pub(super) request_duration: Histograms,
-    pub(super) intake_events: Counters,
-}
-
-impl Families {
-    pub(super) fn register(registry: &mut Registering) -> Families {
-        Families {
-            received: counters(registry, "events_received", "Events read from Kafka"),
-            settled: counters(registry, "events_settled", "Events whose delivery ended, by how it ended"),
-            attempts: counters(registry, "attempts", "Delivery attempts, by what came of them"),
-            attempt_duration: seconds(registry, "attempt_duration", "Length of one delivery attempt", || {
-                Histogram::new(REQUEST_BUCKETS)
-            }),
-            delivery_latency: seconds(
-                registry,
-                "delivery_latency",
-                "From the record's timestamp to the settlement",
-                || Histogram::new(LATENCY_BUCKETS),
-            ),
-            retries_waiting: gauges(
-                registry,
-                "retries_waiting",
-                "Deliveries that wait for their next attempt",
-            ),
-            in_flight: gauges(registry, "attempts_in_flight", "Delivery attempts under way"),
-            unsettled: gauges(registry, "events_unsettled", "Events read and not settled"),
-            unsettled_bytes: with_unit(
-                registry,
-                "unsettled",
-                "Size of the events read and not settled",
-                Unit::Bytes,
-            ),
-            oldest_unsettled_age: with_unit(
-                registry,
-                "oldest_unsettled_age",
-                "Age of the oldest event read and not settled, by its record's timestamp",
-                Unit::Seconds,
-            ),
-            lanes: gauges(registry, "lanes", "Keys with an event that is not settled"),
-            breaker_state: gauges(
-                registry,
-                "breaker_state",
-                "Circuit breaker of a connector: 0 closed, 1 half-open, 2 open",
-            ),
-            breaker_opened: counters(registry, "breaker_opened", "Times the circuit breaker opened"),
-            concurrency_limit: gauges(
-                registry,
-                "concurrency_limit",
-                "Deliveries of a connector that may be at work at the same time, as its system bears it now",
-            ),
-            rate_limit_waits: counters(
-                registry,
-                "rate_limit_waits",
-                "Waits for the rate limit of a connector, of deliveries to start and of their further requests",
-            ),
-            joint_requests: counters(
-                registry,
-                "joint_requests",
-                "Requests that did what several deliveries asked for, by what came of them",
-            ),
-            joined_requests: counters(
-                registry,
-                "joined_requests",
-                "Requests of deliveries that were done by a joint one",
-            ),
-            partitions_assigned: gauges(
-                registry,
-                "partitions_assigned",
-                "Kafka partitions that this host reads",
-            ),
-            partitions_paused: gauges(
-                registry,
-                "partitions_paused",
-                "Assigned Kafka partitions that are paused",
-            ),
-            consumer_lag: gauges(
-                registry,
-                "consumer_lag",
-                "Records between the committed offsets and the ends of the partitions",
-            ),
-            dead_letters: counters(registry, "dead_letters", "Events that were given up on, by why"),
-            conflicts: counters(
-                registry,
-                "conflicts",
-                "Conflicts with what an external system holds, by policy and by what was decided",
-            ),
-            flood_guard_shut: gauges(
-                registry,
-                "flood_guard_shut",
-                "1 while deliveries wait because most of them would be given up on, else 0",
-            ),
-            deadlines_missed: counters(
-                registry,
-                "deadlines_missed",
-                "Events that missed the deadline of their SLA",
-            ),
-            sla_events: counters(
-                registry,
-                "sla_events",
-                "Events with a deadline, by whether they met it; given up is missed",
-            ),
-            sla_attainment: registered(
-                registry,
-                "sla_attainment",
-                "Share of the events that met their deadline within the objective's window, since the start",
-            ),
-            burn_rate: registered(
-                registry,
-                "sla_burn_rate",
-                "How fast missed deadlines use up what the objective allows: 1 uses it up within its window",
-            ),
-            events_at_risk: gauges(
-                registry,
-                "events_at_risk",
-                "Events that will miss their deadline at the rate at which events settle now",
-            ),
-            retention_used: registered(
-                registry,
-                "retention_used",
-                "Age of the oldest event read and not settled, as a share of its topic's retention",
-            ),
-            retention_lost: counters(
-                registry,
-                "retention_lost_offsets",
-                "Offsets that Kafka deleted before they were read",
-            ),
-            commits: counters(registry, "commits", "Offset commits, by result"),
-            parked: counters(
-                registry,
-                "events_parked",
-                "Times an event was parked in a delay topic, by delay",
-            ),
-            parked_waiting: gauges(
-                registry,
-                "events_parked_now",
-                "Events that wait in a delay topic, by delay; of the partitions that this host reads",
-            ),
-            journal_resumed: counters(
-                registry,
-                "journal_resumed",
-                "Attempts that went on from what was journalled",
-            ),
-            journal_written: counters(registry, "journal_written", "Entries written to the journal"),
-            journal_failed: counters(registry, "journal_failed", "Entries that could not be written"),
-            journal_bytes: with_unit(
-                registry,
-                "journal",
-                "Memory that what is journalled takes",
-                Unit::Bytes,
-            ),
-            plugin_calls: counters(registry, "plugin_calls", "Calls of a plugin, by function"),
-            plugin_call_duration: seconds(
-                registry,
-                "plugin_call_duration",
-                "Length of one call of a plugin",
-                || Histogram::new(CALL_BUCKETS),
-            ),
-            plugin_faults: counters(
-                registry,
-                "plugin_faults",
-                "Calls that failed by the plugin's fault, by kind",
-            ),
-            plugin_instances: gauges(registry, "plugin_instances", "Instances of a plugin that exist now"),
-            plugin_log_lines_dropped: counters(
-                registry,
-                "plugin_log_lines_dropped",
-                "Log lines of a plugin over a limit, by limit",
-            ),
-            plugin_shadowed: counters(
-                registry,
-                "plugin_shadowed",
-                "What a version that shadows was handed, by whether it would have done the same",
-            ),
-            plugin_swaps: counters(
-                registry,
-                "plugin_swaps",
-                "New versions of a plugin, by what became of them",
-            ),
-            plugin_versions: gauges(
-                registry,
-                "plugin_version",
-                "1 for each version of a plugin that is called, by the first digits of its sha256",
-            ),
-            request_duration: seconds(
-                registry,
-                "http_request_duration",
-                "Length of one HTTP request of a connector, by status class",
-                || Histogram::new(REQUEST_BUCKETS),
-            ),
-            intake_events: counters(
-                registry,
-                "intake_events",
-                "Events taken over HTTP that Kafka has, by client",
-            ),
-        }
-    }
 }
 
 pub(super) fn register_alerts(registry: &mut Registering) -> AlertMetrics {
@@ -305,36 +189,50 @@ pub(super) fn register_intake(registry: &mut Registering) -> IntakeMetrics {
 }
 
 fn counters(registry: &mut Registering, name: &str, help: &str) -> Counters {
-    registered(registry, name, help)
+    registered(registry, name, help, None, Counters::default())
 }
 
 fn gauges(registry: &mut Registering, name: &str, help: &str) -> Gauges {
-    registered(registry, name, help)
+    registered(registry, name, help, None, Gauges::default())
 }
 
-fn registered<F>(registry: &mut Registering, name: &str, help: &str) -> F
-where
-    F: Metric + Forgetting + Clone + Default,
-{
-    let family = F::default();
-    registry.families.push(Box::new(family.clone()));
-    registry.registry.register(name, help, family.clone());
-    family
+fn bytes(registry: &mut Registering, name: &str, help: &str) -> Gauges {
+    registered(registry, name, help, Some(Unit::Bytes), Gauges::default())
 }
 
-fn with_unit<F>(registry: &mut Registering, name: &str, help: &str, unit: Unit) -> F
-where
-    F: Metric + Forgetting + Clone + Default,
-{
-    let family = F::default();
-    registry.families.push(Box::new(family.clone()));
-    registry.registry.register_with_unit(name, help, unit, family.clone());
-    family
+fn fractions(registry: &mut Registering, name: &str, help: &str) -> Fractions {
+    registered(registry, name, help, None, Fractions::default())
+}
+
+/// Of seconds, in fractions.
+fn ages(registry: &mut Registering, name: &str, help: &str) -> Fractions {
+    registered(registry, name, help, Some(Unit::Seconds), Fractions::default())
+}
+
+fn calls(registry: &mut Registering, name: &str, help: &str) -> Histograms {
+    seconds(registry, name, help, || Histogram::new(CALL_BUCKETS))
+}
+
+fn requests(registry: &mut Registering, name: &str, help: &str) -> Histograms {
+    seconds(registry, name, help, || Histogram::new(REQUEST_BUCKETS))
+}
+
+fn latencies(registry: &mut Registering, name: &str, help: &str) -> Histograms {
+    seconds(registry, name, help, || Histogram::new(LATENCY_BUCKETS))
 }
 
 fn seconds(registry: &mut Registering, name: &str, help: &str, constructor: fn() -> Histogram) -> Histograms {
-    let family = Family::new_with_constructor(constructor);
+    registered(registry, name, help, Some(Unit::Seconds), Family::new_with_constructor(constructor))
+}
+
+fn registered<F>(registry: &mut Registering, name: &str, help: &str, unit: Option<Unit>, family: F) -> F
+where
+    F: Metric + Forgetting + Clone,
+{
     registry.families.push(Box::new(family.clone()));
-    registry.registry.register_with_unit(name, help, Unit::Seconds, family.clone());
+    match unit {
+        Some(unit) => registry.registry.register_with_unit(name, help, unit, family.clone()),
+        None => registry.registry.register(name, help, family.clone()),
+    }
     family
 }

@@ -8,7 +8,7 @@ use std::sync::{MutexGuard, PoisonError};
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 
 use super::Telemetry;
-use super::label::{Labels, Names};
+use super::series::{Labels, Names};
 use crate::config::{ConnectorName, PluginName, SubscriptionName};
 
 /// A family whose series can go.

@@ -1,12 +1,6 @@
-//! The labels of the metrics: closed sets of values, and handles that were looked up beforehand.
+//! The labels of the metrics: closed sets of values. What belongs to which of them is in `class`.
 
-use std::fmt;
-use std::marker::PhantomData;
-use std::ops::Index;
-
-use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
-
-use crate::contract::{Fault, Outcome, SqlErrorKind, SqlResponse};
+use super::series::{Labels, Names};
 
 /// A label with few values, all of them known.
 pub trait Label: Copy + 'static {
@@ -249,178 +243,12 @@ labels! {
     }
 }
 
-impl FaultKind {
-    /// `None` for what is not the plugin's doing.
-    pub fn of(fault: &Fault) -> Option<FaultKind> {
-        match fault {
-            Fault::Trap(_) => Some(FaultKind::Trap),
-            Fault::CpuTime(_) => Some(FaultKind::CpuTime),
-            Fault::WallTime(_) => Some(FaultKind::WallTime),
-            Fault::Stack(_) => Some(FaultKind::Stack),
-            Fault::Memory(_) => Some(FaultKind::Memory),
-            Fault::TableElements(_) => Some(FaultKind::TableElements),
-            Fault::Handles(_) => Some(FaultKind::Handles),
-            Fault::HostCalls(_) => Some(FaultKind::HostCalls),
-            Fault::ResultSize(_) => Some(FaultKind::ResultSize),
-            Fault::Steps(_) => Some(FaultKind::Steps),
-            Fault::Effects { .. } => Some(FaultKind::Effects),
-            Fault::RequestHead { .. } => Some(FaultKind::RequestHead),
-            Fault::RequestBody { .. } => Some(FaultKind::RequestBody),
-            Fault::WrongLength { .. } => Some(FaultKind::WrongLength),
-            Fault::Inconsistent(_) => Some(FaultKind::Inconsistent),
-            Fault::Nonsense(_) => Some(FaultKind::Nonsense),
-            Fault::Changed(_) => Some(FaultKind::Changed),
-            Fault::NoRoom | Fault::Unwritten(_) => None,
-        }
-    }
-}
-
-impl AttemptOutcome {
-    /// As [`Outcome::name`] names it.
-    pub fn of(outcome: &Outcome) -> AttemptOutcome {
-        match outcome {
-            Outcome::Delivered(_) => AttemptOutcome::Delivered,
-            Outcome::Skipped(_) => AttemptOutcome::Skipped,
-            Outcome::Retry(_) => AttemptOutcome::Retry,
-            Outcome::Throttled(_) => AttemptOutcome::Throttled,
-            Outcome::Denied(_) => AttemptOutcome::Denied,
-            Outcome::Conflict(_) => AttemptOutcome::Conflict,
-            Outcome::Rejected(_) => AttemptOutcome::Rejected,
-        }
-    }
-}
-
-impl StatusClass {
-    /// By the first digit; a status that HTTP does not know counts as failed.
-    pub fn of(status: u16) -> StatusClass {
-        match status / 100 {
-            1 => StatusClass::Informational,
-            2 => StatusClass::Successful,
-            3 => StatusClass::Redirection,
-            4 => StatusClass::ClientError,
-            5 => StatusClass::ServerError,
-            _ => StatusClass::Failed,
-        }
-    }
-
-    /// OK is a success; UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS are the server's
-    /// fault, all others the caller's.
-    pub fn of_grpc(status: u32) -> StatusClass {
-        match status {
-            0 => StatusClass::Successful,
-            2 | 4 | 12..=15 => StatusClass::ServerError,
-            _ => StatusClass::ClientError,
-        }
-    }
-
-    /// What a database cannot do now is its own fault, as is what nobody knows the kind of; all else is the caller's.
-    pub fn of_sql(response: &SqlResponse) -> StatusClass {
-        match response {
-            SqlResponse::Done(_) => StatusClass::Successful,
-            SqlResponse::Error(error) => match error.kind {
-                SqlErrorKind::Unavailable | SqlErrorKind::Other => StatusClass::ServerError,
-                SqlErrorKind::Constraint
-                | SqlErrorKind::Data
-                | SqlErrorKind::Serialization
-                | SqlErrorKind::Statement
-                | SqlErrorKind::Permission
-                | SqlErrorKind::TooManyRows => StatusClass::ClientError,
-            },
-        }
-    }
-}
-
-/// The state of a circuit breaker, as the value of a gauge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BreakerState {
-    Closed,
-    HalfOpen,
-    Open,
-}
-
-impl BreakerState {
-    pub(super) fn code(self) -> i64 {
-        match self {
-            BreakerState::Closed => 0,
-            BreakerState::HalfOpen => 1,
-            BreakerState::Open => 2,
-        }
-    }
-}
-
-/// One handle for each value of a label: `handles[Settlement::Delivered]` costs an index.
-#[derive(Clone)]
-pub struct ByLabel<L, M> {
-    handles: Box<[M]>,
-    label: PhantomData<L>,
-}
-
-impl<L: Label, M> ByLabel<L, M> {
-    pub(super) fn new(handle: impl FnMut(L) -> M) -> ByLabel<L, M> {
-        ByLabel { handles: L::ALL.iter().copied().map(handle).collect(), label: PhantomData }
-    }
-}
-
-impl<L: Label, M> Index<L> for ByLabel<L, M> {
-    type Output = M;
-
-    fn index(&self, label: L) -> &M {
-        &self.handles[label.position()]
-    }
-}
-
-impl<L, M: fmt::Debug> fmt::Debug for ByLabel<L, M> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handles.fmt(formatter)
-    }
-}
-
-/// What a series is about: the names that come from the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Names(Vec<(&'static str, String)>);
-
-impl Names {
-    pub(super) fn new<const COUNT: usize>(names: [(&'static str, &str); COUNT]) -> Names {
-        Names(names.into_iter().map(|(label, name)| (label, name.to_owned())).collect())
-    }
-
-    /// The value of one of them.
-    pub(super) fn get(&self, label: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| *name == label).map(|(_, value)| value.as_str())
-    }
-
-    pub(super) fn alone(&self) -> Labels {
-        Labels { names: self.0.clone(), label: None }
-    }
-
-    pub(super) fn with<L: Label>(&self, label: L) -> Labels {
-        Labels { names: self.0.clone(), label: Some((L::NAME, label.value())) }
-    }
-}
-
-/// All labels of one series.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Labels {
-    names: Vec<(&'static str, String)>,
-    label: Option<(&'static str, &'static str)>,
-}
-
-impl EncodeLabelSet for Labels {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        for (label, name) in &self.names {
-            (*label, name.as_str()).encode(encoder.encode_label())?;
-        }
-        match self.label {
-            Some(label) => label.encode(encoder.encode_label()),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use super::*;
-    use crate::contract::{Conflict, Receipt, Retry};
+    use crate::telemetry::series::ByLabel;
 
     #[test]
     fn each_value_stands_at_its_own_position() {
@@ -442,40 +270,5 @@ mod tests {
         check::<ShadowResult>();
         check::<VersionState>();
         check::<StatusClass>();
-    }
-
-    #[test]
-    fn an_outcome_is_counted_under_its_name() {
-        let retry = Retry { after: None, reason: String::new() };
-        let conflict = Conflict { version: None, current: None, reason: String::new() };
-        for outcome in [
-            Outcome::Delivered(Receipt::default()),
-            Outcome::Skipped(String::new()),
-            Outcome::Retry(retry.clone()),
-            Outcome::Throttled(retry),
-            Outcome::Denied(String::new()),
-            Outcome::Conflict(conflict),
-            Outcome::Rejected(String::new()),
-        ] {
-            assert_eq!(AttemptOutcome::of(&outcome).value(), outcome.name());
-        }
-    }
-
-    #[test]
-    fn a_status_is_classed_by_its_first_digit() {
-        for (status, expected) in [
-            (100, "1xx"),
-            (204, "2xx"),
-            (304, "3xx"),
-            (429, "4xx"),
-            (599, "5xx"),
-            (0, "failed"),
-            (600, "failed"),
-        ] {
-            assert_eq!(StatusClass::of(status).value(), expected);
-        }
-        for (status, expected) in [(0, "2xx"), (5, "4xx"), (14, "5xx"), (16, "4xx"), (99, "4xx")] {
-            assert_eq!(StatusClass::of_grpc(status).value(), expected);
-        }
     }
 }

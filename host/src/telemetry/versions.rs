@@ -7,7 +7,8 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::each;
 use super::family::{Families, Gauges};
-use super::label::{ByLabel, Labels, Names, ShadowResult, SwapResult, VersionState};
+use super::label::{ShadowResult, SwapResult, VersionState};
+use super::series::{ByLabel, Labels, Names};
 use crate::config::PluginName;
 
 /// What the versions of one plugin count on.
