@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str, plugin: &str, path_is_setting: bool) -> Result<A
     let mut address = Address {
         endpoint: bare.to_string(),
         path: None,
-        username: Some(url.username()).filter(|name| !name.is_empty()).map(str::to_owned),
+        username: Some(decoded(url.username())).filter(|name| !name.is_empty()),
         has_password: url.password().is_some(),
         has_query: url.query().is_some(),
         networks: networks(&url),
@@ -100,8 +100,18 @@ fn with_scheme(text: &str, plugin: &str) -> Result<(String, Option<&'static str>
 /// As it was written: a URL's own reading would encode the braces of a field.
 fn path_of(text: &str) -> String {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let path = rest.find('/').map_or("/", |start| &rest[start..]);
-    path.split(['?', '#']).next().unwrap_or("/").to_owned()
+    // A query may have a `/` too, and stand where there is no path.
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    rest.find('/').map_or("/", |start| &rest[start..]).to_owned()
+}
+
+/// A user as people write one, and not as it stands in an address.
+fn decoded(user: &str) -> String {
+    // To a form alone these two mean something else than themselves.
+    let form = user.replace('+', "%2B").replace('&', "%26");
+    url::form_urlencoded::parse(form.as_bytes())
+        .next()
+        .map_or_else(String::new, |(name, _)| name.into_owned())
 }
 
 #[cfg(test)]
@@ -114,6 +124,7 @@ mod tests {
             ("https://c.example.gov/api/events", "rest", "https://c.example.gov", Some("/api/events")),
             ("https://c.example.gov", "rest", "https://c.example.gov", Some("/")),
             ("https://c.example.gov/p/{id}?x=1", "rest", "https://c.example.gov", Some("/p/{id}")),
+            ("https://c.example.gov?x=/a/b", "rest", "https://c.example.gov", Some("/")),
             ("https://c.example.gov:8443/ws", "soap", "https://c.example.gov:8443/ws", None),
             ("grpc.example.gov:443", "grpc", "https://grpc.example.gov/", None),
             ("jdbc:postgresql://db:5432/records", "database", "postgresql://db:5432/records", None),
@@ -133,6 +144,11 @@ mod tests {
         let address = parse("https://me:hush@c.example.gov/x", "soap", false).unwrap();
         assert_eq!((address.username.as_deref(), address.has_password), (Some("me"), true));
         assert!(!format!("{address:?}").contains("hush"));
+        for (written, read) in [("me%40example.gov", "me@example.gov"), ("a+b&c", "a+b&c"), ("a%25b", "a%b")]
+        {
+            let address = parse(&format!("https://{written}:x@c.example.gov/"), "soap", false).unwrap();
+            assert_eq!(address.username.as_deref(), Some(read));
+        }
     }
 
     #[test]

@@ -76,6 +76,30 @@ fn members_that_have_a_place_find_it() {
 }
 
 #[test]
+fn a_path_keeps_its_query_and_what_is_left_out_of_an_address_is_told() {
+    let (text, report) = import(
+        r#"{"portal": {"type": "rest", "url": "https://me%40north:hush-hush@p.example.gov/v1?x=/y", "endpoint": "https://hush.example.gov",
+            "path": "?notice={noticeId}&apiKey=hush-key&lang=en#hush", "method": "PUT"},
+            "other": {"type": "rest", "url": "https://o.example.gov", "path": "https://hush.example.gov/x"}}"#,
+    );
+    let table: toml::Table = text.parse().unwrap();
+    let portal = &table["connectors"]["portal"];
+    assert_eq!(portal["settings"]["path"].as_str(), Some("/v1?notice={/noticeId}&lang=en"));
+    assert_eq!(portal["credential"]["basic"]["username"].as_str(), Some("me@north"));
+    assert_eq!(table["connectors"]["other"]["settings"]["path"].as_str(), Some("/"));
+    assert_has(
+        &report,
+        &[
+            "not mapped  connectors.json: portal.endpoint: is a second address, and a connector has one: that of `url`",
+            "not mapped  connectors.json: portal.path: what stands behind the `#` was left out",
+            "not mapped  connectors.json: portal.path: `apiKey` behind the `?` was left out: it may be a secret",
+            "not mapped  connectors.json: other.path: is no value that `settings.path` can have",
+        ],
+    );
+    assert!(!text.contains("hush") && !report.contains("hush"));
+}
+
+#[test]
 fn each_kind_has_its_plugin_and_its_credential() {
     let (text, report) = import(
         r#"{
