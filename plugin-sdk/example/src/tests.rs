@@ -47,11 +47,14 @@ fn a_session_that_is_there_is_written_over_the_version_that_was_found() {
     let run = endpoint()
         .expect(&call("GET"), reply(200).header("etag", "\"3\""))
         .expect("GET /rooms/blue%20hall", room())
-        .expect(&call("PUT"), reply(412).header("etag", "\"4\"").text("theirs"))
+        .expect(&call("PUT"), reply(412).header("etag", "\"4\"").json(&json!({ "title": "theirs" })))
         .deliver(deliver, session());
     assert_eq!(run.requests[2].header("if-match"), Some("\"3\""));
     let reason = format!("{} answered 412 Precondition Failed", call("PUT"));
-    assert_eq!(run.outcome, Outcome::conflict(Some("\"4\"".into()), Some(b"theirs".to_vec()), reason));
+    assert_eq!(
+        run.outcome,
+        Outcome::conflict(Some("\"4\"".into()), Some(br#"{"title":"theirs"}"#.to_vec()), reason)
+    );
 }
 
 #[test]

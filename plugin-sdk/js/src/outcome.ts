@@ -76,8 +76,9 @@ export const Outcome = {
     /**
      * An HTTP answer as this kind of outcome, for an external system that uses its statuses in its own way.
      *
-     * `Location` and `ETag` become the receipt, `Retry-After` the wait, the body of a conflict its current state; the
-     * first 200 characters of a body say why an event is rejected.
+     * `Location` and `ETag` become the receipt, `Retry-After` the wait; the first 200 characters of a body say why an
+     * event is rejected. The body of a conflict becomes what the external system holds where it can be that: see
+     * {@link Response.current}.
      */
     ofKind(kind: OutcomeKind, response: Response): Outcome {
         const reason = response.summary;
@@ -94,7 +95,7 @@ export const Outcome = {
             case "denied":
                 return Outcome.denied(reason);
             case "conflict":
-                return Outcome.conflict(version, response.body.length > 0 ? response.body : undefined, reason);
+                return Outcome.conflict(version, response.current, reason);
             case "rejected":
                 return Outcome.rejected(response.summaryWithBody);
         }

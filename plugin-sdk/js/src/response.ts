@@ -75,6 +75,25 @@ export class Response {
     }
 
     /**
+     * The body of a 409 or 412, where it may be what the external system holds, for the host's conflict policy to see.
+     *
+     * That is an object or a list of JSON, under a media type of JSON where the answer has one. A problem (RFC 9457) and
+     * a page speak of the error, and are not.
+     */
+    get current(): Uint8Array | undefined {
+        const essence = this.header("content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "application/json";
+        if (!/[/+]json$/.test(essence) || essence === "application/problem+json") {
+            return undefined;
+        }
+        try {
+            const record: unknown = JSON.parse(this.text);
+            return typeof record === "object" && record !== null ? this.body : undefined;
+        } catch {
+            return undefined;
+        }
+    }
+
+    /**
      * `Retry-After` in both its forms (RFC 9110, 10.2.3), in milliseconds from the attempt's begin; `undefined` where it
      * is absent or says neither.
      */

@@ -47,10 +47,10 @@ test("an answer becomes an outcome with all that it tells", async () => {
     assert.deepEqual(await outcomeOf(created), Outcome.delivered({ externalId: "/a/7", version: '"7"' }));
     assert.deepEqual(await outcomeOf(reply(204)), Outcome.delivered());
     assert.deepEqual(
-        await outcomeOf(reply(412).header("etag", '"8"').text("theirs")),
+        await outcomeOf(reply(412).header("etag", '"8"').text('{"title": "theirs"}')),
         Outcome.conflict(
             '"8"',
-            new TextEncoder().encode("theirs"),
+            new TextEncoder().encode('{"title": "theirs"}'),
             "PUT https://host/a answered 412 Precondition Failed",
         ),
     );
@@ -63,6 +63,36 @@ test("an answer becomes an outcome with all that it tells", async () => {
         await outcomeOf(reply(422).text(`no\n\u0007title ${"x".repeat(300)}`)),
         Outcome.rejected(`PUT https://host/a answered 422 Unprocessable Content: ${why}`),
     );
+});
+
+test("what is told of a conflict is a record and no message", async () => {
+    const record = ' {"updatedAt": 1.0} ';
+    const table: [string | undefined, string, boolean][] = [
+        [undefined, record, true],
+        ["application/json", record, true],
+        ["Application/JSON; charset=utf-8", record, true],
+        ["application/vnd.policy+json", record, true],
+        ["application/json", "[1]", true],
+        ["application/problem+json", record, false],
+        ["application/problem+json; charset=utf-8", record, false],
+        ["text/html", record, false],
+        ["text/html", "<html>", false],
+        [undefined, "<html>", false],
+        ["application/json", '"the version is another"', false],
+        ["application/json", "null", false],
+        ["application/json", "", false],
+        ["application/json", "{", false],
+    ];
+    for (const [contentType, body, hasCurrent] of table) {
+        const answer = contentType ? reply(409).header("content-type", contentType) : reply(409);
+        const outcome = await outcomeOf(answer.text(body));
+        const current = hasCurrent ? new TextEncoder().encode(body) : undefined;
+        assert.deepEqual(
+            outcome,
+            Outcome.conflict(undefined, current, "PUT https://host/a answered 409 Conflict"),
+            `${String(contentType)} ${body}`,
+        );
+    }
 });
 
 test("a wait is read in both forms", async () => {

@@ -18,6 +18,7 @@ from liaison_sdk import (
 )
 from liaison_sdk.testing import ScriptedReply, endpoint, event, reply
 
+RECORD = ' {"updatedAt": 1.0} '
 URL = "https://user:secret@host/a?key=secret"
 
 
@@ -49,8 +50,8 @@ def test_an_answer_becomes_an_outcome_with_all_that_it_tells() -> None:
     created = reply(201).header("location", "/a/7").header("etag", '"7"')
     assert outcome_of(created) == Outcome.delivered("/a/7", '"7"')
     assert outcome_of(reply(204)) == Outcome.delivered()
-    assert outcome_of(reply(412).header("etag", '"8"').text("theirs")) == Outcome.conflict(
-        '"8"', b"theirs", "PUT https://host/a answered 412 Precondition Failed"
+    assert outcome_of(reply(412).header("etag", '"8"').text('{"title": "theirs"}')) == Outcome.conflict(
+        '"8"', b'{"title": "theirs"}', "PUT https://host/a answered 412 Precondition Failed"
     )
     assert outcome_of(reply(307).header("location", "https://elsewhere")) == Outcome.rejected(
         "PUT https://host/a answered 307: redirects are not followed"
@@ -78,6 +79,35 @@ def test_a_wait_is_read_in_both_forms(value: str, seconds: int | None) -> None:
     reason = "PUT https://host/a answered 503 Service Unavailable"
     expected = Outcome.retry(reason) if seconds is None else Outcome.retry_after(timedelta(seconds=seconds), reason)
     assert outcome_of(reply(503).header("retry-after", value)) == expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "has_current"),
+    [
+        (None, RECORD, True),
+        ("application/json", RECORD, True),
+        ("Application/JSON; charset=utf-8", RECORD, True),
+        ("application/vnd.policy+json", RECORD, True),
+        ("application/json", "[1]", True),
+        ("application/problem+json", RECORD, False),
+        ("application/problem+json; charset=utf-8", RECORD, False),
+        ("text/html", RECORD, False),
+        ("text/html", "<html>", False),
+        (None, "<html>", False),
+        ("application/json", '"the version is another"', False),
+        ("application/json", "null", False),
+        ("application/json", "", False),
+        ("application/json", "{", False),
+    ],
+)
+def test_what_is_told_of_a_conflict_is_a_record_and_no_message(
+    content_type: str | None, body: str, has_current: bool
+) -> None:
+    answer = reply(409).text(body)
+    if content_type is not None:
+        answer = answer.header("content-type", content_type)
+    current = body.encode() if has_current else None
+    assert outcome_of(answer) == Outcome.conflict(None, current, "PUT https://host/a answered 409 Conflict")
 
 
 def test_a_wait_may_be_for_ever() -> None:

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::Line;
 use super::rounds::Place;
 use crate::failure::Failure;
 use crate::json;
+use crate::pointer::Pointer;
 use crate::raw::connector::liaison::plugin::effects::{HttpRequest, HttpResponse, KeptBody, ResponseBody};
 
 /// How much of a body is quoted in a reason, in characters.
@@ -79,6 +81,22 @@ impl Response {
     pub fn json<'response, T: Deserialize<'response>>(&'response self) -> Result<T, Failure> {
         json::parse(self.body())
             .map_err(|error| Failure::Reply(format!("{}: its body: {error}", self.summary())))
+    }
+
+    /// The body of a 409 or 412, where it may be what the external system holds, for the host's conflict policy to see.
+    ///
+    /// That is an object or a list of JSON, under a media type of JSON where the answer has one. A problem (RFC 9457) and
+    /// a page speak of the error, and are not. With the place of the `version` in records there must be one in it, which
+    /// tells a record from a message of the system's own.
+    pub fn current(&self, version: Option<&Pointer>) -> Option<&[u8]> {
+        let body = Some(self.body()).filter(|_| self.header("content-type").is_none_or(is_of_record))?;
+        let is_record = match version {
+            Some(version) => version.pick(body).is_ok_and(|found| found.is_some()),
+            None => {
+                serde_json::from_slice::<&RawValue>(body).is_ok_and(|json| json.get().starts_with(['{', '[']))
+            }
+        };
+        is_record.then_some(body)
     }
 
     /// `Retry-After` in both its forms (RFC 9110, 10.2.3), counted from the attempt's begin; nothing where it
@@ -157,6 +175,39 @@ impl Response {
             503 => "Service Unavailable",
             504 => "Gateway Timeout",
             _ => "",
+        }
+    }
+}
+
+/// Is it a media type of JSON, and not that of problems (RFC 9457)?
+fn is_of_record(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = essence.ends_with("/json") || essence.ends_with("+json");
+    is_json && essence != "application/problem+json"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Http;
+    use crate::outcome::{Delivery, Outcome};
+    use crate::testing;
+
+    #[test]
+    fn what_has_the_versions_place_is_a_record() {
+        let deliver = async |_: &Delivery, http: &Http| -> Result<Outcome, Failure> {
+            let reply = http.get("/a").send().await?;
+            let current = reply.current(Some(&Pointer::updated_at()));
+            Ok(Outcome::skipped(current.map_or("none".into(), String::from_utf8_lossy)))
+        };
+        for (body, expected) in [
+            (r#"{"updatedAt": 1}"#, r#"{"updatedAt": 1}"#),
+            (r#"{"updatedAt": null}"#, "none"),
+            (r#"{"error": "stale"}"#, "none"),
+            ("<html>", "none"),
+        ] {
+            let endpoint = testing::endpoint().expect("GET /a", testing::reply(409).text(body));
+            assert_eq!(endpoint.deliver(deliver, testing::event("t")).outcome, Outcome::skipped(expected));
         }
     }
 }

@@ -32,11 +32,12 @@ test("a session that is there is written over the version that was found", async
     const run = await endpoint()
         .expect(`GET ${URL}`, reply(200).header("etag", '"3"'))
         .expect("GET /rooms/blue%20hall", ROOM)
-        .expect(`PUT ${URL}`, reply(412).header("etag", '"4"').text("theirs"))
+        .expect(`PUT ${URL}`, reply(412).header("etag", '"4"').text('{"title": "theirs"}'))
         .deliver(deliver, session());
     assert.equal(run.requests[2]?.header("if-match"), '"3"');
     const reason = `PUT ${URL} answered 412 Precondition Failed`;
-    assert.deepEqual(run.outcome, Outcome.conflict('"4"', new TextEncoder().encode("theirs"), reason));
+    const current = new TextEncoder().encode('{"title": "theirs"}');
+    assert.deepEqual(run.outcome, Outcome.conflict('"4"', current, reason));
 });
 
 test("what the host merged is written over the version it was merged from", async () => {

@@ -34,12 +34,12 @@ def test_a_session_that_is_there_is_written_over_the_version_that_was_found() ->
         endpoint()
         .expect("GET /calendars/staff/sessions/s%2F1", reply(200).header("etag", '"3"'))
         .expect("GET /rooms/blue%20hall", ROOM)
-        .expect("PUT /calendars/staff/sessions/s%2F1", reply(412).header("etag", '"4"').text("theirs"))
+        .expect("PUT /calendars/staff/sessions/s%2F1", reply(412).header("etag", '"4"').text('{"title": "theirs"}'))
         .deliver(deliver, session())
     )
     assert run.requests[2].header("if-match") == '"3"'
     reason = "PUT /calendars/staff/sessions/s%2F1 answered 412 Precondition Failed"
-    assert run.outcome == Outcome.conflict('"4"', b"theirs", reason)
+    assert run.outcome == Outcome.conflict('"4"', b'{"title": "theirs"}', reason)
 
 
 def test_what_the_host_merged_is_written_over_the_version_it_was_merged_from() -> None:

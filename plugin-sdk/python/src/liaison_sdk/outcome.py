@@ -163,8 +163,9 @@ class Outcome:
     def of_kind(kind: OutcomeKind, response: Response) -> Outcome:
         """An HTTP answer as this kind of outcome, for an external system that uses its statuses in its own way.
 
-        `Location` and `ETag` become the receipt, `Retry-After` the wait, the body of a conflict its current state;
-        the first 200 characters of a body say why an event is rejected.
+        `Location` and `ETag` become the receipt, `Retry-After` the wait; the first 200 characters of a body say why an
+        event is rejected. The body of a conflict becomes what the external system holds where it can be that: see
+        `Response.current`.
         """
         match kind:
             case OutcomeKind.DELIVERED:
@@ -178,7 +179,7 @@ class Outcome:
             case OutcomeKind.DENIED:
                 return Denied(response.summary)
             case OutcomeKind.CONFLICT:
-                return Conflict(response.summary, response.header("etag"), response.body or None)
+                return Conflict(response.summary, response.header("etag"), response.current)
             case OutcomeKind.REJECTED:
                 return Rejected(response.summary_with_body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -74,6 +75,22 @@ class Response:
             return form.parse(self.body, shape)
         except ValueError as error:
             raise ReplyFailure(f"{self.summary}: its body: {error}") from None
+
+    @property
+    def current(self) -> bytes | None:
+        """The body of a 409 or 412, where it may be what the external system holds, for the host's conflict policy to see.
+
+        That is an object or a list of JSON, under a media type of JSON where the answer has one. A problem (RFC 9457)
+        and a page speak of the error, and are not.
+        """
+        essence = (self.header("content-type") or "application/json").split(";")[0].strip().lower()
+        if not essence.endswith(("/json", "+json")) or essence == "application/problem+json":
+            return None
+        try:
+            record = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        return self.body if isinstance(record, dict | list) else None
 
     @property
     def retry_after(self) -> timedelta | None:
