@@ -49,6 +49,7 @@
 //! | [`procedure`] | lookup, create, write and delete by calls, with their conflicts |
 //! | [`joint`] | requests of several deliveries made one |
 //! | [`outcome`] | what a connector says of one attempt, and the table from HTTP status to outcome |
+//! | [`statuses`] | what answers mean to a system that uses them in its own way, as a setting |
 //! | [`failure`] | what `?` carries, and what becomes of it |
 //! | [`transform`] | what a transformer makes of an event |
 //! | [`mod@settings`], [`log`] | what the host gives to a plugin and takes from it |
@@ -73,6 +74,7 @@ pub mod procedure;
 pub mod raw;
 pub mod settings;
 pub mod sql;
+pub mod statuses;
 mod steps;
 pub mod template;
 #[cfg(not(target_family = "wasm"))]
