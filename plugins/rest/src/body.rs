@@ -5,20 +5,21 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use liaison_sdk::pointer::Pointer;
 use liaison_sdk::prelude::*;
+use liaison_sdk::template::{FieldTemplate, Source};
+use liaison_sdk::text::{scalar, scalar_of};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::pointer::Pointer;
 use crate::settings::{BodyKind, Settings};
-use crate::template::{HeaderTemplate, Source, scalar};
 
 /// The fields of a form.
 #[derive(Debug)]
 pub(crate) enum Fields {
     /// The members of the event's data.
     OfData,
-    Named(BTreeMap<String, HeaderTemplate>),
+    Named(BTreeMap<String, FieldTemplate>),
 }
 
 /// A file of a form.
@@ -26,8 +27,8 @@ pub(crate) enum Fields {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct FilePart {
     name: String,
-    file_name: HeaderTemplate,
-    content_type: Option<HeaderTemplate>,
+    file_name: FieldTemplate,
+    content_type: Option<FieldTemplate>,
     content: FileContent,
     #[serde(default)]
     encoding: Encoding,
@@ -73,7 +74,7 @@ pub(crate) fn with_body<'http>(
     delivery: &Delivery,
     source: &Source<'_>,
 ) -> Result<Request<'http>, Failure> {
-    let Some(data) = source.data else {
+    let Some(data) = source.bytes() else {
         return Ok(request);
     };
     match &settings.body {
@@ -113,14 +114,13 @@ fn texts(fields: &Fields, source: &Source<'_>) -> Result<Vec<(String, String)>, 
         Fields::Named(fields) => {
             fields.iter().map(|(name, field)| Ok((name.clone(), field.render(source)?))).collect()
         }
-        Fields::OfData => members(source.data.unwrap_or_default()),
+        Fields::OfData => members(source.bytes().unwrap_or_default()),
     }
 }
 
 /// Each member as a field, and one with a list as a field for each of its elements. What is `null` is left out.
 fn members(data: &[u8]) -> Result<Vec<(String, String)>, Failure> {
-    let data: Value = serde_json::from_slice(data)
-        .map_err(|error| Failure::Event(format!("the event's data is not JSON: {error}")))?;
+    let data: Value = serde_json::from_slice(data).map_err(Failure::not_json)?;
     let Value::Object(members) = data else {
         return Err(Failure::Event(
             "the event's data is not a JSON object, whose members would be the fields".to_owned(),
@@ -130,21 +130,19 @@ fn members(data: &[u8]) -> Result<Vec<(String, String)>, Failure> {
     for (name, value) in members {
         match value {
             Value::Array(elements) => {
-                fields.extend(elements.into_iter().filter_map(|value| Some((name.clone(), text(value)?))));
+                fields.extend(elements.iter().filter_map(|value| Some((name.clone(), text(value)?))));
             }
-            value => fields.extend(text(value).map(|text| (name, text))),
+            value => fields.extend(text(&value).map(|text| (name, text))),
         }
     }
     Ok(fields)
 }
 
-fn text(value: Value) -> Option<String> {
+fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
-        Value::String(text) => Some(text),
-        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Some(other.to_string())
-        }
+        Value::Array(_) | Value::Object(_) => Some(value.to_string()),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => scalar(value),
     }
 }
 
@@ -153,11 +151,12 @@ fn with_file(form: Multipart, file: &FilePart, source: &Source<'_>) -> Result<Mu
         Some(content_type) => Cow::Owned(content_type.render(source)?),
         None => Cow::Borrowed("application/octet-stream"),
     };
-    let data = source.data.unwrap_or_default();
+    let data = source.bytes().unwrap_or_default();
     let content = match &file.content {
         FileContent::Data => data.to_vec(),
         FileContent::Part(pointer) => {
-            let text = pointer.pick(data)?.and_then(|part| scalar(part.get()));
+            let text = pointer.pick(data).map_err(Failure::not_json)?;
+            let text = text.and_then(|part| scalar_of(part.get()));
             let text = text.ok_or_else(|| {
                 Failure::Event(format!("the event's data has no text at `{pointer}`, which is to be a file"))
             })?;

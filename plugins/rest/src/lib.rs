@@ -7,35 +7,44 @@
 mod body;
 mod held;
 mod patching;
-mod pointer;
 mod settings;
 mod shape;
-mod statuses;
-mod template;
 mod upsert;
 
+use liaison_sdk::etag;
 use liaison_sdk::prelude::*;
+use liaison_sdk::template::{FieldTemplate, Source};
 
 use crate::settings::{BodyKind, Gone, Settings};
-use crate::template::{HeaderTemplate, Source};
 
 liaison_sdk::connector!(deliver, check);
 
 async fn deliver(delivery: &Delivery, http: &Http) -> Result<Ending, Failure> {
     let settings = settings::<Settings>()?;
     let is_deletion = delivery.data().is_none();
-    match &settings.lookup {
-        Some(lookup) if is_deletion => {
-            return Ok(upsert::delete(&settings, lookup, delivery, http).await?.into());
+    if !is_one_request(&settings, delivery) {
+        return Ok(match is_deletion {
+            true => upsert::delete(&settings, delivery, http).await?,
+            false => upsert::write(&settings, delivery, http).await?,
         }
-        _ if is_deletion || settings.is_one_request() => {}
-        _ => return Ok(upsert::write(&settings, delivery, http).await?.into()),
+        .into());
     }
-    let request = request(&settings, delivery, http)?;
+    let request = request(&settings, delivery, http, etag::if_match(delivery.version()))?;
     if settings.statuses.is_success_delivered() {
         return Ok(request.settle_or(move |reply| outcome(&settings, is_deletion, reply)).into());
     }
     Ok(outcome(&settings, is_deletion, &request.send().await?).into())
+}
+
+/// Does one request say it all, and nothing has to be looked up for it? What the host has decided is bound to the version
+/// that it has decided upon, by a condition or by a look.
+fn is_one_request(settings: &Settings, delivery: &Delivery) -> bool {
+    let is_bound = delivery.resolution.is_none() || etag::if_match(delivery.version()).is_some();
+    let is_alone = match delivery.data() {
+        None => settings.is_one_deletion(),
+        Some(_) => settings.is_one_request(),
+    };
+    is_bound && is_alone
 }
 
 /// What a reply to a write means to this external system. What is to be deleted may be gone already.
@@ -46,7 +55,10 @@ fn outcome(settings: &Settings, is_deletion: bool, reply: &Response) -> Outcome 
         (410, Gone::Kind(kind)) => kind,
         (status, _) => OutcomeKind::of_status(status),
     };
-    Outcome::of_kind(settings.statuses.kind_of(reply.status()).unwrap_or(usual), reply)
+    match settings.statuses.kind_of(reply.status()).unwrap_or(usual) {
+        OutcomeKind::Conflict => held::answered_conflict(settings, reply),
+        kind => Outcome::of_kind(kind, reply),
+    }
 }
 
 async fn check(http: &Http) -> Result<Check, Failure> {
@@ -57,26 +69,28 @@ async fn check(http: &Http) -> Result<Check, Failure> {
     Ok(Check::from_response(&http.get(path).send().await?))
 }
 
-/// The one request of a delivery.
+/// The one request of a delivery, over this version where there is one to name.
 fn request<'http>(
     settings: &Settings,
     delivery: &Delivery,
     http: &'http Http,
+    over: Option<&str>,
 ) -> Result<Request<'http>, Failure> {
-    let source = Source { event: &delivery.event, data: delivery.data(), found: None };
-    let method = if source.data.is_some() { &settings.method } else { &settings.delete_method };
+    let source = Source::new(delivery);
+    let is_deletion = source.bytes().is_none();
+    let method = if is_deletion { &settings.delete_method } else { &settings.method };
     let mut request = http.request(method, settings.path.render(&source)?);
     let is_form = matches!(settings.body, BodyKind::Form(_) | BodyKind::Multipart(..));
     for (name, value) in &settings.headers {
         // The host has decided which version to write over: a condition of our own would contradict it.
         let is_ours = delivery.resolution.is_some() && settings::is_precondition(name);
         // Only what is not there can be created, and what is to be deleted is there.
-        let creates = source.data.is_none() && name.eq_ignore_ascii_case("if-none-match");
+        let creates = is_deletion && name.eq_ignore_ascii_case("if-none-match");
         if !(is_ours || creates || is_form && is_content_type(name)) {
             request = request.header(name, value.render(&source)?);
         }
     }
-    if let Some(version) = delivery.version() {
+    if let Some(version) = over {
         request = request.header("if-match", version);
     }
     body::with_body(request, settings, delivery, &source)
@@ -89,7 +103,7 @@ fn is_content_type(header: &str) -> bool {
 /// The request with these headers, but for those that only a whole record has.
 fn with_headers<'http, 'settings>(
     request: Request<'http>,
-    headers: impl Iterator<Item = (&'settings String, &'settings HeaderTemplate)>,
+    headers: impl Iterator<Item = (&'settings String, &'settings FieldTemplate)>,
     source: &Source<'_>,
 ) -> Result<Request<'http>, Failure> {
     let mut headers = headers.filter(|(name, _)| !settings::is_precondition(name));

@@ -4,10 +4,10 @@ use std::iter;
 
 use liaison_sdk::failure::Failure;
 use liaison_sdk::patch::{Surplus, json_patch, merge_patch};
+use liaison_sdk::pointer::Pointer;
 use serde_json::{Map, Value, json};
 
 use crate::held::Held;
-use crate::pointer::Pointer;
 use crate::settings::Patch;
 use crate::shape::Shape;
 
@@ -32,7 +32,7 @@ pub(crate) fn patch(
         Patch::Json => {
             let mut operations = json_patch(record, &wanted, surplus, &shape.at());
             // Without a tag to name, the patch itself says what it was made from.
-            if held.strong_etag().is_none() {
+            if held.if_match().is_none() {
                 let tested = operations.into_iter().flat_map(|change| tested(&shape.at(), record, change));
                 operations = tested.collect();
             }

@@ -5,14 +5,14 @@ mod written;
 use std::collections::BTreeMap;
 
 use liaison_sdk::outcome::OutcomeKind;
+use liaison_sdk::pointer::Pointer;
+use liaison_sdk::statuses::{HttpStatus, Statuses};
+use liaison_sdk::template::{FieldTemplate, PathTemplate};
 use serde::{Deserialize, Deserializer};
 
 use self::written::Written;
 use crate::body::{Fields, FilePart};
-use crate::pointer::Pointer;
 use crate::shape::Shape;
-use crate::statuses::Statuses;
-use crate::template::{HeaderTemplate, PathTemplate};
 
 /// The settings as used. The README describes each.
 #[derive(Debug)]
@@ -23,17 +23,19 @@ pub(crate) struct Settings {
     pub(crate) path: PathTemplate,
     pub(crate) create: Create,
     pub(crate) lookup: Option<Lookup>,
-    pub(crate) headers: BTreeMap<String, HeaderTemplate>,
+    pub(crate) headers: BTreeMap<String, FieldTemplate>,
     /// True where `headers` says what the body is.
     pub(crate) has_content_type: bool,
     pub(crate) body: BodyKind,
     pub(crate) shape: Shape,
     /// Where event and record hold their version, and may be compared by it.
     pub(crate) version: Option<Pointer>,
+    /// The settings name that place.
+    pub(crate) is_version_named: bool,
     pub(crate) gone: Gone,
     /// A record in conflict is asked for: the answer that says so does not hold it.
     pub(crate) looks_up_conflicts: bool,
-    pub(crate) statuses: Statuses,
+    pub(crate) statuses: Statuses<HttpStatus>,
     pub(crate) check_path: Option<String>,
 }
 
@@ -56,7 +58,7 @@ pub(crate) struct Create {
     pub(crate) method: String,
     /// Where it is not the record's own path.
     pub(crate) path: Option<PathTemplate>,
-    pub(crate) headers: BTreeMap<String, HeaderTemplate>,
+    pub(crate) headers: BTreeMap<String, FieldTemplate>,
 }
 
 /// The request that finds a record by something else than its path.
@@ -101,6 +103,22 @@ impl Settings {
     /// One request is all, and nothing follows from its answer but the outcome.
     pub(crate) fn is_one_request(&self) -> bool {
         self.upsert == Upsert::Put && self.gone != Gone::Create && !self.looks_up_conflicts
+    }
+
+    /// The same of a deletion.
+    pub(crate) fn is_one_deletion(&self) -> bool {
+        self.lookup.is_none() && !self.looks_up_conflicts && !self.compares_tombstones()
+    }
+
+    /// Where an answer that holds a record has its version. Where records are only ever put, the usual place need not be
+    /// one of theirs.
+    pub(crate) fn version_of_answers(&self) -> Option<&Pointer> {
+        self.version.as_ref().filter(|_| self.is_version_named || self.upsert != Upsert::Put)
+    }
+
+    /// Is a record looked at before it is deleted? A tombstone that is older deletes nothing.
+    pub(crate) fn compares_tombstones(&self) -> bool {
+        self.upsert != Upsert::Put && self.version.is_some()
     }
 
     /// Is what the system holds needed to change it?

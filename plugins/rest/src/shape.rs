@@ -6,10 +6,9 @@
 use std::borrow::Cow;
 
 use liaison_sdk::failure::Failure;
+use liaison_sdk::pointer::Pointer;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-
-use crate::pointer::Pointer;
 
 /// Where the record is on either side.
 #[derive(Debug)]
@@ -39,8 +38,10 @@ impl Shape {
     pub(crate) fn body<'data>(&self, data: &'data [u8]) -> Result<Cow<'data, [u8]>, Failure> {
         let record = match &self.part {
             None if self.wrap.is_none() => return Ok(Cow::Borrowed(data)),
-            None => serde_json::from_slice::<&RawValue>(data).map_err(not_json)?,
-            Some(pointer) => pointer.pick(data)?.ok_or_else(|| nothing_at(pointer))?,
+            None => serde_json::from_slice::<&RawValue>(data).map_err(Failure::not_json)?,
+            Some(pointer) => {
+                pointer.pick(data).map_err(Failure::not_json)?.ok_or_else(|| nothing_at(pointer))?
+            }
         };
         if self.wrap.is_none() {
             return Ok(Cow::Borrowed(record.get().as_bytes()));
@@ -51,11 +52,11 @@ impl Shape {
 
     /// The record that the event has.
     pub(crate) fn wanted(&self, data: &[u8]) -> Result<Value, Failure> {
-        let mut data: Value = serde_json::from_slice(data).map_err(not_json)?;
+        let mut data: Value = serde_json::from_slice(data).map_err(Failure::not_json)?;
         match &self.part {
             None => Ok(data),
             Some(pointer) => {
-                let part = data.pointer_mut(&pointer.to_string()).map(Value::take);
+                let part = pointer.find_mut(&mut data).map(Value::take);
                 part.ok_or_else(|| nothing_at(pointer))
             }
         }
@@ -66,7 +67,7 @@ impl Shape {
         let mut answer: Value = serde_json::from_slice(answer).ok()?;
         match &self.wrap {
             None => Some(answer),
-            Some(pointer) => answer.pointer_mut(&pointer.to_string()).map(Value::take),
+            Some(pointer) => pointer.find_mut(&mut answer).map(Value::take),
         }
     }
 
@@ -101,11 +102,6 @@ fn below(pointer: Option<&Pointer>, record: Value) -> Value {
 
 fn nothing_at(pointer: &Pointer) -> Failure {
     Failure::Event(format!("the event's data has nothing at `{pointer}`, which is to be the body"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn not_json(error: serde_json::Error) -> Failure {
-    Failure::Event(format!("the event's data is not JSON: {error}"))
 }
 
 #[cfg(test)]

@@ -3,12 +3,17 @@
 //! Nothing that the system holds is lost on the way: a record that is not older than the event, or that somebody else has
 //! changed in between, is a conflict, which the host decides.
 
-use liaison_sdk::prelude::*;
-use serde_json::value::RawValue;
+mod deletion;
+mod looking;
 
-use crate::held::{Held, Standing};
-use crate::settings::{BodyKind, Gone, Lookup, Settings, Upsert, is_precondition};
-use crate::template::{PathTemplate, Source};
+use liaison_sdk::etag;
+use liaison_sdk::prelude::*;
+use liaison_sdk::template::{PathTemplate, Source};
+
+pub(crate) use self::deletion::delete;
+use self::looking::Looked;
+use crate::held::{Held, Standing, answered_conflict};
+use crate::settings::{BodyKind, Gone, Settings, Upsert, is_precondition};
 use crate::{body, is_content_type, outcome, patching, with_headers};
 
 /// One attempt.
@@ -16,23 +21,6 @@ struct Job<'job> {
     settings: &'job Settings,
     delivery: &'job Delivery,
     http: &'job Http,
-}
-
-/// What a lookup has found.
-enum Looked {
-    Nothing,
-    /// It is there, on this path.
-    Held(Held, String),
-    /// The system did not say.
-    Ended(Outcome),
-}
-
-/// What the query of a lookup has found.
-enum Found {
-    Nothing,
-    /// As JSON.
-    One(Vec<u8>),
-    Ended(Outcome),
 }
 
 /// What came of a request that creates.
@@ -64,117 +52,43 @@ pub(crate) async fn write(settings: &Settings, delivery: &Delivery, http: &Http)
     }
 }
 
-/// Deletes the record that a query finds, if it finds one.
-pub(crate) async fn delete(
-    settings: &Settings,
-    lookup: &Lookup,
-    delivery: &Delivery,
-    http: &Http,
-) -> Result<Outcome, Failure> {
-    let job = Job { settings, delivery, http };
-    let found = match job.find(lookup).await? {
-        Found::Ended(outcome) => return Ok(outcome),
-        Found::Nothing => return Ok(Outcome::delivered()),
-        Found::One(found) => found,
-    };
-    let source = job.source(Some(&found));
-    let request = http.request(&settings.delete_method, settings.path.render(&source)?);
-    let mut request = with_headers(request, settings.headers.iter(), &source)?;
-    if let Some(version) = delivery.version() {
-        request = request.header("if-match", version);
-    }
-    Ok(outcome(settings, true, &request.send().await?))
-}
-
 impl Job<'_> {
+    fn is_deletion(&self) -> bool {
+        self.delivery.data().is_none()
+    }
+
     fn source<'source>(&'source self, found: Option<&'source [u8]>) -> Source<'source> {
-        Source { event: &self.delivery.event, data: self.delivery.data(), found }
+        Source::new(self.delivery).with_found(found)
     }
 
     /// By one request, of which what is there has not to be known, where more may follow.
     async fn put(&self) -> Result<Outcome, Failure> {
-        let reply = crate::request(self.settings, self.delivery, self.http)?.send().await?;
+        let over = etag::if_match(self.delivery.version());
+        if over.is_none() && self.delivery.resolution.is_some() {
+            return self.put_after_a_look().await;
+        }
+        let reply = crate::request(self.settings, self.delivery, self.http, over)?.send().await?;
         self.written(reply).await
     }
 
-    /// Finds the record, and what it is.
-    async fn look_up(&self) -> Result<Looked, Failure> {
-        let found = match &self.settings.lookup {
-            None => None,
-            Some(lookup) => match self.find(lookup).await? {
-                Found::Ended(outcome) => return Ok(Looked::Ended(outcome)),
-                Found::Nothing => return Ok(Looked::Nothing),
-                Found::One(found) => Some(found),
+    /// Over what the host has decided upon, where nothing but a look tells whether it is still there.
+    async fn put_after_a_look(&self) -> Result<Outcome, Failure> {
+        let request = |over: Option<&str>| crate::request(self.settings, self.delivery, self.http, over);
+        let request = match self.look_up().await? {
+            Looked::Ended(outcome) => return Ok(outcome),
+            Looked::Nothing => request(None)?.header("if-none-match", "*"),
+            Looked::Held(held, path) => match held.standing(self.settings, self.delivery)? {
+                Standing::Free | Standing::AlreadyThere => request(held.if_match())?,
+                Standing::Conflict(why) => return Ok(self.objection(held, &path, why)),
             },
         };
-        let path = self.settings.path.render(&self.source(found.as_deref()))?;
-        let reply = self.get(path.clone()).await?;
-        match (reply.status(), self.settings.gone) {
-            (200..=299, _) => Ok(Looked::Held(Held::new(self.settings, &reply)?, path)),
-            (404, _) if found.is_none() => Ok(Looked::Nothing),
-            // It was found a moment ago: the next attempt finds what has become of it.
-            (404, _) => Ok(Looked::Ended(Outcome::retry(reply.summary()))),
-            (410, Gone::Create) => Ok(Looked::Nothing),
-            (410, _) => Ok(Looked::Ended(outcome(self.settings, false, &reply))),
-            _ => Ok(Looked::Ended(self.not_looked_up(&reply))),
-        }
+        self.written(request.send().await?).await
     }
 
-    /// One record by a query, which must tell it from all others.
-    async fn find(&self, lookup: &Lookup) -> Result<Found, Failure> {
-        let reply = self.get(lookup.path.render(&self.source(None))?).await?;
-        match reply.status() {
-            200..=299 => {}
-            404 => return Ok(Found::Nothing),
-            _ => return Ok(Found::Ended(self.not_looked_up(&reply))),
-        }
-        let unclear = |why: String| Failure::Reply(format!("{}, and its body {why}", reply.summary()));
-        let results = match &lookup.results {
-            None => {
-                serde_json::from_slice::<&RawValue>(reply.body()).map(Some).map_err(|error| error.to_string())
-            }
-            Some(pointer) => pointer.pick(reply.body()).map_err(|error| error.to_string()),
-        };
-        let results = results.map_err(|why| unclear(format!("is not JSON: {why}")))?;
-        let Some(results) = results.filter(|results| results.get() != "null") else {
-            return Ok(Found::Nothing);
-        };
-        if results.get().starts_with('{') {
-            return Ok(Found::One(results.get().as_bytes().to_vec()));
-        }
-        let found: Vec<&RawValue> = serde_json::from_str(results.get())
-            .map_err(|_| unclear("has neither a list nor a record where the results are to be".to_owned()))?;
-        match found.as_slice() {
-            [] => Ok(Found::Nothing),
-            [one] => Ok(Found::One(one.get().as_bytes().to_vec())),
-            several => Ok(Found::Ended(Outcome::rejected(format!(
-                "{} with {} records: a lookup must find one at most, so its path must say more of which one is meant",
-                reply.summary(),
-                several.len()
-            )))),
-        }
-    }
-
-    async fn get(&self, path: String) -> Result<Response, Failure> {
-        let headers = self.settings.headers.iter().filter(|(name, _)| !is_content_type(name));
-        with_headers(self.http.get(path), headers, &self.source(None))?.send().await
-    }
-
-    /// A lookup that gave no answer delivers nothing, whatever its status means for a write.
-    fn not_looked_up(&self, reply: &Response) -> Outcome {
-        let status = reply.status();
-        let kind = self.settings.statuses.kind_of(status).unwrap_or_else(|| OutcomeKind::of_status(status));
-        Outcome::of_kind(
-            match kind {
-                OutcomeKind::Retry | OutcomeKind::Throttled | OutcomeKind::Denied => kind,
-                // Nothing was written that could be in conflict.
-                OutcomeKind::Conflict => OutcomeKind::Retry,
-                OutcomeKind::Delivered | OutcomeKind::Skipped | OutcomeKind::Rejected => {
-                    OutcomeKind::Rejected
-                }
-            },
-            reply,
-        )
+    /// The host decides, for this reason.
+    fn objection(&self, held: Held, path: &str, why: &str) -> Outcome {
+        let place = path.split('?').next().unwrap_or_default();
+        held.conflict(self.settings, format!("{place}: {why}"))
     }
 
     /// Creates the record. Where it has a path of its own, only if nothing is there.
@@ -205,17 +119,14 @@ impl Job<'_> {
         match held.standing(self.settings, self.delivery)? {
             Standing::Free => {}
             Standing::AlreadyThere => return Ok(held.already_there()),
-            Standing::Conflict(why) => {
-                let place = path.split('?').next().unwrap_or_default();
-                return Ok(held.conflict(self.settings, format!("{place}: {why}")));
-            }
+            Standing::Conflict(why) => return Ok(self.objection(held, &path, why)),
         }
         let source = self.source(None);
         let request = self.http.request(&self.settings.method, path);
         let is_whole = matches!(self.settings.body, BodyKind::Data | BodyKind::None);
         let headers = self.settings.headers.iter().filter(|(name, _)| is_whole || !is_content_type(name));
         let mut request = with_headers(request, headers, &source)?;
-        if let Some(etag) = held.strong_etag() {
+        if let Some(etag) = held.if_match() {
             request = request.header("if-match", etag);
         }
         let request = match &self.settings.body {
@@ -255,11 +166,15 @@ impl Job<'_> {
     /// Somebody else was there first: what does the system hold now?
     async fn conflict(&self, reply: &Response) -> Result<Outcome, Failure> {
         if !self.settings.looks_up_conflicts {
-            return Ok(Outcome::of_kind(OutcomeKind::Conflict, reply));
+            return Ok(answered_conflict(self.settings, reply));
         }
         match self.look_up().await? {
-            Looked::Held(held, _) => Ok(held.conflict(self.settings, reply.summary())),
+            Looked::Held(held, _) => Ok(match held.standing(self.settings, self.delivery)? {
+                Standing::AlreadyThere => held.already_there(),
+                Standing::Free | Standing::Conflict(_) => held.conflict(self.settings, reply.summary()),
+            }),
             Looked::Ended(outcome) => Ok(outcome),
+            Looked::Nothing if self.is_deletion() => Ok(Outcome::delivered()),
             Looked::Nothing => Ok(Outcome::retry(format!("{}, and now nothing is there", reply.summary()))),
         }
     }

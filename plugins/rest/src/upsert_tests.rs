@@ -1,10 +1,12 @@
 //! The patterns of more than one request, against an endpoint that follows a script.
 
 mod bodies;
+mod decisions;
+mod deletions;
+mod puts;
 mod queries;
 mod statuses;
 
-use liaison_sdk::outcome::Merged;
 use liaison_sdk::testing::{self, EventBuilder, Reply, endpoint, event, reply};
 use serde_json::{Value, json};
 
@@ -24,6 +26,10 @@ fn held(at: &str, title: &str) -> Reply {
 
 fn delivered(version: &str) -> Outcome {
     Outcome::Delivered(Receipt { external_id: None, version: Some(version.into()) })
+}
+
+fn there() -> Outcome {
+    Outcome::skipped("already there, as version \"3\"")
 }
 
 fn conflict(outcome: Outcome) -> (Option<String>, Value, String) {
@@ -122,9 +128,44 @@ fn what_is_not_older_is_left_to_the_host() {
     // The same again is there already, however its version is written there.
     let elsewhere = held("2026-05-01T14:00:01+02:00", "ours");
     let run = endpoint().expect("GET /policies/7", elsewhere).deliver(deliver, policy(OLD));
-    assert_eq!(run.outcome, delivered("\"3\""));
+    assert_eq!(run.outcome, there());
     let run = endpoint().expect("GET /policies/7", held(OLD, "ours")).deliver(deliver, policy(OLD));
-    assert_eq!(run.outcome, delivered("\"3\""));
+    assert_eq!(run.outcome, there());
+}
+
+#[test]
+fn an_event_without_a_version_overwrites_nothing_that_has_one() {
+    lookup_first(json!({}));
+    for data in [json!({ "title": "ours" }), json!({ "updatedAt": null }), json!({ "updatedAt": "" })] {
+        let run = endpoint()
+            .expect("GET /policies/7", held(OLD, "theirs"))
+            .deliver(deliver, event("t").subject("7").data(data.clone()));
+        let (version, current, reason) = conflict(run.outcome);
+        assert_eq!((version.as_deref(), &current["title"]), (Some("\"3\""), &json!("theirs")), "{data}");
+        assert_eq!(reason, "/policies/7: the record has a version, and the event has none", "{data}");
+    }
+    let xml = event("t").subject("7").bytes("<policy/>", Some("text/xml"));
+    let run = endpoint().expect("GET /policies/7", held(OLD, "theirs")).deliver(deliver, xml.clone());
+    let why = reason(run.outcome);
+    assert!(why.starts_with("the event's data is not JSON, so that nothing tells"), "{why}");
+    // What has no version either was never written by the source; and where none is compared none is missed.
+    let untold = || reply(200).header("etag", "\"3\"").json(&json!({ "title": "theirs", "updatedAt": null }));
+    let run = endpoint()
+        .expect("GET /policies/7", untold())
+        .expect("PUT /policies/7", reply(204))
+        .deliver(deliver, event("t").subject("7").data(json!({ "title": "ours" })));
+    assert_eq!((run.outcome, run.requests[1].header("if-match")), (Outcome::delivered(), Some("\"3\"")));
+    let run = endpoint()
+        .expect("GET /policies/7", untold())
+        .expect("PUT /policies/7", reply(204))
+        .deliver(deliver, policy(OLD));
+    assert_eq!(run.outcome, Outcome::delivered());
+    lookup_first(json!({ "version": false }));
+    let run = endpoint()
+        .expect("GET /policies/7", held(OLD, "theirs"))
+        .expect("PUT /policies/7", reply(204))
+        .deliver(deliver, xml);
+    assert_eq!(run.outcome, Outcome::delivered());
 }
 
 #[test]
@@ -172,25 +213,6 @@ fn who_was_first_is_looked_up_again() {
 }
 
 #[test]
-fn what_the_host_decided_is_written_over_that_version_alone() {
-    lookup_first(json!({}));
-    let over = |version: &str| policy(OLD).resolution(Resolution::Overwrite(Some(version.into())));
-    let run = endpoint()
-        .expect("GET /policies/7", held(NEW, "theirs"))
-        .expect("PUT /policies/7", reply(204))
-        .deliver(deliver, over("\"3\""));
-    assert_eq!((run.outcome, run.requests[1].header("if-match")), (Outcome::delivered(), Some("\"3\"")));
-    let run = endpoint().expect("GET /policies/7", held(NEW, "theirs")).deliver(deliver, over("\"2\""));
-    assert!(conflict(run.outcome).2.contains("has changed since it was decided"));
-    let merged = Merged { data: br#"{"title":"both"}"#.to_vec(), version: None };
-    let run = endpoint()
-        .expect("GET /policies/7", held(NEW, "theirs"))
-        .expect("PUT /policies/7", reply(204))
-        .deliver(deliver, policy(OLD).resolution(Resolution::Merged(merged)));
-    assert_eq!(run.requests[1].json(), json!({ "title": "both" }));
-}
-
-#[test]
 fn what_is_posted_and_there_is_changed() {
     let settings =
         json!({ "upsert": "post-then-patch", "path": "/policies/{subject}", "create-path": "/policies" });
@@ -207,12 +229,12 @@ fn what_is_posted_and_there_is_changed() {
         .expect("POST /policies", reply(409))
         .expect("GET /policies/7", held(OLD, "ours"))
         .deliver(deliver, policy(OLD));
-    assert_eq!(run.outcome, delivered("\"3\""));
+    assert_eq!(run.outcome, there());
     // After a conflict it is known to be there.
     let run = endpoint()
         .expect("GET /policies/7", held(NEW, "theirs"))
         .expect("PATCH /policies/7", reply(200))
-        .deliver(deliver, policy(OLD).resolution(Resolution::Overwrite(None)));
+        .deliver(deliver, policy(OLD).resolution(Resolution::Overwrite(Some("\"3\"".into()))));
     assert_eq!(run.outcome, Outcome::delivered());
     let run = endpoint().expect("POST /policies", reply(422)).deliver(deliver, policy(OLD));
     assert!(matches!(run.outcome, Outcome::Rejected(_)));
@@ -226,25 +248,4 @@ fn what_is_posted_and_there_is_changed() {
         .expect("PUT /policies/7", reply(204))
         .deliver(deliver, policy(NEW));
     assert_eq!((run.outcome, run.requests[1].header("if-match")), (Outcome::delivered(), None));
-}
-
-#[test]
-fn a_put_may_look_up_what_it_meets() {
-    testing::settings(
-        json!({ "path": "/p", "headers": { "If-None-Match": "*" }, "conflict-current": "lookup" }),
-    );
-    let run = endpoint()
-        .expect("PUT /p", reply(412))
-        .expect("GET /p", held(OLD, "theirs"))
-        .deliver(deliver, policy(NEW));
-    assert_eq!(
-        (run.requests[0].header("if-none-match"), run.requests[1].header("if-none-match")),
-        (Some("*"), None)
-    );
-    let (version, current, reason) = conflict(run.outcome);
-    assert_eq!((version.as_deref(), &current["title"]), (Some("\"3\""), &json!("theirs")));
-    assert_eq!(reason, "PUT /p answered 412 Precondition Failed");
-    // A condition for what is to be created is none for what is to be deleted.
-    let run = endpoint().expect("DELETE /p", reply(204)).deliver(deliver, event("t").tombstone());
-    assert_eq!(run.requests[0].header("if-none-match"), None);
 }

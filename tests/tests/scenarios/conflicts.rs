@@ -1,5 +1,7 @@
 //! What follows when the external system holds something newer or different, policy by policy.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use http::HeaderValue;
 use http::header::{ETAG, IF_MATCH};
 use liaison_tests::produce::cloudevent;
@@ -118,7 +120,11 @@ fn a_person_decides_by_policy() -> anyhow::Result<()> {
 #[test]
 fn a_system_that_changes_at_every_try_ends_as_a_dead_letter() -> anyhow::Result<()> {
     let fixture = start(r#"{ policy = "source-wins" }"#)?;
-    fixture.system.behave(Behaviour::status(412));
+    let changes = AtomicU32::new(0);
+    fixture.system.behave(Behaviour::from_fn(move |_| {
+        let etag = format!("\"v{}\"", changes.fetch_add(1, Ordering::Relaxed));
+        Answer::status(412).with_header(ETAG, HeaderValue::from_str(&etag).expect("it may be a header"))
+    }));
     fixture.produce([updated("racing", HELD)])?;
     let letters = fixture.dead_letters(1)?;
     assert_eq!((letters[0].event_id()?, letters[0].reason()?), ("racing", "conflict"));

@@ -275,6 +275,37 @@ fn what_another_agency_has_changed_is_the_policys_affair() -> anyhow::Result<()>
     Ok(())
 }
 
+/// A tombstone of an event that happened before what is held, and an event that says no version: who wins is the policy's
+/// affair, and nothing is lost before it has decided.
+#[test]
+fn what_is_late_or_says_no_version_changes_nothing_by_itself() -> anyhow::Result<()> {
+    let test = "what_is_late_or_says_no_version_changes_nothing_by_itself";
+    if is_quick() {
+        say_skipped(test, "needs Kinto");
+        return Ok(());
+    }
+    let theirs = policy("p", 50, "theirs");
+    let unversioned = json!({ "number": "p", "title": "ours", "updatedAt": null });
+    let late = || with_header(removed("p"), "ce_time", "2026-05-01T12:00:49.999Z");
+    let timely = || with_header(removed("p"), "ce_time", "2026-05-01T12:00:50Z");
+    let lookup = r#"upsert = "lookup-first", path = "/records/{subject}""#;
+    for (policy, event, kind, expected) in [
+        ("target-wins", late(), "superseded", Some(&theirs)),
+        ("source-wins", late(), "delivered", None),
+        ("target-wins", timely(), "delivered", None),
+        ("target-wins", event("e", "p", &unversioned), "superseded", Some(&theirs)),
+        ("source-wins", event("e", "p", &unversioned), "delivered", Some(&unversioned)),
+    ] {
+        let records = Records::start(lookup, policy)?;
+        records.kinto.write("p", &theirs)?;
+        records.produce([event])?;
+        records.settled(kind, 1.0)?;
+        assert_eq!(records.kinto.record("p")?.as_ref(), expected, "{policy}");
+        records.stop_without_dead_letters()?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_query_that_finds_several_changes_none() -> anyhow::Result<()> {
     if is_quick() {

@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 
 use liaison_sdk::outcome::OutcomeKind;
+use liaison_sdk::pointer::Pointer;
+use liaison_sdk::statuses::{HttpStatus, Statuses};
+use liaison_sdk::template::{FieldTemplate, PathTemplate};
 use serde::Deserialize;
 
 use super::{BodyKind, Create, Gone, Lookup, Patch, Settings, Upsert};
 use crate::body::{Fields, FilePart};
-use crate::pointer::Pointer;
 use crate::shape::Shape;
-use crate::statuses::Statuses;
-use crate::template::{HeaderTemplate, PathTemplate};
-
-/// Where an event has its version, if the settings do not say.
-const VERSION: &str = "/updatedAt";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -25,13 +22,13 @@ pub(super) struct Written {
     path: PathTemplate,
     create_method: Option<String>,
     create_path: Option<PathTemplate>,
-    create_headers: Option<BTreeMap<String, HeaderTemplate>>,
+    create_headers: Option<BTreeMap<String, FieldTemplate>>,
     lookup: Option<Lookup>,
     #[serde(default)]
-    headers: BTreeMap<String, HeaderTemplate>,
+    headers: BTreeMap<String, FieldTemplate>,
     #[serde(default)]
     body: WrittenBody,
-    fields: Option<BTreeMap<String, HeaderTemplate>>,
+    fields: Option<BTreeMap<String, FieldTemplate>>,
     files: Option<Vec<FilePart>>,
     wrap: Option<Pointer>,
     patch_keeps: Option<Vec<Pointer>>,
@@ -39,7 +36,7 @@ pub(super) struct Written {
     gone: Option<WrittenGone>,
     conflict_current: Option<ConflictCurrent>,
     #[serde(default)]
-    statuses: Statuses,
+    statuses: Statuses<HttpStatus>,
     check_path: Option<String>,
 }
 
@@ -129,6 +126,7 @@ impl Written {
             headers: self.headers,
             body,
             shape: Shape::new(part, self.wrap),
+            is_version_named: matches!(self.version, Some(WrittenVersion::At(_))),
             version: version(self.version)?,
             gone: match self.gone {
                 None => Gone::AsStatus,
@@ -206,7 +204,7 @@ impl Written {
 /// Which part of the data it is of, and what it is.
 fn body(
     written: WrittenBody,
-    fields: Option<BTreeMap<String, HeaderTemplate>>,
+    fields: Option<BTreeMap<String, FieldTemplate>>,
     files: Option<Vec<FilePart>>,
     patch_keeps: Option<Vec<Pointer>>,
 ) -> (Option<Pointer>, BodyKind) {
@@ -228,7 +226,7 @@ fn body(
 
 fn version(written: Option<WrittenVersion>) -> Result<Option<Pointer>, String> {
     match written {
-        None => Pointer::parse(VERSION).map(Some),
+        None => Ok(Some(Pointer::updated_at())),
         Some(WrittenVersion::At(pointer)) => Ok(Some(pointer)),
         Some(WrittenVersion::Is(false)) => Ok(None),
         Some(WrittenVersion::Is(true)) => Err("version: must be a JSON pointer or `false`".to_owned()),

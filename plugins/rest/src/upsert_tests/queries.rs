@@ -43,29 +43,3 @@ fn a_record_is_found_by_a_query_that_finds_one() {
         assert!(reason.contains(why), "{reason}");
     }
 }
-
-#[test]
-fn a_tombstone_deletes_what_a_query_finds() {
-    lookup_first(by_query());
-    let gone = || event("t").subject("7").tombstone();
-    let items = |items: Value| reply(200).json(&json!({ "items": items }));
-    let run = endpoint().expect("GET /policies?number=7", items(json!([]))).deliver(deliver, gone());
-    assert_eq!(run.outcome, Outcome::delivered());
-    for status in [204, 404, 410] {
-        let run = endpoint()
-            .expect("GET /policies?number=7", items(json!([{ "id": 9 }])))
-            .expect("DELETE /policies/9", reply(status))
-            .deliver(deliver, gone());
-        assert_eq!(run.outcome, Outcome::delivered());
-    }
-    let over = gone().resolution(Resolution::Overwrite(Some("\"3\"".into())));
-    let run = endpoint()
-        .expect("GET /policies?number=7", items(json!([{ "id": 9 }])))
-        .expect("DELETE /policies/9", reply(204))
-        .deliver(deliver, over);
-    assert_eq!(run.requests[1].header("if-match"), Some("\"3\""));
-    // By its path nothing has to be looked up.
-    lookup_first(json!({}));
-    let run = endpoint().expect("DELETE /policies/7", reply(204)).deliver(deliver, gone());
-    assert_eq!(run.outcome, Outcome::delivered());
-}

@@ -82,7 +82,7 @@ fn settings_that_contradict_each_other_are_named() {
         ),
         (
             json!({ "headers": { "a": "{found/id}" } }),
-            "settings: headers.a: `{found/id}`: `{found/…}` stands in `path` alone",
+            "settings: headers.a: `{found/id}` is no field of an event: use id, ",
         ),
         (json!({ "body": "json-patch" }), "settings: body: a patch is made from what the system holds"),
         (json!({ "fields": {} }), "settings: fields: is for a body of `form` or `multipart`"),
