@@ -155,8 +155,8 @@ impl Field {
             Field::Key => event.key_text()?.map(Cow::from),
             Field::Attribute(name) => event.attribute(name).map(Cow::from),
             Field::Etag => source.etag.as_deref().map(Cow::from),
-            Field::Data => part(source.data, &Pointer::whole()).map_err(not_json)?,
-            Field::Part(pointer) => part(source.data, pointer).map_err(not_json)?,
+            Field::Data => part(source.data, &Pointer::whole()).map_err(Failure::not_json)?,
+            Field::Part(pointer) => part(source.data, pointer).map_err(Failure::not_json)?,
             Field::Found(pointer) => part(source.found, pointer).map_err(found_is_not_json)?,
         })
     }
@@ -177,11 +177,6 @@ impl Field {
     pub(super) fn may_be_missing(&self) -> bool {
         matches!(self, Field::Part(_) | Field::Etag)
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn not_json(error: serde_json::Error) -> Failure {
-    Failure::not_json(error)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
