@@ -1,15 +1,15 @@
 //! What a calendar holds, as an event would say it: for the host, which compares and merges the two.
 
-use jiff::Timestamp;
+use liaison_sdk::version::Version;
 use serde_json::{Map, Value};
 
 use crate::component::{Component, unescape};
 use crate::duration::Length;
 use crate::field::{Element, Field};
 use crate::moment::Moment;
+use crate::moment::written::Written;
 use crate::people;
-use crate::settings::{DayEnd, Place, Settings, UidSource};
-use crate::version::Version;
+use crate::settings::{DayEnd, Place, Settings, Status, UidSource};
 
 /// How events of this kind say things.
 #[derive(Debug, Clone, Copy)]
@@ -19,45 +19,48 @@ pub(crate) struct Style {
     /// How long it lasts, and not when it ends.
     has_duration: bool,
     has_minutes: bool,
+    /// A status is shown where the calendar has none, too: it takes place.
+    pub(crate) says_status: bool,
 }
 
 impl Style {
     pub(crate) fn of(settings: &Settings, data: Option<&Value>) -> Self {
-        let find = |place| settings.places.of(place)?.get(data?);
+        let find = |place| data?.pointer(settings.places.of(place)?.as_str());
         let start = find(Place::Start).and_then(Value::as_str);
         let duration = find(Place::Duration).filter(|value| !value.is_null());
         Self {
-            is_local: start.is_some_and(|text| text.len() > 10 && text.parse::<Timestamp>().is_err()),
+            is_local: start.and_then(Written::parse).is_some_and(Written::is_local),
             has_duration: duration.is_some(),
             has_minutes: duration.is_some_and(Value::is_number),
+            says_status: false,
         }
     }
 }
 
-/// What is known of the version that a calendar holds.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Held {
-    Version(Option<Version>),
-    /// Somebody else wrote after that, at this time.
-    Later(Timestamp),
-    /// Somebody else wrote after that, and when cannot be said in the way of these versions.
-    Unknown,
-}
-
-/// As JSON, in the shape of events. What the calendar does not hold is not there.
-pub(crate) fn json(settings: &Settings, uid: &str, event: &Component, held: &Held, style: Style) -> Vec<u8> {
-    let mut document = Map::new();
+/// As JSON, in the shape of events, at this version. What the calendar does not hold is not there.
+pub(crate) fn json(
+    settings: &Settings,
+    uid: &str,
+    event: &Component,
+    version: Option<&Version>,
+    style: Style,
+) -> Vec<u8> {
+    let mut document = Value::Object(Map::new());
     if let UidSource::At(pointer) = &settings.uid {
         let id = uid.strip_suffix(settings.uid_suffix.as_str()).unwrap_or(uid);
         pointer.put(&mut document, Value::from(id));
     }
-    let version = match held {
-        Held::Version(version) => version.as_ref().map(Version::to_json),
-        Held::Later(instant) => Some(Value::from(instant.to_string())),
-        Held::Unknown => None,
-    };
     if let (Some(pointer), Some(version)) = (&settings.version, version) {
-        pointer.put(&mut document, version);
+        pointer.put(&mut document, version.to_json(None));
+    }
+    let status = event.line("STATUS").map(|line| line.value().trim().to_ascii_uppercase());
+    let takes_place = || Status::Confirmed.property().to_owned();
+    let (status, pointer) = match style.says_status {
+        true => (Some(status.unwrap_or_else(takes_place)), Some(settings.places.of_status())),
+        false => (status, settings.places.of(Place::Status)),
+    };
+    if let (Some(status), Some(pointer)) = (status, pointer) {
+        pointer.put(&mut document, Value::from(settings.status_name(&status)));
     }
     let mut put = |place: Place, value: Value| {
         if let Some(pointer) = settings.places.of(place) {
@@ -74,12 +77,9 @@ pub(crate) fn json(settings: &Settings, uid: &str, event: &Component, held: &Hel
     if let Some(line) = event.line("URL") {
         put(Place::Url, Value::from(line.value()));
     }
-    if let Some(line) = event.line("STATUS") {
-        put(Place::Status, Value::from(settings.status_name(&line.value().trim().to_ascii_uppercase())));
-    }
     put_times(settings, event, style, &mut put);
     put_lists(event, &mut put);
-    Value::Object(document).to_string().into_bytes()
+    document.to_string().into_bytes()
 }
 
 fn put_times(settings: &Settings, event: &Component, style: Style, put: &mut impl FnMut(Place, Value)) {

@@ -4,6 +4,8 @@
 //! one conditional write follows, so that nobody's change is lost in between. `component` reads and writes iCalendar
 //! (RFC 5545), `wanted` reads the event, `marks` is what one delivery leaves for the next.
 
+#[cfg(test)]
+mod bench;
 mod component;
 mod current;
 mod decide;
@@ -12,19 +14,22 @@ mod field;
 mod marks;
 mod moment;
 mod people;
-mod pointer;
 mod recurrence;
 mod replies;
 mod resource;
 mod settings;
+mod standing;
 mod task;
 mod uid;
 mod version;
 mod wanted;
 mod zones;
 
+use std::time::UNIX_EPOCH;
+
 use jiff::Timestamp;
 use liaison_sdk::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 use crate::component::Component;
 use crate::decide::{Held, Step};
@@ -54,22 +59,24 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
             Fetched::Nothing => None,
             Fetched::Refused(outcome) => return Ok(outcome),
         };
+        let is_there = held.is_some();
+        let condition = held.as_ref().and_then(Held::condition).map(|etag| ("if-match", etag));
         let reply = match task.decide(held.as_ref())? {
             Step::Settle(outcome) => return Ok(outcome),
             Step::Create(calendar) => match exchange.create(&calendar).await? {
                 Ok(reply) => reply,
                 Err(outcome) => return Ok(outcome),
             },
-            Step::Update(etag, calendar) => exchange.put(&calendar, ("if-match", etag.as_str())).await?,
-            Step::Delete(etag) => {
-                let reply = http.delete(&exchange.path).header("if-match", etag).send().await?;
+            Step::Update(calendar) => exchange.put(&calendar, condition).await?,
+            Step::Delete => {
+                let reply = exchange.delete(condition).await?;
                 if matches!(reply.status(), 404 | 410) {
                     return Ok(Outcome::delivered());
                 }
                 reply
             }
         };
-        if reply.status() != 412 || replies::is_refusal(&reply) {
+        if !replies::is_overtaken(&reply, is_there) {
             return Ok(exchange.written(&reply));
         }
         overtaken = format!("{}: somebody else wrote in between", reply.summary());
@@ -97,36 +104,48 @@ impl Exchange<'_> {
             return Ok(Fetched::Nothing);
         }
         if !reply.is_success() {
-            return Ok(Fetched::Refused(Outcome::from_response(&reply)));
+            return Ok(Fetched::Refused(replies::of_question(&reply)));
         }
         let calendar = Component::parse(reply.body())
             .map_err(|why| Failure::Reply(format!("{}, which is no calendar: {why}", reply.summary())))?;
-        let etag = reply.header("etag").map(str::to_owned).ok_or_else(|| {
-            Failure::Reply(format!(
-                "{} without an ETag: nothing can be written over it safely",
-                reply.summary()
-            ))
-        })?;
+        let digest = || format!("sha256-{}", marks::hex(&Sha256::digest(reply.body())));
+        let version = reply.header("etag").map(str::to_owned).unwrap_or_else(digest);
         let modified = reply.header("last-modified").and_then(http_date);
-        Ok(Fetched::Held(Held { etag, calendar, modified }))
+        Ok(Fetched::Held(Held { version, calendar, modified }))
     }
 
     /// Writes if this condition holds.
-    async fn put(&self, calendar: &Component, condition: (&str, &str)) -> Result<Response, Failure> {
+    async fn put(&self, calendar: &Component, condition: Option<(&str, &str)>) -> Result<Response, Failure> {
         let request = self.http.put(&self.path).header("content-type", "text/calendar; charset=utf-8");
-        request.header(condition.0, condition.1).body(calendar.to_string()).send().await
+        with_condition(request, condition).body(calendar.to_string()).send().await
+    }
+
+    /// Removes if this condition holds.
+    async fn delete(&self, condition: Option<(&str, &str)>) -> Result<Response, Failure> {
+        with_condition(self.http.delete(&self.path), condition).send().await
     }
 
     /// Writes where nothing is, and makes the calendar before where that is set and must be. Or how that ended.
     async fn create(&self, calendar: &Component) -> Result<Result<Response, Outcome>, Failure> {
-        let reply = self.put(calendar, NOTHING_THERE).await?;
-        if !self.settings.create_calendar || !replies::is_calendar_missing(&reply) {
+        let reply = self.put(calendar, Some(NOTHING_THERE)).await?;
+        if !replies::may_lack_calendar(&reply) {
             return Ok(Ok(reply));
         }
-        match self.make_calendar().await? {
+        match self.why_refused(&reply).await? {
             Some(outcome) => Ok(Err(outcome)),
-            None => self.put(calendar, NOTHING_THERE).await.map(Ok),
+            None => self.put(calendar, Some(NOTHING_THERE)).await.map(Ok),
         }
+    }
+
+    /// A write was refused as one is where the calendar is missing: is it? Nothing where it was, and is there now.
+    async fn why_refused(&self, reply: &Response) -> Result<Option<Outcome>, Failure> {
+        let found = look_for_calendar(self.settings, self.http).await?;
+        Ok(match found.status() {
+            404 | 410 if self.settings.create_calendar => return self.make_calendar().await,
+            404 | 410 => Some(replies::without_calendar(reply, &self.settings.calendar)),
+            200..=299 => Some(replies::of_write(reply)),
+            _ => Some(replies::of_question(&found)),
+        })
     }
 
     /// Nothing where the calendar is there now.
@@ -141,14 +160,14 @@ impl Exchange<'_> {
                 "{}: the calendar cannot be made there; make it, or the folder that it is to stand in",
                 reply.summary()
             )))),
-            _ => Ok(Some(Outcome::from_response(&reply))),
+            _ => Ok(Some(replies::of_question(&reply))),
         }
     }
 
     /// What a write came to that nobody else overtook.
     fn written(&self, reply: &Response) -> Outcome {
         if !reply.is_success() {
-            return replies::of_write(reply, &self.settings.calendar);
+            return replies::of_write(reply);
         }
         let external_id = reply.header("location").unwrap_or(&self.path).to_owned();
         let version = reply.header("etag").map(str::to_owned);
@@ -156,15 +175,27 @@ impl Exchange<'_> {
     }
 }
 
+fn with_condition<'http>(request: Request<'http>, condition: Option<(&str, &str)>) -> Request<'http> {
+    match condition {
+        Some((name, value)) => request.header(name, value),
+        None => request,
+    }
+}
+
+/// In each of the forms that RFC 9110, 5.6.7, has for it.
 fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+    let seconds = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
+}
+
+async fn look_for_calendar(settings: &Settings, http: &Http) -> Result<Response, Failure> {
+    let request = http.request("PROPFIND", &settings.calendar).header("depth", "0");
+    request.header("content-type", "application/xml; charset=utf-8").body(PROPERTIES).send().await
 }
 
 async fn check(http: &Http) -> Result<Check, Failure> {
     let settings = settings::<Settings>()?;
-    let request = http.request("PROPFIND", &settings.calendar).header("depth", "0");
-    let request = request.header("content-type", "application/xml; charset=utf-8");
-    let reply = request.body(PROPERTIES).send().await?;
+    let reply = look_for_calendar(&settings, http).await?;
     let summary = reply.summary();
     let text = reply.text();
     let names = replies::elements(&text);

@@ -9,6 +9,8 @@ use crate::component::Line;
 use crate::duration::Length;
 use crate::zones::{Zone, basic};
 
+pub(crate) mod written;
+
 /// A value of the type DATE or DATE-TIME.
 #[derive(Debug, Clone)]
 pub(crate) enum Moment {
@@ -42,31 +44,20 @@ impl Clock {
 }
 
 impl Moment {
-    /// From JSON: `2026-05-01`, `2026-05-01T10:00:00`, or the same with an offset (RFC 3339).
+    /// From JSON: `2026-05-01`, `2026-05-01T10:00:00`, or the same with an offset (RFC 3339). Seconds may be left out.
     ///
     /// A time with an offset is that instant, shown by the clock where there is one. One without is what the clock shows.
     pub(crate) fn from_json(text: &str, clock: Option<&Clock>) -> Result<Self, String> {
-        let wrong = || {
+        let written = written::Written::parse(text).ok_or_else(|| {
             format!(
                 "`{text}` is no date and no time: use 2026-05-01, 2026-05-01T10:00:00 or 2026-05-01T10:00:00+02:00"
             )
+        })?;
+        let local = match written {
+            written::Written::Day(day) => return Ok(Moment::Day(day)),
+            written::Written::Instant(instant) => return Ok(Moment::at(instant, clock)),
+            written::Written::Local(local) => local,
         };
-        let has_shape = text.len() >= 10
-            && !text.contains('[')
-            && text.bytes().take(10).enumerate().all(|(at, byte)| match at {
-                4 | 7 => byte == b'-',
-                _ => byte.is_ascii_digit(),
-            });
-        if !has_shape {
-            return Err(wrong());
-        }
-        if text.len() == 10 {
-            return text.parse().map(Moment::Day).map_err(|_| wrong());
-        }
-        if let Ok(instant) = text.parse::<Timestamp>() {
-            return Ok(Moment::at(instant, clock));
-        }
-        let local = text.parse::<DateTime>().map_err(|_| wrong()).map(whole_seconds)?;
         match clock {
             Some(Clock::In(zone)) => Ok(Moment::Zoned(local, zone.clone())),
             Some(Clock::Utc) => Ok(Moment::Utc(local)),
@@ -93,12 +84,13 @@ impl Moment {
         Moment::from_value(line.value().trim(), line.parameter("TZID").as_deref())
     }
 
-    /// From `20260501`, `20260501T100000` or `20260501T100000Z`.
+    /// From `20260501`, `20260501T100000` or `20260501T100000Z`. The case of letters says nothing (RFC 5545, 2.1).
     pub(crate) fn from_value(value: &str, zone: Option<&str>) -> Option<Self> {
-        let (date, time) = value.split_once('T').map_or((value, None), |(date, time)| (date, Some(time)));
+        let (date, time) =
+            value.split_once(['T', 't']).map_or((value, None), |(date, time)| (date, Some(time)));
         let date = date_of(date)?;
         let Some(time) = time else { return Some(Moment::Day(date)) };
-        if let Some(time) = time.strip_suffix('Z') {
+        if let Some(time) = time.strip_suffix(['Z', 'z']) {
             return Some(Moment::Utc(date.to_datetime(time_of(time)?)));
         }
         let local = date.to_datetime(time_of(time)?);
@@ -214,6 +206,11 @@ impl fmt::Display for Moment {
     }
 }
 
+/// An instant as calendars write it: `20260501T100000Z`.
+pub(crate) fn utc(instant: Timestamp) -> String {
+    format!("{}Z", basic(jiff::tz::Offset::UTC.to_datetime(instant)))
+}
+
 fn whole_seconds(local: DateTime) -> DateTime {
     local.with().subsec_nanosecond(0).build().unwrap_or(local)
 }
@@ -233,7 +230,8 @@ fn time_of(digits: &str) -> Option<Time> {
         return None;
     }
     // A leap second is the second before, here as everywhere.
-    Time::new(part(0..2)?, part(2..4)?, part(4..6)?.min(59), 0).ok()
+    let second = part(4..6).map(|second| if second == 60 { 59 } else { second })?;
+    Time::new(part(0..2)?, part(2..4)?, second, 0).ok()
 }
 
 fn number(digits: &str) -> Option<i16> {

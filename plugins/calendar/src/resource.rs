@@ -1,13 +1,12 @@
 //! One resource of a calendar: an appointment, with the exceptions from it and the zones that it is in.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use liaison_sdk::failure::Failure;
 
 use crate::component::{Component, Item, Line, escape, unescape};
 use crate::marks::CANCELLED;
 use crate::moment::Moment;
-use crate::zones::{Zone, basic};
+use crate::zones::Zone;
 
 const PRODUCT: &str = "-//liaison//calendar//EN";
 /// From which a zone is defined where no day says so.
@@ -73,11 +72,10 @@ pub(crate) fn raise_sequence(event: &mut Component) {
     event.set(Line::new("SEQUENCE", &[], &sequence.unwrap_or(0).saturating_add(1).to_string()));
 }
 
-/// When it was written, by the event's own time.
-pub(crate) fn stamp(event: &mut Component, time: Timestamp) {
-    let utc = format!("{}Z", basic(jiff::tz::Offset::UTC.to_datetime(time)));
-    event.set(Line::new("DTSTAMP", &[], &utc));
-    event.set(Line::new("LAST-MODIFIED", &[], &utc));
+/// When it was written: as [`utc`](crate::moment::utc) writes it.
+pub(crate) fn stamp(event: &mut Component, stamp: &str) {
+    event.set(Line::new("DTSTAMP", &[], stamp));
+    event.set(Line::new("LAST-MODIFIED", &[], stamp));
 }
 
 /// An appointment that a server takes and a reader understands: it begins, and it ends after that.

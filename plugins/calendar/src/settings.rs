@@ -4,13 +4,13 @@ mod places;
 
 use std::collections::BTreeMap;
 
+use liaison_sdk::pointer::Pointer;
 use serde::{Deserialize, Deserializer};
 
 pub(crate) use places::{Place, Places};
 
 use self::places::PlaceSetting;
 use crate::moment::Clock;
-use crate::pointer::Pointer;
 
 /// The settings as used. The README describes each.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) uid: UidSource,
     pub(crate) uid_suffix: String,
     pub(crate) version: Option<Pointer>,
+    pub(crate) changes_by_others: ByOthers,
     pub(crate) places: Places,
     pub(crate) clock: Option<Clock>,
     pub(crate) all_day_end: DayEnd,
@@ -43,6 +44,8 @@ struct Written {
     #[serde(default)]
     uid_suffix: String,
     version: Option<PlaceSetting>,
+    #[serde(default)]
+    changes_by_others: ByOthers,
     #[serde(default)]
     fields: BTreeMap<Place, PlaceSetting>,
     default_timezone: Option<ClockSetting>,
@@ -80,7 +83,7 @@ impl<'de> Deserialize<'de> for Settings {
             )));
         }
         let version = match written.version {
-            None => Some(Pointer::new("/updatedAt")),
+            None => Some(Pointer::updated_at()),
             Some(PlaceSetting::At(pointer)) => Some(pointer),
             Some(PlaceSetting::Nowhere) => None,
         };
@@ -91,6 +94,7 @@ impl<'de> Deserialize<'de> for Settings {
             uid: written.uid,
             uid_suffix: written.uid_suffix,
             version,
+            changes_by_others: written.changes_by_others,
             places: Places(written.fields),
             clock: written.default_timezone.map(|ClockSetting(clock)| clock),
             all_day_end: written.all_day_end,
@@ -149,7 +153,7 @@ impl TryFrom<String> for UidSource {
         match text.as_str() {
             "key" => Ok(UidSource::Key),
             "subject" => Ok(UidSource::Subject),
-            pointer if pointer.starts_with('/') => Ok(UidSource::At(Pointer::new(pointer))),
+            pointer if pointer.starts_with('/') => Pointer::parse(pointer).map(UidSource::At),
             other => Err(format!(
                 "`{other}` cannot tell one appointment from another: use `key`, `subject` or a JSON pointer such as `/id`"
             )),
@@ -180,6 +184,17 @@ pub(crate) enum DayEnd {
     #[default]
     Exclusive,
     Inclusive,
+}
+
+/// Which version an appointment has that somebody else changed after the last event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ByOthers {
+    /// The time of that change, for a policy by which the newer of two changes wins.
+    #[default]
+    Dated,
+    /// None, for a policy by which each keeps its own fields, whoever was last.
+    Undated,
 }
 
 /// How an appointment ends that does not take place.

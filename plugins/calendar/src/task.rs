@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use liaison_sdk::prelude::*;
+use liaison_sdk::version::{Offered, Version};
 use serde_json::Value;
 
 use crate::settings::{Place, Removal, Settings, Status};
-use crate::version::Version;
+use crate::version;
 use crate::wanted::Source;
 
 /// One event, read.
@@ -15,7 +16,7 @@ pub(crate) struct Task<'delivery> {
     pub(crate) delivery: &'delivery Delivery,
     pub(crate) uid: String,
     pub(crate) data: Option<Value>,
-    pub(crate) version: Option<Version>,
+    pub(crate) offered: Offered,
     pub(crate) intent: Intent,
 }
 
@@ -35,7 +36,10 @@ impl<'delivery> Task<'delivery> {
         uid: String,
     ) -> Result<Self, Failure> {
         let data = data(settings, delivery)?;
-        let version = data.as_ref().map(|data| version(settings, delivery, data)).transpose()?.flatten();
+        let offered = match &data {
+            None => Offered::tombstone(delivery.event.time),
+            Some(data) => Offered::Record(offered(settings, delivery, data)?),
+        };
         let intent = match &data {
             None => of_removal(settings.on_tombstone),
             Some(data) => {
@@ -47,15 +51,15 @@ impl<'delivery> Task<'delivery> {
                 if is_cancelled { of_removal(settings.on_cancel) } else { Intent::Write }
             }
         };
-        Ok(Self { settings, delivery, uid, data, version, intent })
+        Ok(Self { settings, delivery, uid, data, offered, intent })
     }
 
     /// When the event happened: by its version where that is a time.
     pub(crate) fn time(&self) -> Timestamp {
-        let version = self.version.as_ref().and_then(Version::instant);
+        let version = self.offered.version().and_then(Version::instant);
         let milliseconds = self.delivery.event.time.unwrap_or(self.delivery.now);
-        let event = i64::try_from(milliseconds).ok().and_then(|time| Timestamp::from_millisecond(time).ok());
-        version.or(event).unwrap_or(Timestamp::UNIX_EPOCH)
+        let nanoseconds = version.unwrap_or(i128::from(milliseconds) * 1_000_000);
+        Timestamp::from_nanosecond(nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -66,12 +70,12 @@ fn data(settings: &Settings, delivery: &Delivery) -> Result<Option<Value>, Failu
         return Ok(None);
     }
     let mut data: Value = delivery.json()?;
-    if let (Some(Resolution::Merged(_)), Value::Object(merged)) = (&delivery.resolution, &mut data) {
+    if let Some(Resolution::Merged(_)) = &delivery.resolution {
         let event: Value = delivery.event.json()?;
         for pointer in Place::ALL.iter().filter_map(|place| settings.places.of(*place)) {
-            let is_left_out = pointer.get(&Value::Object(merged.clone())).is_none();
-            if is_left_out && pointer.get(&event).is_some_and(Value::is_null) {
-                pointer.put(merged, Value::Null);
+            let is_left_out = data.pointer(pointer.as_str()).is_none();
+            if is_left_out && event.pointer(pointer.as_str()).is_some_and(Value::is_null) {
+                pointer.put(&mut data, Value::Null);
             }
         }
     }
@@ -79,9 +83,9 @@ fn data(settings: &Settings, delivery: &Delivery) -> Result<Option<Value>, Failu
 }
 
 /// A merged document need not have one: then it is the event's own.
-fn version(settings: &Settings, delivery: &Delivery, data: &Value) -> Result<Option<Version>, Failure> {
-    match (&delivery.resolution, Version::of(settings, data)) {
-        (Some(Resolution::Merged(_)), Err(_)) => Version::of(settings, &delivery.event.json()?),
+fn offered(settings: &Settings, delivery: &Delivery, data: &Value) -> Result<Option<Version>, Failure> {
+    match (&delivery.resolution, version::of(settings, data)) {
+        (Some(Resolution::Merged(_)), Ok(None) | Err(_)) => version::of(settings, &delivery.event.json()?),
         (_, version) => version,
     }
 }

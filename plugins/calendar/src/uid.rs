@@ -17,11 +17,7 @@ pub(crate) fn of(settings: &Settings, delivery: &Delivery) -> Result<String, Fai
     let missing =
         |what: &str| Failure::Event(format!("the event has no {what}, which the setting `uid` asks for"));
     let text = match &settings.uid {
-        UidSource::Key => {
-            let key = event.key.as_deref().ok_or_else(|| missing("key"))?;
-            let text = std::str::from_utf8(key);
-            text.map_err(|_| Failure::Event("the event's key is not UTF-8 text".to_owned()))?.to_owned()
-        }
+        UidSource::Key => event.key_text()?.ok_or_else(|| missing("key"))?.to_owned(),
         UidSource::Subject => event.subject.clone().ok_or_else(|| missing("subject"))?,
         UidSource::At(pointer) => {
             if delivery.data().is_none() {
@@ -30,7 +26,7 @@ pub(crate) fn of(settings: &Settings, delivery: &Delivery) -> Result<String, Fai
                 ));
             }
             let data: Value = delivery.json()?;
-            match pointer.get(&data) {
+            match pointer.find(&data) {
                 Some(Value::String(text)) => text.clone(),
                 Some(Value::Number(number)) => number.to_string(),
                 _ => return Err(missing(&format!("text or number at `{}`", pointer.as_str()))),

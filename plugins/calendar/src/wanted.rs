@@ -37,7 +37,8 @@ pub(crate) struct Found<'data> {
 impl Source<'_> {
     pub(crate) fn find(&self, place: Place) -> Option<Found<'_>> {
         let pointer = self.settings.places.of(place)?;
-        let value = pointer.get(self.data)?;
+        // What is null is said too: it is to be gone.
+        let value = self.data.pointer(pointer.as_str())?;
         Some(Found { value, pointer: pointer.as_str().to_owned() })
     }
 

@@ -42,6 +42,8 @@ fn what_is_no_time_says_so() {
         ("20260501", "", "is no date"),
         ("2026-05-01T25:00:00", "UTC", "is no date"),
         ("2026-05-01T10:00:00", "", "`2026-05-01T10:00:00` has no time zone"),
+        ("9999-12-31T23:59:59-10:00", "Europe/Berlin", "is no date"),
+        ("2026-05-01T10:00:00+25:00", "Europe/Berlin", "is no date"),
         ("\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}", "", "is no date"),
     ] {
         let error = Moment::from_json(text, clock(zone).as_ref()).unwrap_err();
@@ -56,6 +58,7 @@ fn a_time_of_a_calendar_is_shown_as_events_have_it() {
         ("DTSTART;VALUE=DATE:20260501", "2026-05-01", "2026-05-01"),
         ("DTSTART;TZID=Europe/Berlin:20260501T100000", "2026-05-01T10:00:00", "2026-05-01T10:00:00+02:00"),
         ("DTSTART:20260501T100000Z", "2026-05-01T10:00:00Z", "2026-05-01T10:00:00Z"),
+        ("DTSTART:20260501t100060z", "2026-05-01T10:00:59Z", "2026-05-01T10:00:59Z"),
         ("DTSTART;TZID=\"(UTC+01:00) Berlin\":20260501T100000", "2026-05-01T10:00:00", "2026-05-01T10:00:00"),
     ] {
         let moment = Moment::from_line(&Line::parse(line).unwrap()).unwrap();
@@ -71,6 +74,8 @@ fn a_time_of_a_calendar_is_shown_as_events_have_it() {
         "DTSTART:20260501TxxxxxxZ",
         "DTSTART:\u{fc}0260501",
         "DTSTART:+0260501",
+        "DTSTART:20260501T100061Z",
+        "DTSTART:20260501T240000Z",
     ] {
         assert!(Moment::from_line(&Line::parse(line).unwrap()).is_none(), "{line}");
     }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use liaison_sdk::pointer::Pointer;
 use serde::Deserialize;
-
-use crate::pointer::Pointer;
 
 /// What is looked for in an event's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -42,8 +41,9 @@ impl Place {
         Place::Categories,
     ];
 
-    fn usual(self) -> &'static str {
-        match self {
+    /// Unless the settings say otherwise.
+    fn usual(self) -> Pointer {
+        let text = match self {
             Place::Title => "/title",
             Place::Description => "/description",
             Place::Location => "/location",
@@ -57,7 +57,8 @@ impl Place {
             Place::Organiser => "/organiser",
             Place::Attendees => "/attendees",
             Place::Categories => "/categories",
-        }
+        };
+        Pointer::parse(text).unwrap_or_else(|_| Pointer::whole())
     }
 }
 
@@ -66,10 +67,15 @@ impl Place {
 pub(crate) struct Places(pub(super) BTreeMap<Place, PlaceSetting>);
 
 impl Places {
+    /// Where the status is shown although the settings say `false`.
+    pub(crate) fn of_status(&self) -> Pointer {
+        self.of(Place::Status).unwrap_or_else(|| Place::Status.usual())
+    }
+
     /// Nothing where the settings say `false`.
     pub(crate) fn of(&self, place: Place) -> Option<Pointer> {
         match self.0.get(&place) {
-            None => Some(Pointer::new(place.usual())),
+            None => Some(place.usual()),
             Some(PlaceSetting::At(pointer)) => Some(pointer.clone()),
             Some(PlaceSetting::Nowhere) => None,
         }

@@ -8,13 +8,18 @@ fn read(settings: Value) -> Result<Settings, String> {
     serde_json::from_value(settings).map_err(|error| error.to_string())
 }
 
+fn pointer(text: &str) -> Pointer {
+    Pointer::parse(text).unwrap()
+}
+
 #[test]
 fn nothing_needs_to_be_set_for_flat_events() {
     let settings = read(json!({})).unwrap();
     assert_eq!((settings.calendar.as_str(), settings.create_calendar), ("/", false));
-    assert_eq!(settings.version, Some(Pointer::new("/updatedAt")));
-    assert_eq!(settings.places.of(Place::Organiser), Some(Pointer::new("/organiser")));
+    assert_eq!(settings.version, Some(Pointer::updated_at()));
+    assert_eq!(settings.places.of(Place::Organiser), Some(pointer("/organiser")));
     assert_eq!((settings.on_cancel, settings.on_tombstone), (Removal::Cancel, Removal::Delete));
+    assert_eq!(settings.changes_by_others, ByOthers::Dated);
     assert!(settings.clock.is_none());
     for (kind, is_cancelling) in [
         ("schedule.cancelled", true),
@@ -38,7 +43,7 @@ fn each_setting_is_used() {
     }))
     .unwrap();
     assert_eq!(settings.calendar, "/team/rooms/");
-    assert_eq!(settings.places.of(Place::Title), Some(Pointer::new("/what/name")));
+    assert_eq!(settings.places.of(Place::Title), Some(pointer("/what/name")));
     assert_eq!(settings.places.of(Place::Location), None);
     assert!(matches!(&settings.clock, Some(Clock::In(zone)) if zone.name == "Europe/Berlin"));
     assert!(settings.is_cancelling("it.removed.today") && !settings.is_cancelling("a.cancelled"));
@@ -49,6 +54,8 @@ fn each_setting_is_used() {
         ("Geplant".into(), "tentative".into())
     );
     assert_eq!(read(json!({ "version": false })).unwrap().version, None);
+    let undated = read(json!({ "changes-by-others": "undated" })).unwrap();
+    assert_eq!(undated.changes_by_others, ByOthers::Undated);
 }
 
 #[test]
@@ -63,6 +70,9 @@ fn a_mistake_is_named() {
         (json!({ "fields": { "title": true } }), "`true` names no place"),
         (json!({ "fields": { "title": 7 } }), "a JSON pointer such as `/title`, or false"),
         (json!({ "default-timezone": "Berlin" }), "`Berlin` is no time zone"),
+        (json!({ "version": "/a~2" }), "`/a~2` is no JSON pointer"),
+        (json!({ "uid": "/a~" }), "`/a~` is no JSON pointer"),
+        (json!({ "changes-by-others": "mine" }), "unknown variant `mine`, expected `dated` or `undated`"),
         (json!({ "on-cancel": "hide" }), "unknown variant `hide`"),
         (json!({ "statuses": { "x": "gone" } }), "unknown variant `gone`"),
     ] {
