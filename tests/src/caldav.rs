@@ -101,6 +101,10 @@ impl CalDavServer {
         format!("http://{}", self.address)
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn password(&self) -> &'static str {
         PASSWORD
     }

@@ -59,6 +59,7 @@ pub mod produce;
 pub mod proof;
 pub mod receiver;
 pub mod registry;
+pub mod relay;
 pub mod rogue;
 pub mod rooms;
 pub mod s3;

@@ -24,6 +24,8 @@ pub(crate) struct More<'a> {
     pub(crate) settings: &'a str,
     pub(crate) connector: &'a str,
     pub(crate) subscription: &'a str,
+    /// Where the host is to find the server; the server itself where it is empty.
+    pub(crate) endpoint: &'a str,
 }
 
 impl Stage {
@@ -73,7 +75,10 @@ pub(crate) fn config(bootstrap: &str, server: &CalDavServer, more: &More<'_>) ->
         tables: QUICK,
         ..Config::default()
     };
-    config.text(bootstrap, &server.url())
+    match more.endpoint {
+        "" => config.text(bootstrap, &server.url()),
+        endpoint => config.text(bootstrap, endpoint),
+    }
 }
 
 /// A server, unless only the quick tests are asked for.
@@ -105,7 +110,13 @@ pub(crate) fn at(minute: u32) -> String {
     format!("2026-04-01T08:{minute:02}:00Z")
 }
 
-fn tombstone(key: &str) -> Outgoing {
+/// An event of this type that says this alone, at that minute.
+pub(crate) fn said(kind: &str, key: &str, minute: u32, mut data: Value) -> Outgoing {
+    data["updatedAt"] = at(minute).into();
+    cloudevent(TOPIC, kind, &format!("{key}-{minute}-{kind}"), key, &data)
+}
+
+pub(crate) fn tombstone(key: &str) -> Outgoing {
     Outgoing { value: None, ..cloudevent(TOPIC, "schedule.removed", &format!("{key}-gone"), key, &json!({})) }
 }
 
