@@ -39,6 +39,8 @@ impl MariaDb {
         let data = folder.path().join("data");
         let mut install = Command::new("mariadb-install-db");
         install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+        // Two at a time would meet in the common one.
+        install.arg(format!("--tmpdir={}", folder.path().display()));
         install.arg(format!("--datadir={}", data.display())).args(user()?);
         let output = install.output().context(
             "MariaDB is missing; `cargo verify` installs it as root, or `apt-get install mariadb-server`; \

@@ -95,9 +95,7 @@ fn a_statement_alone_is_a_transaction_by_itself() -> anyhow::Result<()> {
     let folder = Folder::new("sql-alone")?;
     let credential = credential(postgres::USER, &folder.write("password", postgres::PASSWORD)?);
     let more = "database = { connections = 1 }\nbreaker = { failures = 64 }";
-    let tables = "[sla.default]\nattempt-timeout = \"1s\"\nmax-attempts = 2\ninitial-interval = \"20ms\"\n";
-    let connector = connector("postgres", &credential, more);
-    let database = Database::start_with(&server.url(), &connector, tables)?;
+    let database = Database::start(&server.url(), &connector("postgres", &credential, more))?;
     database.produce(vec![single("first", INSERT, &json!([1, 1]))])?;
     database.settled("delivered", 1.0)?;
     // Refused where it is committed: it is its own end.
@@ -118,18 +116,46 @@ fn a_statement_alone_is_a_transaction_by_itself() -> anyhow::Result<()> {
     database.produce(vec![single("last", INSERT, &json!([7, 7]))])?;
     database.settled("delivered", 4.0)?;
     assert_eq!(server.psql(last)?, INSERT, "nothing comes after it");
+    assert_eq!(server.psql("select string_agg(id::text, ',' order by id) from pairs")?, "1,2,6,7");
+    database.host.stop()
+}
 
-    // The server gives it up, too, when its time is over.
+#[test]
+fn a_statement_alone_is_given_up_by_the_server_too_when_its_time_is_over() -> anyhow::Result<()> {
+    if is_quick() {
+        say_skipped(
+            "a_statement_alone_is_given_up_by_the_server_too_when_its_time_is_over",
+            "needs PostgreSQL",
+        );
+        return Ok(());
+    }
+    let server = Postgres::start(None)?;
+    server
+        .psql("create table records (id text); create table pairs (id integer primary key, other integer)")?;
+    let folder = Folder::new("sql-slow")?;
+    let credential = credential(postgres::USER, &folder.write("password", postgres::PASSWORD)?);
+    let more = "database = { connections = 1 }\nbreaker = { failures = 64 }";
+    let tables = "[sla.default]\nattempt-timeout = \"1s\"\nmax-attempts = 2\ninitial-interval = \"20ms\"\n";
+    let connector = connector("postgres", &credential, more);
+    let database = Database::start_with(&server.url(), &connector, tables)?;
+    for id in [1, 2] {
+        database.produce(vec![single("known", INSERT, &json!([id, id]))])?;
+        database.settled("delivered", f64::from(id))?;
+    }
     let lock = server.busy_with("begin; lock table pairs; select pg_sleep(60)")?;
     let locked = "select count(*) from pg_locks where mode = 'AccessExclusiveLock' and granted and relation = 'pairs'::regclass";
     wait::until(LIMIT, "the lock", || server.psql(locked).is_ok_and(|count| count == "1"))?;
-    database.produce(vec![single("slow", INSERT, &json!([8, 8]))])?;
-    database.settled("dead-lettered", 5.0)?;
+    // What the database does meanwhile for others shows that it is not the one to blame.
+    let other = single("other", "insert into records (id) values ($1)", &json!(["a"]));
+    database.produce(vec![single("slow", INSERT, &json!([8, 8])), other])?;
+    database.settled("dead-lettered", 1.0)?;
+    database.settled("delivered", 3.0)?;
+    server.psql("select pg_terminate_backend(pid) from pg_stat_activity where query like 'begin; lock%'")?;
     drop(lock);
     let asleep =
         "select count(*) from pg_stat_activity where application_name = 'liaison' and state <> 'idle'";
     wait::until(LIMIT, "the database to give up", || server.psql(asleep).is_ok_and(|count| count == "0"))?;
-    assert_eq!(server.psql("select string_agg(id::text, ',' order by id) from pairs")?, "1,2,6,7");
+    assert_eq!(server.psql("select string_agg(id::text, ',' order by id) from pairs")?, "1,2");
     database.host.stop()
 }
 
