@@ -52,7 +52,7 @@ pub(crate) use worlds::{CheckInput, Checks, Connectors, Transformers};
 const CONNECTOR: &str = "liaison:plugin/connector@0.1.0";
 const TRANSFORMER: &str = "liaison:plugin/transformer@0.1.0";
 /// What a connector may export beside.
-const JOINER: &str = "liaison:plugin/joiner@0.1.0";
+pub(crate) const JOINER: &str = "liaison:plugin/joiner@0.1.0";
 
 /// Whose words a log line or a fault is about.
 #[derive(Debug)]
@@ -262,6 +262,11 @@ impl Plugin {
 
     pub(crate) fn is_connector(&self) -> bool {
         matches!(self.kind, Kind::Connector(..))
+    }
+
+    /// Can it make one request of several?
+    pub(crate) fn is_joining(&self) -> bool {
+        matches!(self.kind, Kind::Connector(_, Some(_)))
     }
 
     /// A caller for one connector in one subscription.

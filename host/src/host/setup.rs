@@ -89,7 +89,7 @@ impl Setup {
     }
 
     /// The same host by another configuration. Plugins stay in their lines, where their versions follow each other, unless
-    /// they are of another kind.
+    /// they are of another kind, or what is live cannot join and is to.
     pub(super) fn next(&self, config: Config) -> Result<Self, SetupError> {
         let is_native = |loaded: &&Loaded| matches!(loaded, Loaded::Native(_));
         let natives = self.plugins.iter().filter(|(_, loaded)| is_native(loaded));
@@ -133,7 +133,8 @@ impl Setup {
         let plugins = self.lines().into_iter().filter_map(|(name, (_, line))| {
             let settings = self.config.plugins.get(&name)?.clone();
             let moving = self.moving.get(&name).cloned();
-            Some(Followed { name, settings, line, moving })
+            let is_to_join = is_to_join(&self.config, &name);
+            Some(Followed { name, settings, line, is_to_join, moving })
         });
         self.versions.follow(room.loader(&self.config), plugins)
     }
@@ -172,7 +173,8 @@ impl Setup {
         for (name, (number, line)) in known {
             let Some(Loaded::Component(new)) = self.plugins.get_mut(name) else { continue };
             let plugin = new.borrow().live.clone();
-            if plugin.is_connector() == line.borrow().live.is_connector() {
+            let is_to_join = is_to_join(&self.config, name);
+            if is_in_place_of(&plugin, &line.borrow().live, is_to_join) {
                 *new = line.clone();
                 self.lines.insert(name.clone(), *number);
                 self.moving.extend(is_moving.then(|| (name.clone(), plugin)));
@@ -216,6 +218,16 @@ impl Room {
         let runtime = Arc::new(Runtime::new(&config.runtime, size)?);
         Ok(Self { runtime, size: size.at_least(config.runtime.instances) })
     }
+}
+
+/// Has a connector that uses this plugin a `batch`?
+fn is_to_join(config: &Config, plugin: &PluginName) -> bool {
+    config.connectors.values().any(|connector| connector.plugin == *plugin && connector.batch.is_some())
+}
+
+/// Can what is live go on until this takes its place? What cannot join is of no use to a connector that has a `batch` by now.
+fn is_in_place_of(plugin: &Plugin, live: &Plugin, is_to_join: bool) -> bool {
+    plugin.is_connector() == live.is_connector() && (live.is_joining() || !is_to_join)
 }
 
 /// Room for all calls that the subscriptions may have under way.

@@ -122,7 +122,7 @@ impl PluginVersions {
 
     /// What the plugin has come to, and what is watched of it: one that is known goes on where it was.
     fn course(&self, known: Option<Course>, followed: &Followed, over: &mut Vec<Alert>) -> (Course, Watch) {
-        let Followed { name, settings, line, moving } = followed;
+        let Followed { name, settings, line, is_to_join, moving } = followed;
         let settings = settings.clone();
         let mut course = match known {
             Some(known) if known.line.same_channel(line) => known,
@@ -132,11 +132,13 @@ impl PluginVersions {
                     other.gone();
                 }
                 let loaded = Some(line.borrow().live.sha256);
-                let course = Course::new(settings.clone(), line.clone(), self.telemetry.versions(name));
+                let metrics = self.telemetry.versions(name);
+                let course = Course::new(settings.clone(), line.clone(), *is_to_join, metrics);
                 return (course, Watch { settings, loaded });
             }
         };
         course.wanted = settings.clone();
+        course.is_to_join = *is_to_join;
         let live = course.line.borrow().live.sha256;
         let loaded = match moving {
             Some(moving) if moving.sha256 == live => {
@@ -211,6 +213,8 @@ pub(super) struct Followed {
     /// Where they are other ones than before, it is tried with them.
     pub(super) settings: config::Plugin,
     pub(super) line: Line,
+    /// A connector that uses it has a `batch`.
+    pub(super) is_to_join: bool,
     /// What its file holds, loaded into another room: takes the place of what is live, or of what is on trial, where that is
     /// the same. What is live and in no file any more stays in the room that it is in.
     pub(super) moving: Option<Arc<Plugin>>,

@@ -59,6 +59,7 @@ mod outcomes;
 mod plugin_canary;
 mod plugin_examples;
 mod plugin_grpc;
+mod plugin_joining;
 mod plugin_journal;
 mod plugin_rollback;
 mod plugin_shadow;

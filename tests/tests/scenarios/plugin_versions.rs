@@ -25,6 +25,7 @@ const BEHIND: Duration = Duration::from_secs(120);
 /// The file of a plugin, in a folder of its own.
 pub(crate) struct PluginFile {
     folder: Folder,
+    /// Of the guests of many versions; empty for others.
     guest: &'static str,
 }
 
@@ -33,6 +34,13 @@ impl PluginFile {
     pub(crate) fn new(guest: &'static str, word: &str) -> anyhow::Result<Self> {
         let file = Self { folder: Folder::new("plugin")?, guest };
         fs::write(file.path(), version(guest, word)?)?;
+        Ok(file)
+    }
+
+    /// With any content.
+    pub(crate) fn of(content: &[u8]) -> anyhow::Result<Self> {
+        let file = Self { folder: Folder::new("plugin")?, guest: "" };
+        fs::write(file.path(), content)?;
         Ok(file)
     }
 

@@ -40,7 +40,7 @@ fn both(prefix: &str, count: usize) -> Vec<Outgoing> {
     numbers.flat_map(pair).collect()
 }
 
-fn reload_with(fixture: &Fixture, text: &Text<'_>) -> anyhow::Result<Reloaded> {
+pub(crate) fn reload_with(fixture: &Fixture, text: &Text<'_>) -> anyhow::Result<Reloaded> {
     let text = text.text(fixture.broker.bootstrap(), &fixture.system.url())?;
     let config = Config::from_toml(&text, Path::new("/"))?.config;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -11,7 +11,7 @@ use super::status::{Happened, short};
 use super::watch::Found;
 use crate::alert::{Alert, AlertKind, AlertSender};
 use crate::config;
-use crate::plugin::Plugin;
+use crate::plugin::{JOINER, Plugin};
 use crate::subscription::stages::served::{Counts, Line, Part, Served, Tally, Trial};
 use crate::subscription::stages::shadow::Shadow;
 use crate::subscription::unix_ms;
@@ -25,6 +25,8 @@ pub(super) struct Course {
     /// Those of what is live or tried.
     pub(super) settings: config::Plugin,
     pub(super) line: Line,
+    /// A connector that gathers requests uses it.
+    pub(super) is_to_join: bool,
     pub(super) trial: Option<Rollout>,
     pub(super) refused: Option<Happened>,
     pub(super) rolled_back: Option<Happened>,
@@ -47,11 +49,26 @@ impl ShadowCounts {
 }
 
 impl Course {
-    pub(super) fn new(settings: config::Plugin, line: Line, metrics: VersionMetrics) -> Self {
+    pub(super) fn new(
+        settings: config::Plugin,
+        line: Line,
+        is_to_join: bool,
+        metrics: VersionMetrics,
+    ) -> Self {
         metrics.show(&short(&line.borrow().live), None);
         let shown = ShadowCounts::default();
         let wanted = settings.clone();
-        Self { wanted, settings, line, trial: None, refused: None, rolled_back: None, metrics, shown }
+        Self {
+            wanted,
+            settings,
+            line,
+            is_to_join,
+            trial: None,
+            refused: None,
+            rolled_back: None,
+            metrics,
+            shown,
+        }
     }
 
     /// What is live runs in another room from now on.
@@ -89,7 +106,7 @@ impl Course {
         }
         let live = self.line.borrow().live.clone();
         let loaded = found.loaded.map_err(|error| error.to_string());
-        let plugin = match loaded.and_then(|plugin| same_kind(&live, plugin)) {
+        let plugin = match loaded.and_then(|plugin| same_kind(&live, plugin, self.is_to_join)) {
             Ok(plugin) => plugin,
             Err(why) => return self.refuse(&live, why, alerts),
         };
@@ -202,16 +219,22 @@ fn shadow(plugin: &Arc<Plugin>, tally: &Arc<Tally>) -> Option<Shadow> {
     shadow.inspect_err(|error| tracing::error!(%error, "a version shadows nothing: no thread for it")).ok()
 }
 
-/// Those who use the live version can use this one.
-fn same_kind(live: &Plugin, plugin: Arc<Plugin>) -> Result<Arc<Plugin>, String> {
+/// Those who use the live version can use this one: where one of them has a `batch`, it must be able to join.
+fn same_kind(live: &Plugin, plugin: Arc<Plugin>, is_to_join: bool) -> Result<Arc<Plugin>, String> {
     let kind = |plugin: &Plugin| if plugin.is_connector() { "connector" } else { "transformer" };
-    if live.is_connector() == plugin.is_connector() {
-        return Ok(plugin);
-    }
     let (name, is, was) = (&live.name, kind(&plugin), kind(live));
-    Err(format!(
-        "plugin {name}: the new version is a {is}, and the one before is a {was}; give it a name of its own"
-    ))
+    if live.is_connector() != plugin.is_connector() {
+        return Err(format!(
+            "plugin {name}: the new version is a {is}, and the one before is a {was}; give it a name of its own"
+        ));
+    }
+    if is_to_join && !plugin.is_joining() {
+        return Err(format!(
+            "plugin {name}: the new version does not export {JOINER}, and a connector that uses it has a `batch`; \
+             build it with a joiner, or leave that `batch` out first"
+        ));
+    }
+    Ok(plugin)
 }
 
 fn alert(plugin: &Plugin, message: String) -> Alert {
