@@ -6,7 +6,7 @@ use std::fmt;
 /// How a conflict is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConflictPolicy {
-    /// The larger value under this JSON pointer wins; equal means already there.
+    /// The larger value under this JSON pointer wins; equal means already there. That of a tombstone is the event's time.
     NewestWins { version: String },
     /// The event wins.
     SourceWins,

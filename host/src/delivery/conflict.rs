@@ -1,6 +1,6 @@
 //! Who wins when the external system holds something newer or different.
 //!
-//! Pure: the policy, the event's data and what the connector reported come in, the decision goes out. Where the two
+//! Pure: the policy, the event's data and time and what the connector reported come in, the decision goes out. Where the two
 //! cannot be compared or merged a person decides: nothing is guessed and nothing is overwritten. Where both say the same
 //! there is nothing to decide, whatever the policy.
 
@@ -16,10 +16,27 @@ use serde_json::Value;
 
 use crate::config::mask::STRUCK;
 use crate::config::{ConflictPolicy, Owners};
-use crate::contract::{Conflict, Resolution};
+use crate::contract::{Conflict, Resolution, TimestampMs};
+use crate::event::Event;
 
 /// Answers to a conflict with another conflict; after the last of them a person decides.
 pub const MAX_RESOLUTIONS: u32 = 5;
+
+/// What of an event a conflict with it is decided by.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    /// `None` for a tombstone.
+    pub data: Option<&'a [u8]>,
+    /// When it happened: a tombstone has no other version.
+    pub time: Option<TimestampMs>,
+}
+
+impl<'a> Offer<'a> {
+    /// Of an event as the connector is given it.
+    pub fn of(event: &'a Event) -> Self {
+        Self { data: event.data.as_deref(), time: event.time }
+    }
+}
 
 /// What follows a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +54,8 @@ pub enum Decision {
 }
 
 /// Decides by the subscription's policy, of an event that was answered with so many conflicts before.
-pub fn decide(
-    policy: &ConflictPolicy,
-    event_data: Option<&[u8]>,
-    conflict: &Conflict,
-    resolutions: u32,
-) -> Decision {
+pub fn decide(policy: &ConflictPolicy, offer: Offer<'_>, conflict: &Conflict, resolutions: u32) -> Decision {
+    let event_data = offer.data;
     if is_there(event_data, conflict) {
         return Decision::AlreadyThere;
     }
@@ -52,7 +65,8 @@ pub fn decide(
         ConflictPolicy::Manual => {
             Decision::Manual(format!("a person decides by policy: {}", conflict.reason))
         }
-        ConflictPolicy::NewestWins { version } => newest_wins(version, event_data, conflict),
+        ConflictPolicy::NewestWins { version } => newest_wins(version, offer, conflict)
+            .unwrap_or_else(|reason| Decision::Manual(format!("cannot tell which is newer: {reason}"))),
         ConflictPolicy::Merge { owners, version } => merged(owners, version.as_deref(), event_data, conflict)
             .unwrap_or_else(|reason| Decision::Manual(format!("cannot merge: {reason}"))),
     };
@@ -79,13 +93,37 @@ fn is_there(data: Option<&[u8]>, conflict: &Conflict) -> bool {
     matches!((data, &conflict.current), (Some(data), Some(current)) if json::is_same(data, current))
 }
 
-fn newest_wins(pointer: &str, event_data: Option<&[u8]>, conflict: &Conflict) -> Decision {
-    match compare(pointer, event_data, conflict.current.as_ref()) {
-        Ok(Ordering::Greater) => overwrite(conflict),
-        Ok(Ordering::Equal) => Decision::AlreadyThere,
-        Ok(Ordering::Less) => Decision::Superseded(newer(pointer)),
-        Err(reason) => Decision::Manual(format!("cannot tell which is newer: {reason}")),
-    }
+/// The error says why a person decides.
+fn newest_wins(pointer: &str, offer: Offer<'_>, conflict: &Conflict) -> Result<Decision, String> {
+    let current = conflict.current.as_ref();
+    let event = match offer.data {
+        Some(event) => compare(pointer, Some(event), current)?,
+        None => compare_tombstone(pointer, offer.time, current)?,
+    };
+    Ok(match event {
+        Ordering::Greater => overwrite(conflict),
+        Ordering::Equal => Decision::AlreadyThere,
+        Ordering::Less => Decision::Superseded(newer(pointer)),
+    })
+}
+
+/// A tombstone holds no version, and its time stands for it. Never equal: what was written at that very time was there
+/// before it was gone.
+fn compare_tombstone(
+    pointer: &str,
+    time: Option<TimestampMs>,
+    current: Option<&Bytes>,
+) -> Result<Ordering, String> {
+    let time = time.ok_or("the event is a tombstone without a time")?;
+    let current = value_at(pointer, "what the external system holds", current.map(Bytes::as_ref))?;
+    let held_at = instant(&current).ok_or_else(|| {
+        format!(
+            "the event is a tombstone, whose version is its time, and at `{pointer}` is {current}, no RFC 3339 time"
+        )
+    })?;
+    // The time of an event has no more than milliseconds.
+    let is_late = i128::from(held_at.timestamp_millis()) > i128::from(time);
+    Ok(if is_late { Ordering::Less } else { Ordering::Greater })
 }
 
 fn newer(pointer: &str) -> String {

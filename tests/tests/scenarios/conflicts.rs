@@ -75,6 +75,23 @@ fn of_two_versions_the_newer_wins_by_time_and_not_by_text() -> anyhow::Result<()
 }
 
 #[test]
+fn a_tombstone_removes_what_is_not_newer_than_its_time() -> anyhow::Result<()> {
+    let fixture = start(r#"{ policy = "newest-wins" }"#)?;
+    let gone = |id: &str, time: &str| {
+        let mut event = updated(id, HELD);
+        event.value = None;
+        event.headers.push(("ce_time".to_owned(), Some(time.to_owned().into())));
+        event
+    };
+    fixture.produce([gone("late", "2026-05-01T11:59:59.999Z"), gone("newer", "2026-05-01T12:00:00Z")])?;
+    fixture.settled("superseded", 1)?;
+    fixture.settled("delivered", 1)?;
+    assert_eq!(exchanges(&fixture), [first("late"), first("newer"), over("newer")]);
+    assert_eq!(fixture.system.ledger()[2].method, http::Method::DELETE);
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
 fn versions_that_cannot_be_compared_are_left_to_a_person() -> anyhow::Result<()> {
     let fixture = start(r#"{ policy = "newest-wins", version = "/revision" }"#)?;
     fixture.produce([updated("unclear", "2033-01-01T00:00:00Z")])?;

@@ -13,7 +13,12 @@ fn conflict(current: Option<&str>) -> Conflict {
 
 fn newest(event: Option<&str>, current: Option<&str>) -> Decision {
     let policy = ConflictPolicy::NewestWins { version: "/meta/at".to_owned() };
-    decide(&policy, event.map(str::as_bytes), &conflict(current), 0)
+    decide(&policy, offer(event), &conflict(current), 0)
+}
+
+/// Of an event at no known time.
+fn offer(event: Option<&str>) -> Offer<'_> {
+    Offer { data: event.map(str::as_bytes), time: None }
 }
 
 fn at(value: &str) -> String {
@@ -44,10 +49,39 @@ fn the_newer_of_two_times_or_integers_wins() {
 }
 
 #[test]
+fn a_tombstone_is_as_new_as_its_time() {
+    let policy = ConflictPolicy::NewestWins { version: "/meta/at".to_owned() };
+    // 2026-11-22T10:00:00Z
+    let time = Some(1_795_341_600_000);
+    let gone = |time, held: &str| decide(&policy, Offer { data: None, time }, &conflict(Some(&at(held))), 0);
+    let remove = Decision::Again(Resolution::Overwrite(Some("\"v7\"".to_owned())));
+    let late = Decision::Superseded("the external system holds a newer `/meta/at`".to_owned());
+    for (held, expected) in [
+        (r#""2026-11-22T09:59:59.999Z""#, &remove),
+        (r#""2026-11-22T10:00:00Z""#, &remove),
+        // Within the millisecond that is all an event knows of its time.
+        (r#""2026-11-22T10:00:00.000999Z""#, &remove),
+        (r#""2026-11-22T10:00:00.001Z""#, &late),
+        (r#""2026-11-22T11:00:00+02:00""#, &remove),
+        (r#""2026-11-22T09:00:00-02:00""#, &late),
+    ] {
+        assert_eq!(&gone(time, held), expected, "{held}");
+    }
+    for (time, held, says) in [
+        (time, "7", "whose version is its time, and at `/meta/at` is 7, no RFC 3339 time"),
+        (time, "null", "what the external system holds has nothing at `/meta/at`"),
+        (None, r#""2026-11-22T10:00:00Z""#, "the event is a tombstone without a time"),
+    ] {
+        let Decision::Manual(reason) = gone(time, held) else { panic!("{held}") };
+        assert!(reason.contains(says), "{reason}");
+    }
+}
+
+#[test]
 fn a_person_decides_what_cannot_be_compared() {
     let good = at("1");
     for (event, current, expected) in [
-        (None, Some(good.as_str()), "the event has no data to compare"),
+        (None, Some(good.as_str()), "the event is a tombstone without a time"),
         (Some(good.as_str()), None, "what the external system holds has no data to compare"),
         (Some("{"), Some(good.as_str()), "the event is not JSON: "),
         (Some(good.as_str()), Some("<xml/>"), "what the external system holds is not JSON: "),
@@ -76,7 +110,7 @@ fn the_other_policies_do_not_look_at_the_data() {
         (ConflictPolicy::TargetWins, Decision::Superseded("the external system wins by policy".to_owned())),
         (ConflictPolicy::Manual, Decision::Manual("a person decides by policy: 412".to_owned())),
     ] {
-        assert_eq!(decide(&policy, None, &conflict(None), 0), expected);
+        assert_eq!(decide(&policy, offer(None), &conflict(None), 0), expected);
     }
 }
 
@@ -91,7 +125,7 @@ fn merge_policy(version: Option<&str>) -> ConflictPolicy {
 }
 
 fn decided(policy: &ConflictPolicy, event: Option<&str>, current: Option<&str>) -> Decision {
-    decide(policy, event.map(str::as_bytes), &conflict(current), 0)
+    decide(policy, offer(event), &conflict(current), 0)
 }
 
 #[test]
@@ -160,7 +194,7 @@ fn where_both_say_the_same_there_is_nothing_to_decide() {
 
 #[test]
 fn tries_are_bounded_whatever_the_policy() {
-    let event = Some(&br#"{"date":"2","meta":{"at":2}}"#[..]);
+    let event = offer(Some(r#"{"date":"2","meta":{"at":2}}"#));
     let held = conflict(Some(r#"{"date":"1","meta":{"at":1}}"#));
     for policy in [
         ConflictPolicy::SourceWins,

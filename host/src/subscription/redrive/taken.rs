@@ -13,7 +13,7 @@ use crate::dead_letter::listing::Waiting;
 use crate::dead_letter::mark::state_name;
 use crate::dead_letter::store::LetterId;
 use crate::dead_letter::{Attempts, DeadLetter, Reason, Stage};
-use crate::delivery::conflict::{self, Decision};
+use crate::delivery::conflict::{self, Decision, Offer};
 use crate::event::Event;
 
 /// Which side of a conflict a person takes.
@@ -144,7 +144,7 @@ impl Run<'_> {
         let policy = &self.plan.settings.conflict;
         let event = turn.delivered();
         let decision = match &turn.decided {
-            None => conflict::decide(policy, event.data.as_deref(), conflict, resolutions),
+            None => conflict::decide(policy, Offer::of(event), conflict, resolutions),
             Some(Resolution::Overwrite(_)) => conflict::after_a_person(event.data.as_deref(), conflict),
             Some(Resolution::Merged { data, .. }) => conflict::after_a_person(Some(data), conflict),
         };

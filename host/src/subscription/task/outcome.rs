@@ -12,7 +12,7 @@ use crate::dead_letter::conflict::Sides;
 use crate::dead_letter::recording::TransformEnd;
 use crate::dead_letter::{DeadLetter, Reason, Stage};
 use crate::delivery::breaker::{Change, Failure, FailureKind};
-use crate::delivery::conflict::{self, Decision};
+use crate::delivery::conflict::{self, Decision, Offer};
 use crate::delivery::flood::Verdict;
 use crate::delivery::next::{self, Next};
 use crate::subscription::carried::Place;
@@ -168,7 +168,7 @@ impl Task {
         let history = carried.history(is_conflict);
         let policy = &self.settings.conflict;
         let decide = |conflict: &Conflict| {
-            conflict::decide(policy, event.data.as_deref(), conflict, history.resolutions)
+            conflict::decide(policy, Offer::of(&event), conflict, history.resolutions)
         };
         let (sequence, first_failure_at) = (carried.sequence, carried.first_failure_at());
         match next::next(result, &history, sla, decide, now, jitter) {
