@@ -252,7 +252,7 @@ impl Gateway {
     }
 
     fn is_refused(&self, reply: &Received) -> bool {
-        reply.status == self.credentials.refusal()
+        self.credentials.is_refusal(reply.status)
             || grpc::is_unauthenticated(reply)
             || self.credentials.is_refused_in(reply)
     }

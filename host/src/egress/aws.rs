@@ -3,7 +3,7 @@
 //! In goes a message as it will be sent, out it comes with the headers that prove who sent it and that nobody has changed
 //! it. The sha256 of its body is signed too: of a kept body in a file it is known already. Keys in files are followed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Instant, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -15,6 +15,7 @@ use aws_sigv4::sign::v4;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use super::EgressError;
+use super::credential::Generation;
 use super::message::Message;
 use super::origin::Origin;
 use super::outgoing::Outgoing;
@@ -36,6 +37,7 @@ pub(super) struct Signer {
     region: String,
     service: String,
     keys: RefCell<Keys>,
+    generation: Cell<Generation>,
     mask: Mask,
 }
 
@@ -55,7 +57,8 @@ impl Signer {
         };
         keys.learn(&mask);
         let (region, service) = (settings.region.clone(), settings.service.clone());
-        Ok(Self { region, service, keys: RefCell::new(keys), mask })
+        let (keys, generation) = (RefCell::new(keys), Cell::default());
+        Ok(Self { region, service, keys, generation, mask })
     }
 
     /// Signs it with the keys as they are now.
@@ -64,23 +67,24 @@ impl Signer {
         self.sign_at(message, origin, SystemTime::now())
     }
 
-    /// Signs it anew if there are other keys by now; false where there are none.
+    /// Signs it anew if there are other keys by now than it was signed with; false where there are none.
     pub(super) fn sign_with_others(&self, message: &mut Message, origin: &Origin) -> Result<bool, Failure> {
-        if !self.follow(|key| key.refresh_now(Instant::now())) {
+        self.follow(|key| key.refresh_now(Instant::now()));
+        if !self.generation.get().is_after(message) {
             return Ok(false);
         }
         self.sign_at(message, origin, SystemTime::now()).map(|()| true)
     }
 
-    fn follow(&self, mut is_other: impl FnMut(&mut Watched) -> bool) -> bool {
+    fn follow(&self, mut is_other: impl FnMut(&mut Watched) -> bool) {
         let mut keys = self.keys.borrow_mut();
         // All of them, whatever the first says: they belong together.
         let changed = keys.all_mut().fold(false, |changed, key| is_other(key) | changed);
         if changed {
             keys.learn(&self.mask);
+            self.generation.update(Generation::next);
             tracing::info!(secret = %keys.secret_access_key.reference(), "a rotated secret is in use");
         }
-        changed
     }
 
     fn sign_at(&self, message: &mut Message, origin: &Origin, now: SystemTime) -> Result<(), Failure> {
@@ -112,6 +116,7 @@ impl Signer {
             value.set_sensitive(header.sensitive() || name == AUTHORIZATION);
             message.headers_mut().insert(name, value);
         }
+        self.generation.get().mark(message);
         Ok(())
     }
 

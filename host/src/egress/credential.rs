@@ -25,6 +25,27 @@ use crate::config::secret::{Secret, Watched};
 use crate::config::{Credential, Egress, SecretRef};
 use crate::contract::Failure;
 
+/// Which secret a message was signed with, counted from the first: what is refused may have been signed with one that was
+/// rotated meanwhile, which somebody else has noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Generation(u64);
+
+impl Generation {
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// Notes that the message is signed with this one.
+    pub(super) fn mark(self, message: &mut Message) {
+        message.extensions_mut().insert(self);
+    }
+
+    /// Was the message signed with one before this?
+    pub(super) fn is_after(self, message: &Message) -> bool {
+        message.extensions().get::<Self>().is_some_and(|signed| *signed != self)
+    }
+}
+
 /// How one connector proves who it is.
 pub(super) enum Credentials {
     None,
@@ -81,15 +102,14 @@ impl Credentials {
         }
     }
 
-    /// What a refused credential is answered with: AWS says 403.
-    pub(super) fn refusal(&self) -> StatusCode {
+    /// Does this status say that the credential was refused? A signature that is wrong is answered with 403 too, as AWS does;
+    /// who shows a token and is answered so is known, and may not.
+    pub(super) fn is_refusal(&self, status: StatusCode) -> bool {
         match self {
-            Self::None
-            | Self::Header(_)
-            | Self::OAuth2(_)
-            | Self::WsSecurity(_)
-            | Self::StandardWebhooks(_) => StatusCode::UNAUTHORIZED,
-            Self::Aws(_) => StatusCode::FORBIDDEN,
+            Self::None | Self::Header(_) | Self::OAuth2(_) => status == StatusCode::UNAUTHORIZED,
+            Self::Aws(_) | Self::WsSecurity(_) | Self::StandardWebhooks(_) => {
+                matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            }
         }
     }
 

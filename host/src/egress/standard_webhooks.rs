@@ -4,14 +4,14 @@
 //! body, one for each key: while a key is replaced the receiver takes either. A message without an id, as of a check,
 //! delivers nothing and is not signed. Keys in files are followed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::EgressError;
-use super::credential::sensitive;
+use super::credential::{Generation, sensitive};
 use super::message::Message;
 use super::outgoing::Outgoing;
 use crate::config::SecretRef;
@@ -28,6 +28,7 @@ pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signat
 /// The keys as they are now.
 pub(super) struct WebhookSigner {
     keys: RefCell<Vec<WatchedKey>>,
+    generation: Cell<Generation>,
     mask: Mask,
 }
 
@@ -47,7 +48,7 @@ impl WebhookSigner {
             Ok(WatchedKey { watched, key })
         };
         let keys = secrets.iter().map(read).collect::<Result<_, EgressError>>()?;
-        Ok(Self { keys: RefCell::new(keys), mask })
+        Ok(Self { keys: RefCell::new(keys), generation: Cell::default(), mask })
     }
 
     /// Signs it with the keys as they are now.
@@ -57,22 +58,25 @@ impl WebhookSigner {
         self.sign_at(message, now)
     }
 
-    /// Signs it anew if there are other keys by now; false where there are none.
+    /// Signs it anew if there are other keys by now than it was signed with; false where there are none.
     pub(super) fn sign_with_others(&self, message: &mut Message) -> Result<bool, Failure> {
-        if !self.follow(|watched| watched.refresh_now(Instant::now())) {
+        self.follow(|watched| watched.refresh_now(Instant::now()));
+        if !self.generation.get().is_after(message) {
             return Ok(false);
         }
         self.sign(message).map(|()| true)
     }
 
-    fn follow(&self, is_other: impl Fn(&mut Watched) -> bool) -> bool {
-        let mut changed = false;
+    fn follow(&self, is_other: impl Fn(&mut Watched) -> bool) {
+        let mut is_changed = false;
         for key in self.keys.borrow_mut().iter_mut() {
             if is_other(&mut key.watched) {
-                changed |= key.changed(&self.mask);
+                is_changed |= key.changed(&self.mask);
             }
         }
-        changed
+        if is_changed {
+            self.generation.update(Generation::next);
+        }
     }
 
     fn sign_at(&self, message: &mut Message, now_seconds: u64) -> Result<(), Failure> {
@@ -93,6 +97,7 @@ impl WebhookSigner {
         let value = sensitive(signatures.join(" ")).expect("base64 is what a header may carry");
         message.headers_mut().insert(TIMESTAMP, HeaderValue::from(now_seconds));
         message.headers_mut().insert(SIGNATURE, value);
+        self.generation.get().mark(message);
         Ok(())
     }
 }

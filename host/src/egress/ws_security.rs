@@ -4,7 +4,7 @@
 //! header. The body is read as XML, so that the header goes where SOAP has it and nowhere else; what is no envelope, or
 //! has such a header already, is refused. A message without a body, such as a `GET` of the WSDL, goes as it is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::EgressError;
+use super::credential::Generation;
 use super::exchange::{Received, ReceivedBody};
 use super::message::Message;
 use super::outgoing::Outgoing;
@@ -42,6 +43,7 @@ const MAX_NODES: u32 = 500_000;
 pub(super) struct UsernameToken {
     settings: Settings,
     password: RefCell<Watched>,
+    generation: Cell<Generation>,
     mask: Mask,
 }
 
@@ -56,7 +58,8 @@ impl UsernameToken {
         if !settings.username.chars().all(is_xml) {
             return Err(EgressError::NotXml { what: format!("the user name {:?}", settings.username) });
         }
-        let token = Self { settings: settings.clone(), password: RefCell::new(watched), mask };
+        let (password, generation) = (RefCell::new(watched), Cell::default());
+        let token = Self { settings: settings.clone(), password, generation, mask };
         token.learn();
         Ok(token)
     }
@@ -81,24 +84,26 @@ impl UsernameToken {
         let whole = [&text[..place.at], &place.before, &header, &place.after, &text[place.until..]].concat();
         message.extensions_mut().insert(Placed(start..start + header.len()));
         *message.body_mut() = Bytes::from(whole).into();
+        self.generation.get().mark(message);
         Ok(())
     }
 
     /// The message was refused with the header that it has: gives it another one, if the password is another by now.
     pub(super) fn renew(&self, message: &mut Message) -> bool {
-        let has_other = self.password.borrow_mut().refresh_now(Instant::now());
-        let Some(Placed(range)) = message.extensions().get::<Placed>().cloned() else { return false };
-        if has_other {
+        if self.password.borrow_mut().refresh_now(Instant::now()) {
             self.changed();
         }
+        let Some(Placed(range)) = message.extensions().get::<Placed>().cloned() else { return false };
         let Outgoing::Bytes(body) = message.body() else { return false };
         let Ok(text) = std::str::from_utf8(body) else { return false };
         let envelope = ENVELOPES.into_iter().find(|envelope| text[range.clone()].contains(envelope));
-        let Some(envelope) = envelope.filter(|_| has_other) else { return false };
+        let is_other = self.generation.get().is_after(message);
+        let Some(envelope) = envelope.filter(|_| is_other) else { return false };
         let header = self.header(envelope);
         let whole = [&text[..range.start], &header, &text[range.end..]].concat();
         message.extensions_mut().insert(Placed(range.start..range.start + header.len()));
         *message.body_mut() = Bytes::from(whole).into();
+        self.generation.get().mark(message);
         true
     }
 
@@ -116,6 +121,7 @@ impl UsernameToken {
     }
 
     fn changed(&self) {
+        self.generation.update(Generation::next);
         self.learn();
         let watched = self.password.borrow();
         match check(watched.secret(), watched.reference()) {

@@ -180,6 +180,7 @@ fn rotated_keys_sign_anew_and_are_struck_out() {
     assert_eq!(message.headers()["x-amz-security-token"], "aws-token-old");
     assert!(message.headers()["x-amz-security-token"].is_sensitive());
     let before = authorization(&message).to_owned();
+    let mut beside = message.clone();
     assert!(!signer.sign_with_others(&mut message, origin).unwrap(), "there are no others");
     for (name, file) in names.iter().zip(&files) {
         std::fs::write(&file.path, format!("{name}-new-one")).unwrap();
@@ -187,6 +188,12 @@ fn rotated_keys_sign_anew_and_are_struck_out() {
     assert!(signer.sign_with_others(&mut message, origin).unwrap());
     assert_eq!(message.headers()["x-amz-security-token"], "aws-token-new-one");
     assert!(authorization(&message).contains("Credential=aws-id-new-one/"), "{before}");
+    assert!(!signer.sign_with_others(&mut message, origin).unwrap(), "these were refused too");
+    assert!(
+        signer.sign_with_others(&mut beside, origin).unwrap(),
+        "it was on its way when they were rotated"
+    );
+    assert!(authorization(&beside).contains("Credential=aws-id-new-one/"), "{before}");
     let mut text = "aws-key-old aws-key-new-one aws-token-old aws-token-new-one".to_owned();
     assert!(signer.mask.text(&mut text));
     assert_eq!(text, "[secret] [secret] [secret] [secret]");

@@ -115,9 +115,13 @@ fn a_key_that_is_replaced_signs_anew_and_what_is_no_key_does_not() {
     assert!(!signer.sign_with_others(&mut message).unwrap(), "there is no other");
     std::fs::write(&file.path, "no key at all").unwrap();
     assert!(!signer.sign_with_others(&mut message).unwrap());
+    let mut beside = message.clone();
     std::fs::write(&file.path, OTHER).unwrap();
-    assert!(signer.sign_with_others(&mut message).unwrap());
-    Webhook::new(OTHER).unwrap().verify(BODY.as_bytes(), message.headers()).unwrap();
+    for message in [&mut message, &mut beside] {
+        assert!(signer.sign_with_others(message).unwrap(), "both were on their way when it was rotated");
+        Webhook::new(OTHER).unwrap().verify(BODY.as_bytes(), message.headers()).unwrap();
+        assert!(!signer.sign_with_others(message).unwrap(), "the new one was refused too");
+    }
     let mut text = format!("{SECRET} {OTHER}");
     assert!(signer.mask.text(&mut text));
     assert_eq!(text, "[secret] [secret]");

@@ -209,6 +209,35 @@ async fn a_secret_that_was_rotated_is_used_as_soon_as_the_old_one_is_refused() {
     .await;
 }
 
+#[tokio::test]
+async fn what_was_on_its_way_when_a_key_was_rotated_is_signed_anew_whoever_has_noticed() {
+    local(async {
+        let old = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let new = "whsec_bGlhaXNvbiBzY2VuYXJpb3Mgc2VjcmV0";
+        let file = secret_file("signed-on-its-way", old);
+        let path = file.path.clone();
+        // The receiver takes another key from the first request on, and so does who sends.
+        let server = Server::plain(move |seen| {
+            std::fs::write(&path, new).unwrap();
+            let verified = standardwebhooks::Webhook::new(new).unwrap().verify(&seen.body, &seen.headers);
+            answer(if verified.is_ok() { 200 } else { 403 }, "")
+        })
+        .await;
+        let credential = Credential::StandardWebhooks(vec![SecretRef::File(file.path.clone())]);
+        let settings =
+            Egress { credential: Some(credential), ..settings(&format!("http://{}", server.address)) };
+        let gateway = Rc::new(Gateway::new(&settings, Mask::default(), &std::env::temp_dir()).unwrap());
+        let headers = vec![("webhook-id".to_owned(), "k1".to_owned())];
+        let post = HttpRequest { headers, ..request("POST", "/x") };
+        let ask = |gateway: Rc<Gateway>, post: HttpRequest| async move { perform(&gateway, &post).await };
+        let all: Vec<_> = (0..8).map(|_| spawn_local(ask(gateway.clone(), post.clone()))).collect();
+        for response in all {
+            assert_eq!(response.await.unwrap().unwrap().status, 200);
+        }
+    })
+    .await;
+}
+
 /// Echoed in a header, a body and JSON: the guest is given none of it, and neither is a kept body changed.
 #[tokio::test]
 async fn no_secret_that_a_system_echoes_enters_a_guest() {

@@ -170,8 +170,12 @@ fn a_password_that_was_rotated_takes_the_place_of_the_refused_one() {
     wsse.apply(&mut message).unwrap();
     assert!(!wsse.renew(&mut message), "there is no other");
     let SecretRef::File(path) = &token.password else { panic!("it is a file") };
+    let mut beside = message.clone();
     std::fs::write(path, "another-one").unwrap();
     assert!(wsse.renew(&mut message));
+    assert!(!wsse.renew(&mut message), "the new one was refused too");
+    assert!(wsse.renew(&mut beside), "it was on its way when the password was rotated");
+    assert_eq!(body(&beside), body(&message));
     let sent = body(&message);
     let document = Document::parse(&sent).unwrap();
     assert_eq!(text_of(&document, "Password"), Some("another-one"));
