@@ -98,7 +98,7 @@ pub use crate::plugin::{Compiled, Import, Inspection, Needs, PluginError, Produc
 pub use crate::provenance::{Provenance, ProvenanceError, Signature};
 pub use crate::subscription::SubscriptionError;
 pub use crate::subscription::redrive::{
-    RedriveError, Report as RedriveReport, Request as RedriveRequest, Take,
+    RedriveError, Refused, Report as RedriveReport, Request as RedriveRequest, Take,
 };
 pub use crate::subscription::stages::{StagesError, SyncEnd};
 

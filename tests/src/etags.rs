@@ -44,6 +44,11 @@ impl Documents {
         documents
     }
 
+    /// It names its versions from now on.
+    pub fn name_versions(&self) {
+        self.shelf().is_unversioned = false;
+    }
+
     /// How it answers.
     pub fn behaviour(&self) -> Behaviour {
         let documents = self.clone();

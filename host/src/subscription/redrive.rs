@@ -80,8 +80,17 @@ pub struct Report {
     pub failed: usize,
     /// They wait on as they were.
     pub left: usize,
+    /// They wait on as well: what a person decided cannot be done with them.
+    pub refused: Vec<Refused>,
     /// Why the run ended before its end.
     pub stopped: Option<String>,
+}
+
+/// A letter that cannot be resolved as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub id: LetterId,
+    pub why: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +122,8 @@ enum End {
     /// Why.
     Superseded(String),
     Failed(Box<DeadLetter>),
+    /// What a person decided cannot be done with it, and why: it waits on.
+    Refused(String),
     /// It waits on; the run is ending, or its original is gone.
     Left,
 }
@@ -233,17 +244,23 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The letters of one key, one after another.
+    /// The letters of one key, one after another. What is behind one that is refused would overtake it, and waits on.
     async fn lane(&self, letters: Vec<(Summary, Option<DeadLetter>)>) {
-        for (summary, letter) in letters {
+        let mut letters = letters.into_iter();
+        while let Some((summary, letter)) = letters.next() {
             let place = turn::Place::default();
             let end = match letter {
                 Some(letter) => self.one(&summary, &letter, &place).await,
                 None => End::Left,
             };
+            let is_refused = matches!(end, End::Refused(_));
             if let Err(why) = self.ended(&summary, end).await {
                 self.report.borrow_mut().left += 1;
                 self.stop(why);
+            }
+            if is_refused {
+                self.report.borrow_mut().left += letters.len();
+                return;
             }
         }
     }
@@ -265,6 +282,11 @@ impl<'a> Run<'a> {
             End::Failed(new) => {
                 let id = self.replace(letter, &new).await?;
                 (Resolution::Redriven, Some(format!("failed again, see {id}")), |report| &mut report.failed)
+            }
+            End::Refused(why) => {
+                tracing::warn!(letter = %letter.id, why, "it cannot be resolved, and waits on");
+                self.report.borrow_mut().refused.push(Refused { id: letter.id.clone(), why });
+                return Ok(());
             }
             End::Left => {
                 self.report.borrow_mut().left += 1;

@@ -155,6 +155,40 @@ fn many_conflicts_are_decided_at_once_and_a_later_event_is_not_undone() -> anyho
 }
 
 #[test]
+fn one_that_cannot_be_decided_is_named_and_holds_up_its_key_alone() -> anyhow::Result<()> {
+    let (office, program) = waiting(&["a"], Documents::unversioned())?;
+    office.documents.name_versions();
+    let later = json!({"date": "2026-07-01", "room": "A1"});
+    office.fixture.produce([changed("a-later", "a", &later)])?;
+    office.fixture.dead_letters(2)?;
+    office.documents.write(&path("b"), portals());
+    office.fixture.produce([changed("b", "b", &officers())])?;
+    office.fixture.dead_letters(3)?;
+    let ended = program.run("dead-letters resolve --all --take source --json")?;
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let report: Value = serde_json::from_str(&ended.out)?;
+    let report = &report["calendar"];
+    let counts = ["delivered", "left", "failed", "superseded"].map(|name| report[name].clone());
+    assert_eq!(counts, [1, 1, 0, 0].map(Value::from), "{report:#}");
+    let refused = report["refused"].as_array().context("a list")?;
+    assert_eq!((refused.len(), &refused[0]["id"]), (1, &json!("calendar/0/0")), "{report:#}");
+    let why = refused[0]["why"].as_str().unwrap_or_default();
+    assert!(why.starts_with("the connector named no version of what the external system held"), "{why}");
+    assert_eq!(report["stopped"], Value::Null);
+    assert_eq!([office.held("a"), office.held("b")], [Some(portals()), Some(officers())]);
+    let text = program.run("dead-letters resolve --all --take source")?;
+    assert_eq!(text.code, Some(1), "{text:#?}");
+    assert!(text.out.contains("1 left, 1 not resolved\n"), "{text:#?}");
+    assert!(
+        text.out.contains("calendar/0/0 cannot be resolved: the connector named no version"),
+        "{text:#?}"
+    );
+    let forced = program.ask("dead-letters resolve --all --take source --force", 1)?;
+    assert_eq!(forced["calendar"]["refused"], json!([]), "{forced:#}");
+    office.fixture.host.stop()
+}
+
+#[test]
 fn no_secret_that_is_held_is_shown_or_written_back_in_part() -> anyhow::Result<()> {
     const SECRET: &str = "s3cr3t-t0ken-4711";
     let folder = Folder::new("held-secret")?;

@@ -9,7 +9,7 @@ use liaison::config::{Config, SubscriptionName};
 use liaison::dead_letter::Reason;
 use liaison::dead_letter::report::{printable, summary_json};
 use liaison::dead_letter::store::LetterId;
-use liaison::host::{Candidate, DeadLetters, Host, RedriveReport, RedriveRequest};
+use liaison::host::{Candidate, DeadLetters, Host, RedriveReport, RedriveRequest, Refused};
 
 use super::select::{Filter, deliberate, reason};
 use super::{Reading, reach, wanted};
@@ -82,7 +82,7 @@ pub(super) fn send(
             Ok::<_, Failure>(host.redrive(&access.bootstrap, request, stop).await?)
         })??;
         let Some(report) = done.get(name) else { continue };
-        is_good &= report.failed == 0 && report.stopped.is_none();
+        is_good &= report.failed == 0 && report.refused.is_empty() && report.stopped.is_none();
         if reading.json {
             reports.insert(name.to_string(), report_json(report));
         } else {
@@ -138,10 +138,19 @@ fn dry_run(
 }
 
 fn report_text(name: &SubscriptionName, report: &RedriveReport) -> String {
-    let RedriveReport { delivered, filtered, superseded, failed, left, stopped } = report;
+    let RedriveReport { delivered, filtered, superseded, failed, left, refused, stopped } = report;
     let mut text = format!(
-        "{name}: {delivered} delivered, {failed} failed again, {superseded} superseded, {filtered} not wanted, {left} left\n"
+        "{name}: {delivered} delivered, {failed} failed again, {superseded} superseded, {filtered} not wanted, {left} left"
     );
+    match refused.len() {
+        0 => text.push('\n'),
+        count => {
+            let _ = writeln!(text, ", {count} not resolved");
+        }
+    }
+    for Refused { id, why } in refused {
+        let _ = writeln!(text, "{name}: {id} cannot be resolved: {}", printable(why));
+    }
     if let Some(why) = stopped {
         let _ = writeln!(text, "{name}: it ended early: {}; run it again for what is left", printable(why));
     }
@@ -149,7 +158,9 @@ fn report_text(name: &SubscriptionName, report: &RedriveReport) -> String {
 }
 
 fn report_json(report: &RedriveReport) -> Value {
-    let RedriveReport { delivered, filtered, superseded, failed, left, stopped } = report;
+    let RedriveReport { delivered, filtered, superseded, failed, left, refused, stopped } = report;
+    let refused: Vec<_> =
+        refused.iter().map(|Refused { id, why }| json!({"id": id.to_string(), "why": why})).collect();
     json!({"delivered": delivered, "failed": failed, "superseded": superseded, "filtered": filtered, "left": left,
-        "stopped": stopped})
+        "refused": refused, "stopped": stopped})
 }

@@ -88,7 +88,7 @@ impl Run<'_> {
         let first = letter.part.filter(|part| (*part as usize) < count).unwrap_or_default();
         for (part, next) in (0..).zip(parts).filter(|(part, _)| *part >= first) {
             let part = (count > 1).then_some(part);
-            let decided = match self.taken(&summary.id, letter, (part, count), &next) {
+            let decided = match self.taken(letter, (part, count), &next) {
                 Ok(decided) => decided,
                 Err(superseded @ End::Superseded(_)) => {
                     end = superseded;
@@ -100,7 +100,9 @@ impl Run<'_> {
             match self.turn(&turn).await {
                 Turned::Ended(End::Delivered) | Turned::Parts(_) => {}
                 Turned::Ended(superseded @ End::Superseded(_)) => end = superseded,
-                Turned::Ended(end @ (End::Filtered(_) | End::Failed(_) | End::Left)) => return end,
+                Turned::Ended(end @ (End::Filtered(_) | End::Failed(_) | End::Refused(_) | End::Left)) => {
+                    return end;
+                }
             }
         }
         end

@@ -90,7 +90,6 @@ impl Run<'_> {
     /// The error is the letter's end.
     pub(super) fn taken(
         &self,
-        id: &LetterId,
         letter: &DeadLetter,
         (part, parts): (Option<u32>, usize),
         event: &Event,
@@ -98,7 +97,8 @@ impl Run<'_> {
         let Some(take) = &self.request.take else { return Ok(None) };
         let first = letter.part.unwrap_or_default();
         if letter.part.is_some() != (parts > 1) || first as usize >= parts {
-            return Err(self.refuse(id, "the transformers make other parts of its event now: redrive it"));
+            let why = "the transformers make other parts of its event now: redrive it";
+            return Err(End::Refused(why.to_owned()));
         }
         // Those after it were never tried.
         if part.unwrap_or_default() != first {
@@ -106,14 +106,15 @@ impl Run<'_> {
         }
         let version = || {
             let unseen = "so that a change since then would be overwritten unseen; --force does so";
-            self.version(letter).map_err(|why| self.refuse(id, &format!("{why}, {unseen}")))
+            self.version(letter).map_err(|why| End::Refused(format!("{why}, {unseen}")))
         };
         match take {
             Take::Source => Ok(Some(Resolution::Overwrite(version()?))),
             Take::Target => Err(self.taken_by_target()),
             Take::Document(data) => {
                 if event.data.as_deref().is_some_and(is_json) && !is_json(data) {
-                    return Err(self.refuse(id, "what the event holds is JSON, and the document is none"));
+                    let why = "what the event holds is JSON, and the document is none";
+                    return Err(End::Refused(why.to_owned()));
                 }
                 Ok(Some(Resolution::Merged { data: data.clone(), version: version()? }))
             }
@@ -132,11 +133,6 @@ impl Run<'_> {
             None => "it does not say what the external system held",
         };
         if self.request.force { Ok(None) } else { Err(why) }
-    }
-
-    fn refuse(&self, id: &LetterId, why: &str) -> End {
-        self.stop(format!("{id} cannot be resolved: {why}"));
-        End::Left
     }
 
     /// Decides a conflict, which is noted. Where a person has decided, it is one of what came since.
