@@ -26,6 +26,7 @@ pub(crate) mod replay;
 mod share;
 pub mod stages;
 mod task;
+mod weight;
 mod witness;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::lanes::PartitionIndex;
 use super::parked::{MAX_DOUBTFUL, Parked};
 use super::recordings::Kept;
+use super::weight::Weight;
 use crate::contract::{Fault, Outcome, Resolution, TimestampMs};
 use crate::dead_letter::{Attempts, Blamed};
 use crate::delivery::deadline::Deadline;
@@ -55,14 +56,18 @@ pub(crate) struct Carried {
     resolutions: u32,
     denials: u32,
     last_denied_at: Option<Instant>,
-    pub(crate) resolution: Option<Resolution>,
+    resolution: Option<Resolution>,
     /// The plugin that said last what comes of it.
     pub(crate) blamed: Option<Rc<Blamed>>,
     pub(crate) evidence: Attempts,
     /// Its last attempt, where it may be given up without another.
     pub(crate) recording: Option<Kept>,
     /// Both sides of its last conflict, where a person is to decide.
-    pub(crate) conflict: Option<Bytes>,
+    conflict: Option<Bytes>,
+    /// What the transformers made of it takes so much, as far as that is not delivered.
+    parts_bytes: usize,
+    /// What it holds beside its record.
+    weight: Weight,
     pub(crate) idempotency_key: Option<Rc<str>>,
     /// It is the breaker's probe.
     pub(crate) is_probe: bool,
@@ -78,6 +83,7 @@ impl Carried {
         record: Record,
         event: Event,
         deadline: Option<Deadline>,
+        weight: Weight,
     ) -> Self {
         Self {
             sequence,
@@ -105,6 +111,8 @@ impl Carried {
             evidence: Attempts::default(),
             recording: None,
             conflict: None,
+            parts_bytes: 0,
+            weight,
             idempotency_key: None,
             is_probe: false,
             is_given_up: false,
@@ -119,7 +127,45 @@ impl Carried {
         // Those that were delivered before it was parked.
         self.part = self.part.min(self.part_count.saturating_sub(1));
         parts.drain(..self.part as usize);
+        self.parts_bytes = parts.iter().map(|part| self.part_bytes(part)).sum();
         self.parts = Some(parts);
+        self.weigh();
+    }
+
+    /// What a part takes that is not the event itself.
+    fn part_bytes(&self, part: &Rc<Event>) -> usize {
+        if Rc::ptr_eq(part, &self.event) { 0 } else { event_bytes(part) }
+    }
+
+    /// What was decided of its conflict: the connector is called again with it.
+    pub(crate) fn resolve(&mut self, resolution: Resolution) {
+        self.resolution = Some(resolution);
+        self.weigh();
+    }
+
+    pub(crate) fn resolution(&self) -> Option<&Resolution> {
+        self.resolution.as_ref()
+    }
+
+    /// A person is to decide its conflict, of which these are the sides.
+    pub(crate) fn leave_to_a_person(&mut self, sides: Bytes) {
+        self.conflict = Some(sides);
+        self.weigh();
+    }
+
+    pub(crate) fn conflict(&self) -> Option<&Bytes> {
+        self.conflict.as_ref()
+    }
+
+    fn weigh(&mut self) {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let resolution = match &self.resolution {
+            Some(Resolution::Merged { data, version }) => data.len() + text(version),
+            Some(Resolution::Overwrite(version)) => text(version),
+            None => 0,
+        };
+        let conflict = self.conflict.as_ref().map_or(0, Bytes::len);
+        self.weight.set(self.parts_bytes + resolution + conflict);
     }
 
     pub(crate) fn has_more_parts(&self) -> bool {
@@ -134,10 +180,11 @@ impl Carried {
     /// The part at work is delivered. `false` if it was the last; the next one starts from nothing.
     pub(crate) fn next_after_delivered(&mut self) -> bool {
         let Some(parts) = &mut self.parts else { return false };
-        parts.pop_front();
+        let done = parts.pop_front();
         if parts.is_empty() {
             return false;
         }
+        self.parts_bytes -= done.map_or(0, |done| self.part_bytes(&done));
         self.part += 1;
         self.first_attempt_at = None;
         self.first_failure_at = None;
@@ -151,6 +198,7 @@ impl Carried {
         self.denials = 0;
         self.last_denied_at = None;
         self.resolution = None;
+        self.weigh();
         true
     }
 
@@ -285,6 +333,12 @@ pub(crate) fn record_bytes(record: &Record) -> usize {
     let text = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
     let headers: usize = record.headers.iter().map(|(name, value)| name.len() + text(value)).sum();
     text(&record.key) + text(&record.value) + headers
+}
+
+/// The same of what a transformer made.
+fn event_bytes(event: &Event) -> usize {
+    let attributes: usize = event.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+    event.data.as_ref().map_or(0, Bytes::len) + attributes
 }
 
 pub(crate) fn reason_of(outcome: &Outcome) -> Option<String> {

@@ -32,6 +32,7 @@ use super::partitions::Partitions;
 use super::recordings::Recordings;
 use super::share::Share;
 use super::stages::Job;
+use super::weight::Scales;
 use super::witness::Witness;
 use crate::config;
 use crate::dead_letter::DeadLetter;
@@ -77,6 +78,8 @@ pub(super) struct Task {
     flood: FloodGuard,
     journal: Option<Journal>,
     recordings: Recordings,
+    /// What deliveries hold beside their records.
+    scales: Scales,
     commands: SyncSender<Command>,
     /// Dead letters that wait for Kafka's acknowledgement.
     unacknowledged: usize,
@@ -146,6 +149,7 @@ impl Task {
             flood: FloodGuard::new(settings.flood_guard),
             journal: settings.journal.is_some().then(Journal::default),
             recordings: Recordings::new(part_of(settings.bounds.bytes)),
+            scales: Scales::default(),
             commands,
             unacknowledged: 0,
             unacknowledged_records: BTreeMap::new(),
@@ -181,10 +185,11 @@ impl Task {
             && !self.journal.as_ref().is_some_and(Journal::is_reading)
     }
 
-    /// What counts against the bound of bytes: unsettled events, what they were answered, and their last attempts.
+    /// What counts against the bound of bytes: unsettled events, what was made and decided of them, what they were answered,
+    /// and their last attempts.
     fn held_bytes(&self) -> usize {
         let journalled = self.journal.as_ref().map_or(0, Journal::bytes);
-        self.partitions.unsettled_bytes() + journalled + self.recordings.bytes()
+        self.partitions.unsettled_bytes() + self.scales.bytes() + journalled + self.recordings.bytes()
     }
 
     /// The next job to start now, if any may.
@@ -229,7 +234,7 @@ impl Task {
             has_more_parts: carried.has_more_parts(),
             now: unix_ms() / 100 * 100,
             deadline: carried.deadline.map(|deadline| deadline.at()),
-            resolution: carried.resolution.clone(),
+            resolution: carried.resolution().cloned(),
             is_suspect: carried.has_faulted(),
             check_first: is_probe,
             attempt_timeout: self.settings.sla.of(kind).attempt_timeout,

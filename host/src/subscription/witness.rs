@@ -95,7 +95,7 @@ impl Witness {
         letter.first_seen_at = carried.first_seen_at;
         letter.deadline = carried.deadline.map(|deadline| deadline.at());
         letter.recording = recording;
-        letter.conflict = carried.conflict.clone().filter(|_| reason == Reason::Conflict);
+        letter.conflict = carried.conflict().cloned().filter(|_| reason == Reason::Conflict);
         self.given_up(&carried.event, carried.evidence.count(), &letter.message);
         self.dead_lettered(&letter, self.sla.of(&carried.event.kind).alert);
         letter

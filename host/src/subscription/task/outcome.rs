@@ -217,12 +217,13 @@ impl Task {
         match decision {
             Decision::Superseded(_) | Decision::AlreadyThere => self.part_done(lane, Settlement::Superseded),
             Decision::Again(resolution) => {
-                carried.resolution = Some(resolution);
+                carried.resolve(resolution);
                 self.go_on(lane);
             }
             Decision::Manual(message) | Decision::Endless(message) => {
                 let original = carried.record.value.as_ref();
-                carried.conflict = Some(Sides::of(policy, event.data.as_ref(), original, conflict).to_json());
+                let sides = Sides::of(policy, event.data.as_ref(), original, conflict).to_json();
+                carried.leave_to_a_person(sides);
                 let recording = self.witness.recorded(last, &carried.event);
                 self.give_up(lane, Stage::Deliver, Reason::Conflict, message, Some(recording));
             }

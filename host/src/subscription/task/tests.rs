@@ -13,6 +13,7 @@ use self::world::{
 };
 use super::Sent;
 use crate::config;
+use crate::contract::{Conflict, Outcome};
 use crate::dead_letter::Reason;
 use crate::delivery::breaker::{FailureKind, State};
 use crate::event::Record;
@@ -119,7 +120,7 @@ async fn shut(settle: impl FnOnce(&mut config::Subscription)) -> World {
     world.assign(1, &[("t", 0)]);
     world.receive(1, events(4));
     let (lane, job) = world.start().unwrap();
-    let reject = crate::contract::Outcome::Rejected("never".to_owned());
+    let reject = Outcome::Rejected("never".to_owned());
     world.end(lane, attempted(&job, Ok(reject), None));
     assert!(world.start().is_none() && world.task.flood.shut_for(Instant::now()).is_some());
     world.pass(60 * SECOND).await;
@@ -246,6 +247,65 @@ async fn what_a_delivery_was_answered_counts_against_the_bound_of_bytes() {
         crate::subscription::journal::Journalled { recorded: recorded.into(), is_written: true, by: None };
     world.task.journal.as_mut().unwrap().keep(number, 0, 0, journalled);
     assert!(world.task.is_nearly_full() && !world.task.has_room());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_decided_of_a_conflict_counts_against_the_bound_of_bytes() {
+    let held = format!(r#"{{"room":"{}"}}"#, "x".repeat(4_096));
+    let owners = || config::Owners { default: config::Owner::Source, fields: Default::default() };
+    for policy in [
+        config::ConflictPolicy::Merge { owners: owners(), version: None },
+        config::ConflictPolicy::Manual,
+    ] {
+        let mut world = World::new(&plan(|settings| {
+            settings.bounds.bytes = 4_096;
+            settings.conflict = policy.clone();
+        }));
+        world.assign(1, &[("t", 0)]);
+        let mut record = record("t", 0, "e0", "k0");
+        record.value = Some(r#"{"date":"2"}"#.into());
+        world.receive(1, vec![record]);
+        let (lane, job) = world.start().unwrap();
+        assert!(world.task.has_room() && !world.task.is_nearly_full());
+        let current = Some(held.clone().into());
+        let conflict = Conflict { version: None, current, reason: "412".to_owned() };
+        world.end(lane, attempted(&job, Ok(Outcome::Conflict(conflict)), None));
+        assert!(!world.task.has_room() && world.task.is_nearly_full(), "{policy:?}");
+        match world.start() {
+            Some((lane, job)) => {
+                assert!(job.resolution.is_some());
+                world.end(lane, delivered(&job));
+            }
+            None => {
+                let letter = world.task.take_letters().remove(0);
+                world.task.acknowledged(letter.settles);
+            }
+        }
+        assert!(world.task.has_room(), "{policy:?}");
+        assert_eq!(world.task.held_bytes(), 0, "{policy:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_transformers_made_counts_until_it_is_delivered() {
+    let mut world = World::new(&plan(|settings| {
+        settings.transformers = vec![config::TransformerName::new("x")];
+    }));
+    world.assign(1, &[("t", 0)]);
+    world.receive(1, events(1));
+    let before = world.task.held_bytes();
+    let (lane, job) = world.start().unwrap();
+    let part = |bytes: usize| {
+        let data = Some(vec![b'x'; bytes].into());
+        crate::event::Event { data, attributes: Vec::new(), ..(*job.event).clone() }
+    };
+    world.end(lane, Done::Transformed(vec![part(100), part(10)]));
+    for held in [110, 10, 0] {
+        assert_eq!(world.task.held_bytes(), if held == 0 { 0 } else { before + held });
+        if let Some((lane, job)) = world.start() {
+            world.end(lane, delivered(&job));
+        }
+    }
 }
 
 /// What was attempted once with a system that is not well, and parked.

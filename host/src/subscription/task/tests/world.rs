@@ -27,6 +27,7 @@ use crate::subscription::parked::seal;
 use crate::subscription::share::Share;
 use crate::subscription::stages::{Done, Job, Loaded, StagesPlan, Stopped};
 use crate::subscription::task::Task;
+use crate::subscription::weight::Scales;
 use crate::subscription::{KnownRetentions, SubscriptionPlan, Witness};
 use crate::telemetry::Telemetry;
 use crate::whereabouts::Whereabouts;
@@ -215,7 +216,7 @@ pub(super) fn parked(offset: i64, id: &str, key: &str, wait_ms: u64) -> Record {
     let original = record("t", offset, id, key);
     let place = Place { partition: 0, offset, bytes: 0 };
     let event = Event::decode(&original, &DecodeRules { type_header: "type".to_owned() }).unwrap();
-    let carried = Carried::new(0, place, original.clone(), event, None);
+    let carried = Carried::new(0, place, original.clone(), event, None, Scales::default().weight());
     let parked = carried.parked(unix_ms() + wait_ms, Instant::now());
     read_back(seal(DELAY.0, &original, &parked, &carried.evidence, None), 0, offset)
 }
