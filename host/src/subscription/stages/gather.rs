@@ -65,8 +65,15 @@ pub(super) struct Answer {
     delivery: Cell<Option<Waker>>,
 }
 
-/// Counts one more for as long as it lives.
-pub(super) struct Counted<'a>(&'a Cell<usize>);
+/// A turn of a delivery, counted for as long as it lives.
+pub(super) struct Turn<'a> {
+    gatherings: &'a Gatherings,
+    /// Its effects that wait.
+    effects: Cell<usize>,
+}
+
+/// An effect of a turn that waits, for as long as it lives.
+pub(super) struct Waiting<'a>(&'a Turn<'a>);
 
 impl Gatherings {
     pub(super) fn new(settings: config::Batch) -> Self {
@@ -82,13 +89,9 @@ impl Gatherings {
     }
 
     /// A turn has begun, and lasts for as long as this.
-    pub(super) fn turn(&self) -> Counted<'_> {
-        Counted::new(&self.turns)
-    }
-
-    /// A turn waits for what is gathered or for the external system, for as long as this.
-    pub(super) fn waiting(&self) -> Counted<'_> {
-        Counted::new(&self.waiting)
+    pub(super) fn turn(&self) -> Turn<'_> {
+        self.turns.update(|turns| turns + 1);
+        Turn { gatherings: self, effects: Cell::default() }
     }
 
     /// Whether somebody waits for what is gathered: then it goes as soon as no turn can add to it.
@@ -141,7 +144,7 @@ impl Gatherings {
 
     /// No turn can go on by itself: what waits for nobody else goes. Ready when something does.
     pub(super) fn rest(&self) -> Poll<()> {
-        if !self.is_hurried.get() || self.turns.get() > self.waiting.get() {
+        if !self.is_hurried.get() || !self.all_wait() {
             return Poll::Pending;
         }
         let mut gatherings = self.gatherings.borrow_mut();
@@ -151,6 +154,11 @@ impl Gatherings {
         }
         open.into_iter().for_each(Gathering::close);
         Poll::Ready(())
+    }
+
+    /// Is there no turn that could still ask for something?
+    fn all_wait(&self) -> bool {
+        self.turns.get() <= self.waiting.get()
     }
 }
 
@@ -219,21 +227,62 @@ impl Answer {
     }
 }
 
-impl<'a> Counted<'a> {
-    fn new(count: &'a Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Self(count)
+impl Turn<'_> {
+    /// One of its effects waits for what is gathered or for the external system. However many do, it is one turn, and goes
+    /// on when the last of them is answered.
+    pub(super) fn waiting(&self) -> Waiting<'_> {
+        if self.effects.replace(self.effects.get() + 1) == 0 {
+            self.gatherings.waiting.update(|waiting| waiting + 1);
+        }
+        Waiting(self)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        let Turn { gatherings, effects } = self.0;
+        effects.set(effects.get() - 1);
+        if effects.get() == 0 {
+            gatherings.waiting.update(|waiting| waiting - 1);
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.gatherings.turns.update(|turns| turns - 1);
     }
 }
 
 impl std::fmt::Debug for Gatherings {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Gatherings").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_with_many_effects_waits_once() {
+        let settings = config::Batch { events: 10, bytes: 1_024, wait: Duration::from_secs(1) };
+        let gatherings = Gatherings::new(settings);
+        assert!(gatherings.all_wait());
+        let (one, other) = (gatherings.turn(), gatherings.turn());
+        let (first, second, third) = (one.waiting(), one.waiting(), one.waiting());
+        assert!(!gatherings.all_wait(), "the other one may add to what is gathered");
+        let alone = other.waiting();
+        assert!(gatherings.all_wait());
+        drop(first);
+        assert!(gatherings.all_wait(), "two of its effects are not answered");
+        drop(second);
+        drop(third);
+        assert!(!gatherings.all_wait(), "it goes on");
+        drop(alone);
+        drop(one);
+        assert!(!gatherings.all_wait());
+        drop(other);
+        assert!(gatherings.all_wait());
     }
 }

@@ -40,7 +40,6 @@ impl Stages {
         place: Place,
         until: &Cell<Instant>,
     ) -> Reply {
-        let _waiting = joining.gatherings.waiting();
         let before = until.get();
         let key = effect_key(&delivery.idempotency_key, place);
         let traceparent = delivery.event.traceparent();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::gather::Gatherings;
+use super::gather::{Gatherings, Turn};
 use super::joint::Joining;
 use super::scribe::Scribe;
 use super::verdict::{failure, judge_alone, judge_beside};
@@ -129,7 +129,8 @@ enum Asked<'a> {
 impl Stages {
     /// One turn of a delivery. There are many at the same time: what few of them do is boxed, so that all are small.
     pub(crate) async fn carry(&self, mut job: Job) -> Done {
-        let _turn = self.gatherings.as_ref().map(Gatherings::turn);
+        let turn = self.gatherings.as_ref().map(Gatherings::turn);
+        let turn = turn.as_ref();
         let Some(event) = job.next.clone() else {
             return Box::pin(self.transform(job.event.clone(), job.is_suspect)).await;
         };
@@ -141,11 +142,11 @@ impl Stages {
         let versions = match &self.connector {
             Connector::Plugin(versions) => versions,
             Connector::Native(native) => {
-                return self.attempted(&job, event, Asked::Native(&**native)).await.done(None);
+                return self.attempted(&job, event, Asked::Native(&**native), turn).await.done(None);
             }
         };
         let Chosen { version, trial, shadow } = versions.choose(&event, &job.past());
-        let attempted = self.attempted(&job, event.clone(), Asked::Version(&version)).await;
+        let attempted = self.attempted(&job, event.clone(), Asked::Version(&version), turn).await;
         if let Some(shadow) = shadow {
             shadow.attempt(versions.user(), &job.event, &attempted.attempt);
         }
@@ -156,7 +157,7 @@ impl Stages {
         };
         // The version before has the last word. What the other did is not done again where it asks for the same.
         job.has_turn &= attempted.attempt.asked.is_empty();
-        let again = Box::pin(self.attempted_again(&mut job, event, attempted.journalled, &live)).await;
+        let again = Box::pin(self.attempted_again(&mut job, event, attempted.journalled, &live, turn)).await;
         // A reply may have echoed a secret, and this is shown.
         versions.user().mask.text(&mut why);
         judge_beside(&tally, &why, &again.attempt.result);
@@ -170,21 +171,28 @@ impl Stages {
         event: Rc<Event>,
         journalled: Option<Journalled>,
         live: &Rc<Version<ConnectorCalls>>,
+        turn: Option<&Turn<'_>>,
     ) -> Attempted {
         let before = match &mut job.journal {
             Some(slot) => std::mem::replace(&mut slot.journalled, journalled),
             None => None,
         };
-        let again = self.attempted(job, event.clone(), Asked::Version(live)).await;
+        let again = self.attempted(job, event.clone(), Asked::Version(live), turn).await;
         let (Err(Fault::Changed(_)), Some(slot)) = (&again.attempt.result, &mut job.journal) else {
             return again;
         };
         slot.journalled = Journalled::anew(before, slot.journalled.take());
-        self.attempted(job, event, Asked::Version(live)).await
+        self.attempted(job, event, Asked::Version(live), turn).await
     }
 
     /// One attempt by this one.
-    async fn attempted(&self, job: &Job, event: Rc<Event>, asked: Asked<'_>) -> Attempted {
+    async fn attempted(
+        &self,
+        job: &Job,
+        event: Rc<Event>,
+        asked: Asked<'_>,
+        turn: Option<&Turn<'_>>,
+    ) -> Attempted {
         let idempotency_key: Rc<str> = event.idempotency_key(&self.subscription, job.part).into();
         let slot = self.journal.as_ref().zip(job.journal.as_ref());
         let scribe = slot.map(|(writer, slot)| writer.scribe(slot, &idempotency_key, asked.sha256()));
@@ -205,10 +213,10 @@ impl Stages {
         let step = async |delivery| asked.step(delivery, job.is_suspect).await;
         let joining = self.joining(job, &asked);
         let perform = async |delivery: &Delivery, effect: &Effect, place: Place| {
+            let _waiting = turn.map(Turn::waiting);
             if let Some(joining) = joining.filter(|_| is_joinable(effect)) {
                 return Box::pin(self.perform_joined(joining, delivery, effect, place, &until)).await;
             }
-            let _waiting = self.gatherings.as_ref().map(Gatherings::waiting);
             let is_first = place.round == 0 && place.position == 0;
             self.wait_turn(is_first && job.has_turn, &until).await;
             self.perform(delivery, effect, place, until.get()).await
