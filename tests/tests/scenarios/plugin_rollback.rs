@@ -118,6 +118,24 @@ fn a_version_that_computes_for_ever_is_rolled_back_before_it_holds_many_up() -> 
 }
 
 #[test]
+fn a_version_that_runs_out_of_time_on_one_event_is_not_blamed_for_those_beside_it() -> anyhow::Result<()> {
+    let mut stage = Stage::new("")?;
+    stage.file.replace("snag")?;
+    let snag = sha256(&version("versioned", "snag")?);
+    wait_for_candidate(&stage.fixture, &snag)?;
+    stage.fixture.produce([event("snag", "k-snag")])?;
+    stage.produce()?;
+    wait_for_live(&stage.fixture, &snag)?;
+    assert_eq!(swaps(&stage.fixture, "rolled-back"), 0.0);
+    // The version before delivered that one.
+    let ledger = stage.fixture.system.ledger();
+    let words: Vec<_> = ledger.iter().filter(|entry| id_of(entry) == "snag").map(|entry| word(entry)).collect();
+    assert_eq!(words, ["v1"]);
+    stage.fixture.settled("delivered", stage.produced + 1)?;
+    stage.fixture.stop_without_dead_letters()
+}
+
+#[test]
 fn a_version_that_fails_after_it_has_asked_is_rolled_back_and_what_it_asked_is_asked_again()
 -> anyhow::Result<()> {
     let mut stage = Stage::new("")?;

@@ -6,6 +6,7 @@
 //! | `trap` | panics on every event |
 //! | `reject` | rejects every event |
 //! | `loop` | computes for ever |
+//! | `snag` | computes for ever on events whose id begins with `snag`, and is like any other on the rest |
 //! | `late` | asks, and panics when it is answered |
 //! | `detour` | puts the event to `/detour/{id}` |
 //! | `steps` | puts it to `/open/{id}`, and then as any other |
@@ -30,6 +31,7 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
         "trap" => panic!("trapped, as it is marked"),
         "reject" => Ok(Outcome::rejected("rejected, as it is marked")),
         "loop" => Ok(spin()),
+        "snag" if id.starts_with("snag") => Ok(spin()),
         "late" => {
             put("events").send().await?;
             panic!("trapped, as it is marked")
