@@ -15,6 +15,7 @@ pub mod filter;
 mod journal;
 mod lanes;
 mod letters;
+mod makers;
 pub(crate) mod metadata;
 mod offsets;
 mod oversight;

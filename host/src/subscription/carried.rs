@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::lanes::PartitionIndex;
+use super::makers::Makers;
 use super::parked::{MAX_DOUBTFUL, Parked};
 use super::recordings::Kept;
 use super::weight::Weight;
@@ -38,6 +39,8 @@ pub(crate) struct Carried {
     /// Parts that are delivered, and how many there are.
     pub(crate) part: u32,
     pub(crate) part_count: u32,
+    /// Who of those on trial made them.
+    pub(crate) makers: Makers,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) first_attempt_at: Option<Instant>,
     /// When it failed first in a way that may be the external system's fault.
@@ -93,6 +96,7 @@ impl Carried {
             parts: None,
             part: 0,
             part_count: 1,
+            makers: Makers::default(),
             deadline,
             first_attempt_at: None,
             first_failure_at: None,
@@ -186,6 +190,23 @@ impl Carried {
         }
         self.parts_bytes -= done.map_or(0, |done| self.part_bytes(&done));
         self.part += 1;
+        self.begin_anew();
+        true
+    }
+
+    /// The connector rejects what transformers on trial made. True where those before them are to make it anew, from nothing:
+    /// nothing of it is delivered.
+    pub(crate) fn make_anew(&mut self, why: &str) -> bool {
+        if self.part > 0 || !self.makers.rejected(why) {
+            return false;
+        }
+        self.parts = None;
+        self.parts_bytes = 0;
+        self.begin_anew();
+        true
+    }
+
+    fn begin_anew(&mut self) {
         self.first_attempt_at = None;
         self.first_failure_at = None;
         self.last_failure_at = None;
@@ -199,7 +220,6 @@ impl Carried {
         self.last_denied_at = None;
         self.resolution = None;
         self.weigh();
-        true
     }
 
     /// An attempt ended: notes the evidence, and counts what is to be counted.

@@ -236,6 +236,7 @@ impl Task {
             deadline: carried.deadline.map(|deadline| deadline.at()),
             resolution: carried.resolution().cloned(),
             is_suspect: carried.has_faulted(),
+            by_live: carried.makers.are_replaced(),
             check_first: is_probe,
             attempt_timeout: self.settings.sla.of(kind).attempt_timeout,
             has_turn: needs_turn,

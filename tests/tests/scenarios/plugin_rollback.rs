@@ -129,7 +129,8 @@ fn a_version_that_runs_out_of_time_on_one_event_is_not_blamed_for_those_beside_i
     assert_eq!(swaps(&stage.fixture, "rolled-back"), 0.0);
     // The version before delivered that one.
     let ledger = stage.fixture.system.ledger();
-    let words: Vec<_> = ledger.iter().filter(|entry| id_of(entry) == "snag").map(|entry| word(entry)).collect();
+    let words: Vec<_> =
+        ledger.iter().filter(|entry| id_of(entry) == "snag").map(|entry| word(entry)).collect();
     assert_eq!(words, ["v1"]);
     stage.fixture.settled("delivered", stage.produced + 1)?;
     stage.fixture.stop_without_dead_letters()
@@ -238,4 +239,41 @@ fn a_system_that_is_down_rolls_nothing_back() -> anyhow::Result<()> {
     stage.fixture.settled("delivered", EVENTS + 50)?;
     assert_eq!(swaps(&stage.fixture, "rolled-back"), 0.0);
     stage.fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn a_transformer_that_emits_what_no_connector_can_deliver_is_rolled_back_and_costs_no_event()
+-> anyhow::Result<()> {
+    let file = PluginFile::new("versioned-transformer", "v1")?;
+    let tables = format!(
+        "[plugins.stamp]\npath = \"{}\"\n[transformers.stamp]\nplugin = \"stamp\"\n[plugins.stamp.rollout]\nwindow = \"10s\"\n",
+        file.text()
+    );
+    // The transformer gives each event its word as type.
+    let connector = r#"settings = { path = "/events/{id}", headers = { X-Version = "{type}" } }"#;
+    let subscription = r#"transformers = ["stamp"]"#;
+    let config = Config { subscription, connector, tables: &tables, ..Config::default() };
+    let is_wrong = |request: &liaison_tests::system::Request<'_>| {
+        request.headers.get("x-version").is_some_and(|word| word == "wrong")
+    };
+    let fixture = Fixture::start(&config, Behaviour::ok().when(is_wrong, Behaviour::status(422)))?;
+    let produce = |from: usize| -> anyhow::Result<()> {
+        let events =
+            (from..from + 50).map(|number| event(&format!("e-{number}"), &format!("k-{}", number % 5)));
+        fixture.produce(events)?;
+        fixture.settled("delivered", from + 50)
+    };
+    produce(0)?;
+    file.replace("wrong")?;
+    let shown = |fixture: &Fixture| fixture.host.versions().status()["stamp"].clone();
+    liaison_tests::wait::until(LIMIT, "a trial", || !shown(&fixture)["candidate"].is_null())?;
+    produce(50)?;
+    liaison_tests::wait::until(LIMIT, "the rollback", || shown(&fixture)["candidate"].is_null())?;
+    let why = shown(&fixture)["last_rollback"]["why"].to_string();
+    assert!(why.contains("the connector rejected what it emitted: PUT /events/e-"), "{why}");
+    assert_eq!(swaps(&fixture, "rolled-back"), 1.0);
+    let arrived = fixture.system.ledger();
+    assert!(arrived.iter().filter(|entry| entry.is_accepted()).all(|entry| word_is(entry, "v1")));
+    assert_eq!(sorted(fixture.delivered()), sorted((0..100).map(|number| format!("e-{number}"))));
+    fixture.stop_without_dead_letters()
 }

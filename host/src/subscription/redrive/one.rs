@@ -201,7 +201,7 @@ impl Run<'_> {
         let (began, began_ms) = (Instant::now(), unix_ms());
         let done = self.stages.carry(job(turn, tries, sla)).await;
         let tried = match done {
-            Done::Transformed(parts) => return Err(Turned::Parts(parts)),
+            Done::Transformed { parts, .. } => return Err(Turned::Parts(parts)),
             Done::Dropped(why) => {
                 return Err(Turned::Ended(End::Filtered(format!("a transformer drops it: {why}"))));
             }

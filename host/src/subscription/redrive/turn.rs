@@ -96,6 +96,7 @@ pub(super) fn job(turn: &Turn<'_, '_>, tries: &Tries, sla: &config::Sla) -> Job 
         deadline: turn.letter.deadline,
         resolution: tries.resolution.clone(),
         is_suspect: tries.history.faults > 0,
+        by_live: false,
         check_first: false,
         attempt_timeout: sla.attempt_timeout,
         has_more_parts: false,

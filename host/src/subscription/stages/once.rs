@@ -93,6 +93,7 @@ impl Stages {
                 deadline: None,
                 resolution: None,
                 is_suspect: false,
+                by_live: false,
                 check_first: false,
                 attempt_timeout: sla.attempt_timeout,
                 has_turn: false,
@@ -116,8 +117,8 @@ impl Stages {
         if !self.has_transformers() {
             return Ok(vec![event.clone()]);
         }
-        match self.transform(event.clone(), false).await {
-            Done::Transformed(parts) => Ok(parts.into_iter().map(Rc::new).collect()),
+        match self.transform(event.clone(), false, false).await {
+            Done::Transformed { parts, .. } => Ok(parts.into_iter().map(Rc::new).collect()),
             Done::Dropped(why) => Err(SyncEnd::Skipped(why)),
             Done::TransformRejected { why, .. } => Err(SyncEnd::Failed(why)),
             Done::TransformFault { fault, .. } => Err(SyncEnd::Failed(fault.to_string())),

@@ -1,8 +1,10 @@
 //! What the transformers of a subscription make of an event: each is given what the one before emitted.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::verdict::transform_failure;
+use super::served::Tally;
+use super::verdict::{fault_of, transform_failure};
 use super::versions::{Chosen, Past, Version, Versions};
 use super::{Done, Stages, Stopped};
 use crate::contract::{Fault, Reshaped, Transformed};
@@ -13,14 +15,50 @@ use crate::plugin::{Calls, Transformers};
 const MAX_PARTS: usize = 1_000;
 
 impl Stages {
-    /// Passes an event through all transformers: each is given what the one before emitted.
-    pub(super) async fn transform(&self, event: Rc<Event>, is_suspect: bool) -> Done {
+    /// Passes an event through all transformers: each is given what the one before emitted. With `by_live` none is asked that
+    /// is on trial. Where one fails on what others on trial have emitted, all of it is made anew by the live versions.
+    pub(super) async fn transform(&self, event: Rc<Event>, is_suspect: bool, by_live: bool) -> Done {
+        let mut tried = Vec::new();
+        let done = self.transform_by(event.clone(), is_suspect, by_live, &mut tried).await;
+        let why = match done {
+            Done::Transformed { parts, .. } => return Done::Transformed { parts, tried },
+            Done::TransformRejected { ref why, .. } => Some(format!("rejected: {why}")),
+            Done::TransformFault { ref fault, .. } => fault_of(fault),
+            Done::Dropped(_) | Done::NotUsable(_) | Done::Attempted { .. } => {
+                tried.iter().for_each(|tally| tally.passed());
+                return done;
+            }
+        };
+        let Some(why) = why.filter(|_| !tried.is_empty()) else { return done };
+        let again = self.transform_by(event, is_suspect, true, &mut Vec::new()).await;
+        let is_better = matches!(again, Done::Transformed { .. } | Done::Dropped(_));
+        for tally in tried {
+            if is_better {
+                tally.failed(&format!("another transformer failed on what it emitted: {why}"));
+            } else {
+                tally.passed();
+            }
+        }
+        again
+    }
+
+    /// Notes whom of those on trial it is made by.
+    async fn transform_by(
+        &self,
+        event: Rc<Event>,
+        is_suspect: bool,
+        by_live: bool,
+        tried: &mut Vec<Arc<Tally>>,
+    ) -> Done {
         let mut events = vec![event];
         for (name, versions) in &self.transformers {
             let mut emitted = Vec::new();
             let mut dropped = None;
             for event in events {
-                let (version, event, result) = by_version(versions, event, is_suspect, emitted.len()).await;
+                let past = if by_live { Past::Tried } else { Past::None };
+                let made = by_version(versions, event, &past, is_suspect, emitted.len()).await;
+                let Made { version, event, result, tally } = made;
+                tried.extend(tally.filter(|tally| !tried.iter().any(|known| Arc::ptr_eq(known, tally))));
                 let stopped =
                     |given| Stopped { transformer: name.clone(), blamed: version.blamed.clone(), given };
                 match result {
@@ -39,8 +77,18 @@ impl Stages {
             }
             events = emitted;
         }
-        Done::Transformed(events.into_iter().map(Rc::unwrap_or_clone).collect())
+        let parts = events.into_iter().map(Rc::unwrap_or_clone).collect();
+        Done::Transformed { parts, tried: Vec::new() }
     }
+}
+
+/// What came of one event and one transformer.
+struct Made {
+    version: Rc<Version<Calls<Transformers>>>,
+    event: Rc<Event>,
+    result: Result<Transformed, Fault>,
+    /// Of a version on trial that has emitted something: it is judged by what becomes of that.
+    tally: Option<Arc<Tally>>,
 }
 
 /// One event through the version of a transformer that is its own, and where that is on trial and fails, through the live
@@ -48,20 +96,22 @@ impl Stages {
 async fn by_version(
     versions: &Versions<Calls<Transformers>>,
     event: Rc<Event>,
+    past: &Past<'_>,
     is_suspect: bool,
     emitted: usize,
-) -> (Rc<Version<Calls<Transformers>>>, Rc<Event>, Result<Transformed, Fault>) {
-    let Chosen { version, trial, shadow } = versions.choose(&event, &Past::None);
+) -> Made {
+    let Chosen { version, trial, shadow } = versions.choose(&event, past);
     let (event, result) = transform_one(&version.calls, event, is_suspect, emitted).await;
     if let Some(shadow) = shadow {
         shadow.transform(versions.user(), &event, &result);
     }
-    let Some((live, tally)) = trial else { return (version, event, result) };
+    let Some((live, tally)) = trial else { return Made { version, event, result, tally: None } };
     let Some(why) = transform_failure(&result) else {
-        if result.is_ok() {
+        let is_emitted = matches!(result, Ok(Transformed::Emit(_)));
+        if result.is_ok() && !is_emitted {
             tally.passed();
         }
-        return (version, event, result);
+        return Made { version, event, result, tally: is_emitted.then_some(tally) };
     };
     let (event, again) = transform_one(&live.calls, event, is_suspect, emitted).await;
     match transform_failure(&again) {
@@ -70,7 +120,7 @@ async fn by_version(
         None => {}
         Some(_) => tally.passed(),
     }
-    (live, event, again)
+    Made { version: live, event, result: again, tally: None }
 }
 
 /// One event through one transformer that has made so many of others already. An answer that makes no sense is a fault.

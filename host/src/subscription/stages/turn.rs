@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::gather::{Gatherings, Turn};
 use super::joint::Joining;
 use super::scribe::Scribe;
+use super::served::Tally;
 use super::verdict::{failure, judge_alone, judge_beside};
 use super::versions::{Chosen, ConnectorCalls, Past, Version};
 use super::{Connector, Stages};
@@ -44,6 +46,8 @@ pub(crate) struct Job {
     pub(crate) resolution: Option<Resolution>,
     /// It failed in a plugin before.
     pub(crate) is_suspect: bool,
+    /// What transformers on trial made of it was rejected: those before them are asked.
+    pub(crate) by_live: bool,
     /// Ask the connector's `check` first.
     pub(crate) check_first: bool,
     pub(crate) attempt_timeout: Duration,
@@ -59,8 +63,8 @@ pub(crate) struct Job {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly every turn is the large one")]
 pub(crate) enum Done {
-    /// Transformed into these, in order; nothing was attempted.
-    Transformed(Vec<Event>),
+    /// Transformed into these, in order; nothing was attempted. Where versions on trial took part, they are counted there.
+    Transformed { parts: Vec<Event>, tried: Vec<Arc<Tally>> },
     /// A transformer drops it, and why.
     Dropped(String),
     /// A transformer can never transform it, and why.
@@ -132,7 +136,7 @@ impl Stages {
         let turn = self.gatherings.as_ref().map(Gatherings::turn);
         let turn = turn.as_ref();
         let Some(event) = job.next.clone() else {
-            return Box::pin(self.transform(job.event.clone(), job.is_suspect)).await;
+            return Box::pin(self.transform(job.event.clone(), job.is_suspect, job.by_live)).await;
         };
         if job.check_first
             && let Err(why) = Box::pin(self.check(job.now)).await

@@ -58,7 +58,8 @@ pub(super) fn judge_beside(tally: &Tally, why: &str, live: &Result<Outcome, Faul
     }
 }
 
-fn fault_of(fault: &Fault) -> Option<String> {
+/// `None` where the host could not ask.
+pub(super) fn fault_of(fault: &Fault) -> Option<String> {
     FaultKind::of(fault).map(|_| fault.to_string())
 }
 

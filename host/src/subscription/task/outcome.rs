@@ -31,7 +31,8 @@ impl Task {
             self.share.tell(now, |breaker| breaker.probe_abandoned(sequence, now));
         }
         match done {
-            Done::Transformed(parts) => {
+            Done::Transformed { parts, tried } => {
+                carried.makers.made(tried);
                 carried.transformed(parts.into_iter().map(Rc::new));
                 self.go_on(lane);
             }
@@ -201,6 +202,14 @@ impl Task {
             {
                 self.wait(lane, now);
             }
+            // What a journal holds is of what it was made into before.
+            Next::DeadLetter { message, .. }
+                if matches!(result, Ok(Outcome::Rejected(_)))
+                    && self.journal.is_none()
+                    && carried.make_anew(&message) =>
+            {
+                self.go_on(lane);
+            }
             Next::DeadLetter { reason, message } => {
                 let recording = self.witness.recorded(last, &carried.event);
                 self.give_up(lane, stage, reason, message, Some(recording));
@@ -276,6 +285,8 @@ impl Task {
         match self.flood.would_give_up(carried.sequence, Instant::now()) {
             Verdict::GiveUp => {
                 carried.is_given_up = matches!(reason, Reason::AttemptsSpent | Reason::GaveUp);
+                let is_rejected = matches!(reason, Reason::Rejected | Reason::TransformRejected);
+                carried.makers.ended_badly(is_rejected);
                 let letter = self.witness.dead_letter(carried, stage, reason, message, recording);
                 self.dead_letter(letter, Settles::Lane(lane));
             }
@@ -331,6 +342,9 @@ impl Task {
             self.flood.abandoned(carried.sequence, now);
         } else if self.flood.delivered(carried.sequence, now) {
             self.witness.flood_ended();
+        }
+        if settlement != Settlement::DeadLettered {
+            carried.makers.ended_well();
         }
         self.witness.settled(&carried, settlement);
         self.oversight.settled(&mut carried, settlement, now);

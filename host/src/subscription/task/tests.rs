@@ -3,13 +3,14 @@
 mod model;
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use self::world::{
     DELAY, World, attempted, delivered, failed, make_due, parked, partition, plan, read_back, record,
-    stopped, trapped,
+    stopped, transformed, trapped,
 };
 use super::Sent;
 use crate::config;
@@ -18,7 +19,9 @@ use crate::dead_letter::Reason;
 use crate::delivery::breaker::{FailureKind, State};
 use crate::event::Record;
 use crate::kafka::consumer::{Command, Control};
-use crate::subscription::stages::Done;
+use crate::subscription::lanes::LaneId;
+use crate::subscription::stages::served::{Counts, Tally};
+use crate::subscription::stages::{Done, Job};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -253,10 +256,9 @@ async fn what_a_delivery_was_answered_counts_against_the_bound_of_bytes() {
 async fn what_was_decided_of_a_conflict_counts_against_the_bound_of_bytes() {
     let held = format!(r#"{{"room":"{}"}}"#, "x".repeat(4_096));
     let owners = || config::Owners { default: config::Owner::Source, fields: Default::default() };
-    for policy in [
-        config::ConflictPolicy::Merge { owners: owners(), version: None },
-        config::ConflictPolicy::Manual,
-    ] {
+    for policy in
+        [config::ConflictPolicy::Merge { owners: owners(), version: None }, config::ConflictPolicy::Manual]
+    {
         let mut world = World::new(&plan(|settings| {
             settings.bounds.bytes = 4_096;
             settings.conflict = policy.clone();
@@ -299,12 +301,46 @@ async fn what_transformers_made_counts_until_it_is_delivered() {
         let data = Some(vec![b'x'; bytes].into());
         crate::event::Event { data, attributes: Vec::new(), ..(*job.event).clone() }
     };
-    world.end(lane, Done::Transformed(vec![part(100), part(10)]));
+    world.end(lane, transformed(vec![part(100), part(10)], Vec::new()));
     for held in [110, 10, 0] {
         assert_eq!(world.task.held_bytes(), if held == 0 { 0 } else { before + held });
         if let Some((lane, job)) = world.start() {
             world.end(lane, delivered(&job));
         }
+    }
+}
+
+/// A transformer on trial has made this of an event, and the connector rejects it.
+fn rejected_after_a_trial(world: &mut World, tally: &Arc<Tally>) -> (LaneId, Job) {
+    world.assign(1, &[("t", 0)]);
+    world.receive(1, events(1));
+    let (lane, job) = world.start().unwrap();
+    assert!(job.next.is_none() && !job.by_live);
+    world.end(lane, transformed(vec![(*job.event).clone()], vec![tally.clone()]));
+    let (lane, job) = world.start().unwrap();
+    world.end(lane, attempted(&job, Ok(Outcome::Rejected("no such room".to_owned())), None));
+    let (lane, job) = world.start().unwrap();
+    assert!(job.next.is_none() && job.by_live, "the version before makes it anew");
+    (lane, job)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_transformer_on_trial_made_and_the_connector_rejects_is_made_anew_by_the_one_before() {
+    for (is_delivered, expected) in
+        [(true, Counts { judged: 1, failed: 1 }), (false, Counts { judged: 1, failed: 0 })]
+    {
+        let (mut world, tally) = (
+            World::new(&plan(|settings| settings.transformers = vec![config::TransformerName::new("x")])),
+            Arc::<Tally>::default(),
+        );
+        let (lane, job) = rejected_after_a_trial(&mut world, &tally);
+        assert_eq!(tally.counts(), Counts::default());
+        world.end(lane, transformed(vec![(*job.event).clone()], Vec::new()));
+        let (lane, job) = world.start().unwrap();
+        let rejected = || attempted(&job, Ok(Outcome::Rejected("no such room".to_owned())), None);
+        world.end(lane, if is_delivered { delivered(&job) } else { rejected() });
+        assert_eq!(tally.counts(), expected);
+        assert_eq!(world.task.take_letters().len(), usize::from(!is_delivered));
     }
 }
 

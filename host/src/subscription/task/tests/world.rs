@@ -25,6 +25,7 @@ use crate::subscription::filter::Filter;
 use crate::subscription::lanes::LaneId;
 use crate::subscription::parked::seal;
 use crate::subscription::share::Share;
+use crate::subscription::stages::served::Tally;
 use crate::subscription::stages::{Done, Job, Loaded, StagesPlan, Stopped};
 use crate::subscription::task::Task;
 use crate::subscription::weight::Scales;
@@ -199,6 +200,11 @@ pub(super) fn failed(job: &Job, trouble: Option<FailureKind>) -> Done {
 
 pub(super) fn trapped(job: &Job) -> Done {
     attempted(job, Err(Fault::Trap("unreachable".to_owned())), None)
+}
+
+/// The transformers made these of it; those of them that are on trial count there.
+pub(super) fn transformed(parts: Vec<Event>, tried: Vec<Arc<Tally>>) -> Done {
+    Done::Transformed { parts, tried }
 }
 
 /// The only transformer has ended it.

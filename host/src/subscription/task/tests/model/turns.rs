@@ -86,7 +86,7 @@ impl Model {
             How::FindsNoRoom => Done::TransformFault { stopped: stopped(job), fault: Fault::NoRoom },
             How::Throttled => Done::Dropped("not for us".to_owned()),
             How::Delivered | How::Fails | How::SystemFails | How::Denied => {
-                Done::Transformed(vec![(*job.event).clone(); 2])
+                Done::Transformed { parts: vec![(*job.event).clone(); 2], tried: Vec::new() }
             }
         }
     }
