@@ -13,7 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use super::pool::{Plan, Pool, Turns, World};
+use super::pool::{Crossing, Plan, Pool, Turns, World};
 use crate::contract::Fault;
 
 /// Work that is made on the thread that it stays on.
@@ -32,7 +32,7 @@ pub(super) struct Seat<W: World> {
 }
 
 struct Call<W: World> {
-    parcels: Vec<W::Parcel>,
+    parcels: Vec<<W::Input as Crossing>::Parcel>,
     answer: oneshot::Sender<Vec<Result<W::Output, Fault>>>,
 }
 
@@ -60,7 +60,7 @@ impl<W: World> Seat<W> {
     pub(super) async fn call(&self, inputs: &[W::Input]) -> Option<Vec<Result<W::Output, Fault>>> {
         self.was_used.set(true);
         let (answer, answered) = oneshot::channel();
-        let parcels = inputs.iter().map(W::pack).collect();
+        let parcels = inputs.iter().map(Crossing::pack).collect();
         self.calls.send(Call { parcels, answer }).ok()?;
         answered.await.ok()
     }
@@ -77,7 +77,7 @@ async fn serve<W: World>(pool: Pool<W>, mut asked: mpsc::UnboundedReceiver<Call<
         if answer.is_closed() {
             continue;
         }
-        let inputs: Vec<_> = parcels.into_iter().map(W::unpack).collect();
+        let inputs: Vec<_> = parcels.into_iter().map(Crossing::unpack).collect();
         let outputs = tokio::select! {
             biased;
             // Nobody waits any more: the subscription has ended.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use wasmtime::component::Component;
 
 use super::producers::{Producer, Sections};
-use super::{Kind, Plugin, PluginError, Runtime, no_component, sandbox};
+use super::runtime::no_component;
+use super::{Kind, PluginError, Runtime, sandbox};
 use crate::config::{self, PluginName};
 use crate::provenance::{self, Provenance};
 
@@ -101,20 +102,7 @@ impl Runtime {
         let started = match self.admit(name, &component) {
             Ok(kind) => {
                 inspection.world = Some(kind.world());
-                let (name, settings) = (name.clone(), settings.clone());
-                let (stack_bytes, call_twice) = (self.stack_bytes, self.call_twice);
-                let provenance = inspection.provenance.clone();
-                let sha256 = provenance.sha256;
-                let plugin = Plugin {
-                    name,
-                    sha256,
-                    provenance,
-                    settings,
-                    kind,
-                    stack_bytes,
-                    call_twice,
-                    observer: None,
-                };
+                let plugin = self.plugin(name, settings, inspection.provenance.clone(), kind);
                 plugin.start()
             }
             Err(error) => Err(error),

@@ -15,7 +15,7 @@ const MAX_KEPT: usize = 2;
 
 pub(super) struct Instance<W: World> {
     pub(super) store: Store<Guest>,
-    pub(super) bindings: W::Bindings,
+    pub(super) exports: W::Exports,
     calls_left: u32,
     _alive: Alive,
 }
@@ -29,17 +29,12 @@ pub(super) struct Kept<W: World> {
 }
 
 impl<W: World> Instance<W> {
-    pub(super) fn new(
-        store: Store<Guest>,
-        bindings: W::Bindings,
-        instances: Instances,
-        alive: &Gauge,
-    ) -> Self {
+    pub(super) fn new(store: Store<Guest>, exports: W::Exports, instances: Instances, alive: &Gauge) -> Self {
         let calls_left = match instances {
             Instances::Fresh => 1,
             Instances::Warm { calls } => calls,
         };
-        Self { store, bindings, calls_left, _alive: Alive::new(alive) }
+        Self { store, exports, calls_left, _alive: Alive::new(alive) }
     }
 }
 

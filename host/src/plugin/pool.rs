@@ -12,6 +12,7 @@ use wasmtime::Store;
 
 use super::Label;
 use super::engine::EPOCH;
+use super::interface::{Exporter, Interface};
 use super::kept::{Instance, Kept};
 use super::limits::{self, Outlasted};
 use super::log_rate::LogRate;
@@ -24,41 +25,53 @@ use crate::config::{Instances, Limits};
 use crate::contract::Fault;
 use crate::telemetry::{FaultKind, Label as _, LogLimit, PluginFunction, PluginMetrics};
 
-/// One of the two worlds of `wit/`: how its components are made and called.
+/// One function of `wit/`: what goes in, what comes out, and how it is called.
 pub(crate) trait World: Sized + 'static {
-    type Input: 'static;
-    /// An input on its way to another thread.
-    type Parcel: Send + 'static;
+    type Input: Crossing;
     type Output: PartialEq + std::fmt::Debug + Send + 'static;
-    type Pre: Clone + Send + 'static;
-    type Bindings: 'static;
+    /// Where its function is.
+    type Exports: Interface;
 
     const FUNCTION: PluginFunction;
 
     /// What the guest's clock and random numbers show for this input. One call has inputs of one `now` only.
     fn moment(input: &Self::Input) -> Moment;
 
-    fn pack(input: &Self::Input) -> Self::Parcel;
-
-    fn unpack(parcel: Self::Parcel) -> Self::Input;
-
-    fn instantiate(
-        pre: &Self::Pre,
-        store: &mut Store<Guest>,
-    ) -> impl Future<Output = wasmtime::Result<Self::Bindings>>;
-
     fn call(
-        bindings: &Self::Bindings,
+        exports: &Self::Exports,
         store: &mut Store<Guest>,
         inputs: &[Self::Input],
     ) -> impl Future<Output = wasmtime::Result<Vec<Self::Output>>>;
+}
 
-    fn pre_engine(pre: &Self::Pre) -> &wasmtime::Engine;
+/// An input that may have to go to another thread.
+pub(crate) trait Crossing: 'static {
+    /// On its way.
+    type Parcel: Send + 'static;
+
+    fn pack(&self) -> Self::Parcel;
+
+    fn unpack(parcel: Self::Parcel) -> Self;
+}
+
+/// Of what goes as it is.
+pub(crate) trait Mobile: Clone + Send + 'static {}
+
+impl<T: Mobile> Crossing for T {
+    type Parcel = T;
+
+    fn pack(&self) -> T {
+        self.clone()
+    }
+
+    fn unpack(parcel: T) -> T {
+        parcel
+    }
 }
 
 /// What a pool is made of.
 pub(crate) struct Plan<W: World> {
-    pub(super) pre: W::Pre,
+    pub(super) exporter: Exporter<W::Exports>,
     pub(super) settings: Arc<Settings>,
     pub(super) label: Arc<Label>,
     pub(super) limits: Limits,
@@ -203,17 +216,17 @@ impl<W: World> Pool<W> {
     }
 
     async fn instance(&self) -> Result<Instance<W>, Ended> {
-        let Plan { pre, settings, label, limits, instances, metrics, .. } = &self.plan;
+        let Plan { exporter, settings, label, limits, instances, metrics, .. } = &self.plan;
         let output = Output::new(label.clone(), limits);
         let guest = Guest::new(limits, settings, output);
-        let mut store = limits::store(W::pre_engine(pre), guest, limits, self.turns);
+        let mut store = limits::store(exporter.engine(), guest, limits, self.turns);
         let log_lines_left = self.log_rate.borrow_mut().left(Instant::now());
         store.data().with_output(|output| output.refill(log_lines_left));
-        let made = W::instantiate(pre, &mut store).await;
+        let made = exporter.instantiate(&mut store).await;
         self.log_counted(&store.data().with_output(Output::take_counted));
         self.add_ticks(&store);
         match made {
-            Ok(bindings) => Ok(Instance::new(store, bindings, *instances, &metrics.instances)),
+            Ok(exports) => Ok(Instance::new(store, exports, *instances, &metrics.instances)),
             Err(error) => Err(self.ended(&store, &error)),
         }
     }
@@ -223,14 +236,14 @@ impl<W: World> Pool<W> {
         instance: &mut Instance<W>,
         inputs: &[W::Input],
     ) -> Result<Vec<W::Output>, Ended> {
-        let Instance { store, bindings, .. } = instance;
+        let Instance { store, exports, .. } = instance;
         let metrics = &self.plan.metrics;
         let (start, cpu) = (Instant::now(), self.plan.label.observer.as_ref().map(|_| CpuTime::now()));
         let log_lines_left = self.log_rate.borrow_mut().left(start);
         store.data_mut().begin(W::moment(&inputs[0]), log_lines_left);
         // Its first slice begins here: it may have been made long ago.
         store.set_epoch_deadline(1);
-        let call = tokio::time::timeout(self.plan.limits.wall_time, W::call(bindings, store, inputs));
+        let call = tokio::time::timeout(self.plan.limits.wall_time, W::call(exports, store, inputs));
         let answer = call.await;
         self.add_ticks(store);
         metrics.calls[W::FUNCTION].inc();
@@ -297,7 +310,7 @@ impl<W: World> Plan<W> {
 impl<W: World> Clone for Plan<W> {
     fn clone(&self) -> Self {
         Self {
-            pre: self.pre.clone(),
+            exporter: self.exporter.clone(),
             settings: self.settings.clone(),
             label: self.label.clone(),
             metrics: self.metrics.clone(),

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::Map;
 
+use super::interface::Exporter;
 use super::pool::{Pool, Turns, World};
 use super::{Connectors, Joins, Kind, Plugin, PluginError, Transformers};
 use crate::telemetry::Telemetry;
@@ -21,18 +22,18 @@ impl Plugin {
     /// [`PluginError::Start`] where its functions are not those of the contract, or it traps or uses up its limits.
     pub(super) fn start(&self) -> Result<usize, PluginError> {
         match &self.kind {
-            Kind::Connector(pre, joiner) => {
+            Kind::Connector(connector, joiner) => {
                 if let Some(joiner) = joiner {
                     self.started_bytes::<Joins>(joiner.clone())?;
                 }
-                self.started_bytes::<Connectors>(pre.clone())
+                self.started_bytes::<Connectors>(connector.clone())
             }
-            Kind::Transformer(pre) => self.started_bytes::<Transformers>(pre.clone()),
+            Kind::Transformer(transformer) => self.started_bytes::<Transformers>(transformer.clone()),
         }
     }
 
-    fn started_bytes<W: World>(&self, pre: W::Pre) -> Result<usize, PluginError> {
-        let plan = self.plan::<W>(pre, USER, &Map::new(), Telemetry::new().plugin(&self.name));
+    fn started_bytes<W: World>(&self, exporter: Exporter<W::Exports>) -> Result<usize, PluginError> {
+        let plan = self.plan::<W>(exporter, USER, &Map::new(), Telemetry::new().plugin(&self.name));
         let pool = Pool::new(plan, Turns::InSlices);
         let instance = to_its_end(pool.start());
         let refused = |reason: String| PluginError::Start { plugin: self.name.clone(), reason };

@@ -1,20 +1,18 @@
-//! The two worlds of `wit/` as the pool calls them; a connector's `check` is a third way to call the same component.
+//! The functions of `wit/` as the pool calls them: a connector's two, and a transformer's.
 
 use std::rc::Rc;
 
 use bumpalo::Bump;
-use wasmtime::{Engine, Store};
+use wasmtime::Store;
 
-use super::bindings::{connector, transformer};
-use super::pool::World;
+use super::bindings::connector::exports::liaison::plugin::connector;
+use super::bindings::transformer::exports::liaison::plugin::transformer;
+use super::pool::{Crossing, Mobile, World};
 use super::sandbox::Guest;
 use super::words::{self, Moment};
 use crate::contract::{CheckStep, Delivery, Reply, Resolution, Step, TimestampMs, Transformed};
 use crate::event::Event;
 use crate::telemetry::PluginFunction;
-
-pub(super) type ConnectorPre = connector::ConnectorPluginPre<Guest>;
-pub(super) type TransformerPre = transformer::TransformerPluginPre<Guest>;
 
 /// `connector.deliver`
 #[derive(Debug)]
@@ -24,30 +22,43 @@ impl World for Connectors {
     const FUNCTION: PluginFunction = PluginFunction::Deliver;
 
     type Input = Delivery;
-    type Parcel = DeliveryParcel;
     type Output = Step;
-    type Pre = ConnectorPre;
-    type Bindings = connector::ConnectorPlugin;
+    type Exports = connector::Guest;
 
     fn moment(input: &Delivery) -> Moment {
         Moment { now: input.now, seed: input.seed }
     }
 
-    fn pack(input: &Delivery) -> DeliveryParcel {
+    async fn call(
+        connector: &connector::Guest,
+        store: &mut Store<Guest>,
+        inputs: &[Delivery],
+    ) -> wasmtime::Result<Vec<Step>> {
+        let arena = Bump::new();
+        let deliveries: Vec<_> = inputs.iter().map(|input| words::delivery(input, &arena)).collect();
+        let steps = connector.call_deliver(store, &deliveries).await?;
+        Ok(steps.into_iter().map(words::lift_step).collect())
+    }
+}
+
+impl Crossing for Delivery {
+    type Parcel = DeliveryParcel;
+
+    fn pack(&self) -> DeliveryParcel {
         DeliveryParcel {
-            event: (*input.event).clone(),
-            attempt: input.attempt,
-            now: input.now,
-            seed: input.seed,
-            deadline: input.deadline,
-            idempotency_key: input.idempotency_key.to_string(),
-            resolution: input.resolution.clone(),
-            rounds: input.rounds.clone(),
+            event: (*self.event).clone(),
+            attempt: self.attempt,
+            now: self.now,
+            seed: self.seed,
+            deadline: self.deadline,
+            idempotency_key: self.idempotency_key.to_string(),
+            resolution: self.resolution.clone(),
+            rounds: self.rounds.clone(),
         }
     }
 
-    fn unpack(parcel: DeliveryParcel) -> Delivery {
-        Delivery {
+    fn unpack(parcel: DeliveryParcel) -> Self {
+        Self {
             event: Rc::new(parcel.event),
             attempt: parcel.attempt,
             now: parcel.now,
@@ -57,39 +68,6 @@ impl World for Connectors {
             resolution: parcel.resolution,
             rounds: parcel.rounds,
         }
-    }
-
-    async fn instantiate(pre: &ConnectorPre, store: &mut Store<Guest>) -> wasmtime::Result<Self::Bindings> {
-        pre.instantiate_async(store).await
-    }
-
-    async fn call(
-        bindings: &Self::Bindings,
-        store: &mut Store<Guest>,
-        inputs: &[Delivery],
-    ) -> wasmtime::Result<Vec<Step>> {
-        let attributes: Vec<_> = inputs.iter().map(|input| words::attributes(&input.event)).collect();
-        let headers: Vec<_> = inputs.iter().map(|input| words::reply_headers(&input.rounds)).collect();
-        let arena = Bump::new();
-        let rounds: Vec<_> = inputs
-            .iter()
-            .zip(&headers)
-            .map(|(input, headers)| words::rounds(&input.rounds, headers, &arena))
-            .collect();
-        let rounds: Vec<Vec<_>> =
-            rounds.iter().map(|rounds| rounds.iter().map(Vec::as_slice).collect()).collect();
-        let deliveries: Vec<_> = inputs
-            .iter()
-            .zip(&attributes)
-            .zip(&rounds)
-            .map(|((input, attributes), rounds)| words::delivery(input, attributes, rounds))
-            .collect();
-        let steps = bindings.liaison_plugin_connector().call_deliver(store, &deliveries).await?;
-        Ok(steps.into_iter().map(words::lift_step).collect())
-    }
-
-    fn pre_engine(pre: &ConnectorPre) -> &Engine {
-        pre.engine()
     }
 }
 
@@ -117,51 +95,32 @@ pub(crate) struct CheckInput {
 #[derive(Debug)]
 pub(crate) struct Checks;
 
+impl Mobile for CheckInput {}
+
 impl World for Checks {
     const FUNCTION: PluginFunction = PluginFunction::Check;
 
     type Input = CheckInput;
-    type Parcel = CheckInput;
     type Output = CheckStep;
-    type Pre = ConnectorPre;
-    type Bindings = connector::ConnectorPlugin;
+    type Exports = connector::Guest;
 
     fn moment(input: &CheckInput) -> Moment {
         Moment { now: input.now, seed: input.now }
     }
 
-    fn pack(input: &CheckInput) -> CheckInput {
-        input.clone()
-    }
-
-    fn unpack(parcel: CheckInput) -> CheckInput {
-        parcel
-    }
-
-    async fn instantiate(pre: &ConnectorPre, store: &mut Store<Guest>) -> wasmtime::Result<Self::Bindings> {
-        pre.instantiate_async(store).await
-    }
-
     async fn call(
-        bindings: &Self::Bindings,
+        connector: &connector::Guest,
         store: &mut Store<Guest>,
         inputs: &[CheckInput],
     ) -> wasmtime::Result<Vec<CheckStep>> {
         let mut steps = Vec::with_capacity(inputs.len());
+        let arena = Bump::new();
         for input in inputs {
-            let headers = words::reply_headers(&input.rounds);
-            let arena = Bump::new();
-            let rounds = words::rounds(&input.rounds, &headers, &arena);
-            let rounds: Vec<_> = rounds.iter().map(Vec::as_slice).collect();
-            let step =
-                bindings.liaison_plugin_connector().call_check(&mut *store, input.now, &rounds).await?;
+            let rounds = words::rounds(&input.rounds, &arena);
+            let step = connector.call_check(&mut *store, input.now, rounds).await?;
             steps.push(words::lift_check_step(step));
         }
         Ok(steps)
-    }
-
-    fn pre_engine(pre: &ConnectorPre) -> &Engine {
-        pre.engine()
     }
 }
 
@@ -173,10 +132,8 @@ impl World for Transformers {
     const FUNCTION: PluginFunction = PluginFunction::Transform;
 
     type Input = Rc<Event>;
-    type Parcel = Event;
     type Output = Transformed;
-    type Pre = TransformerPre;
-    type Bindings = transformer::TransformerPlugin;
+    type Exports = transformer::Guest;
 
     /// A transformer is given no time, so its clock shows the event's, to the second: events of one second share a call.
     fn moment(event: &Rc<Event>) -> Moment {
@@ -184,34 +141,26 @@ impl World for Transformers {
         Moment { now, seed: now ^ event.origin.offset.unsigned_abs() }
     }
 
-    fn pack(event: &Rc<Event>) -> Event {
-        (**event).clone()
-    }
-
-    fn unpack(event: Event) -> Rc<Event> {
-        Rc::new(event)
-    }
-
-    async fn instantiate(pre: &TransformerPre, store: &mut Store<Guest>) -> wasmtime::Result<Self::Bindings> {
-        pre.instantiate_async(store).await
-    }
-
     async fn call(
-        bindings: &Self::Bindings,
+        transformer: &transformer::Guest,
         store: &mut Store<Guest>,
         inputs: &[Rc<Event>],
     ) -> wasmtime::Result<Vec<Transformed>> {
-        let attributes: Vec<_> = inputs.iter().map(|event| words::attributes(event)).collect();
-        let events: Vec<_> = inputs
-            .iter()
-            .zip(&attributes)
-            .map(|(event, attributes)| words::event(event, attributes))
-            .collect();
-        let results = bindings.liaison_plugin_transformer().call_transform(store, &events).await?;
+        let arena = Bump::new();
+        let events: Vec<_> = inputs.iter().map(|event| words::event(event, &arena)).collect();
+        let results = transformer.call_transform(store, &events).await?;
         Ok(results.into_iter().map(words::lift_transformed).collect())
     }
+}
 
-    fn pre_engine(pre: &TransformerPre) -> &Engine {
-        pre.engine()
+impl Crossing for Rc<Event> {
+    type Parcel = Event;
+
+    fn pack(&self) -> Event {
+        (**self).clone()
+    }
+
+    fn unpack(event: Event) -> Self {
+        Rc::new(event)
     }
 }

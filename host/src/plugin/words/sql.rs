@@ -1,4 +1,4 @@
-//! The same for SQL: from a guest's statements to ours, and from rows to what a guest is given.
+//! The same for SQL: statements and what came of them, both ways.
 //!
 //! Rows are lists of lists, and a guest's arguments borrow every list: those that have no other home live in an arena.
 
@@ -6,19 +6,31 @@ use std::time::Duration;
 
 use bumpalo::Bump;
 
+use super::effect::milliseconds;
 use super::wit_effects as wit;
 use crate::contract::{
     Real, SqlError, SqlErrorKind, SqlRequest, SqlResponse, SqlResult, SqlStatement, SqlValue,
 };
 
-pub(super) fn lift(request: wit::SqlRequest) -> SqlRequest {
-    let statement = |statement: wit::SqlStatement| SqlStatement {
+pub(super) fn lift_request(request: wit::SqlRequestResult) -> SqlRequest {
+    let statement = |statement: wit::SqlStatementResult| SqlStatement {
         sql: statement.sql,
         parameters: statement.parameters.into_iter().map(lift_value).collect(),
     };
     SqlRequest {
         statements: request.statements.into_iter().map(statement).collect(),
         timeout: request.timeout.map(Duration::from_millis),
+    }
+}
+
+pub(super) fn lower_request<'a>(request: &'a SqlRequest, arena: &'a Bump) -> wit::SqlRequestParam<'a> {
+    let statement = |statement: &'a SqlStatement| wit::SqlStatementParam {
+        sql: &statement.sql,
+        parameters: lower_values(&statement.parameters, arena),
+    };
+    wit::SqlRequestParam {
+        statements: arena.alloc_slice_fill_iter(request.statements.iter().map(statement)),
+        timeout: request.timeout.map(milliseconds),
     }
 }
 
@@ -35,23 +47,32 @@ fn lift_value(value: wit::SqlValueResult) -> SqlValue {
     }
 }
 
-pub(super) fn lower<'a>(response: &'a SqlResponse, arena: &'a Bump) -> wit::SqlResponse<'a> {
+pub(super) fn lower_response<'a>(response: &'a SqlResponse, arena: &'a Bump) -> wit::SqlResponseParam<'a> {
     match response {
         SqlResponse::Done(results) => {
             let results = results.iter().map(|result| lower_result(result, arena));
-            wit::SqlResponse::Done(arena.alloc_slice_fill_iter(results))
+            wit::SqlResponseParam::Done(arena.alloc_slice_fill_iter(results))
         }
-        SqlResponse::Error(error) => wit::SqlResponse::Error(lower_error(error)),
+        SqlResponse::Error(error) => wit::SqlResponseParam::Error(lower_error(error)),
     }
 }
 
-fn lower_result<'a>(result: &'a SqlResult, arena: &'a Bump) -> wit::SqlResult<'a> {
-    let row = |row: &'a Vec<SqlValue>| &*arena.alloc_slice_fill_iter(row.iter().map(lower_value));
-    wit::SqlResult {
+pub(super) fn lift_result(result: wit::SqlResultResult) -> SqlResult {
+    let rows = result.rows.into_iter().map(|row| row.into_iter().map(lift_value).collect());
+    SqlResult { affected: result.affected, columns: result.columns, rows: rows.collect() }
+}
+
+fn lower_result<'a>(result: &'a SqlResult, arena: &'a Bump) -> wit::SqlResultParam<'a> {
+    let row = |row: &'a Vec<SqlValue>| lower_values(row, arena);
+    wit::SqlResultParam {
         affected: result.affected,
         columns: arena.alloc_slice_fill_iter(result.columns.iter().map(String::as_str)),
         rows: arena.alloc_slice_fill_iter(result.rows.iter().map(row)),
     }
+}
+
+fn lower_values<'a>(values: &'a [SqlValue], arena: &'a Bump) -> &'a [wit::SqlValueParam<'a>] {
+    arena.alloc_slice_fill_iter(values.iter().map(lower_value))
 }
 
 fn lower_value(value: &SqlValue) -> wit::SqlValueParam<'_> {
@@ -67,8 +88,8 @@ fn lower_value(value: &SqlValue) -> wit::SqlValueParam<'_> {
     }
 }
 
-fn lower_error(error: &SqlError) -> wit::SqlError<'_> {
-    wit::SqlError {
+fn lower_error(error: &SqlError) -> wit::SqlErrorParam<'_> {
+    wit::SqlErrorParam {
         kind: match error.kind {
             SqlErrorKind::Constraint => wit::SqlErrorKind::Constraint,
             SqlErrorKind::Data => wit::SqlErrorKind::Data,
