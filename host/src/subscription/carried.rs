@@ -1,15 +1,17 @@
 //! One event on its way through the subscription, with all that happened to it.
 
+mod made;
+mod parked;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::lanes::PartitionIndex;
 use super::makers::Makers;
-use super::parked::{MAX_DOUBTFUL, Parked};
 use super::recordings::Kept;
 use super::weight::Weight;
 use crate::contract::{Fault, Outcome, Resolution, TimestampMs};
@@ -124,104 +126,6 @@ impl Carried {
         }
     }
 
-    /// What the transformers made of it.
-    pub(crate) fn transformed(&mut self, parts: impl IntoIterator<Item = Rc<Event>>) {
-        let mut parts: VecDeque<_> = parts.into_iter().collect();
-        self.part_count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-        // Those that were delivered before it was parked.
-        self.part = self.part.min(self.part_count.saturating_sub(1));
-        parts.drain(..self.part as usize);
-        self.parts_bytes = parts.iter().map(|part| self.part_bytes(part)).sum();
-        self.parts = Some(parts);
-        self.weigh();
-    }
-
-    /// What a part takes that is not the event itself.
-    fn part_bytes(&self, part: &Rc<Event>) -> usize {
-        if Rc::ptr_eq(part, &self.event) { 0 } else { event_bytes(part) }
-    }
-
-    /// What was decided of its conflict: the connector is called again with it.
-    pub(crate) fn resolve(&mut self, resolution: Resolution) {
-        self.resolution = Some(resolution);
-        self.weigh();
-    }
-
-    pub(crate) fn resolution(&self) -> Option<&Resolution> {
-        self.resolution.as_ref()
-    }
-
-    /// A person is to decide its conflict, of which these are the sides.
-    pub(crate) fn leave_to_a_person(&mut self, sides: Bytes) {
-        self.conflict = Some(sides);
-        self.weigh();
-    }
-
-    pub(crate) fn conflict(&self) -> Option<&Bytes> {
-        self.conflict.as_ref()
-    }
-
-    fn weigh(&mut self) {
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let resolution = match &self.resolution {
-            Some(Resolution::Merged { data, version }) => data.len() + text(version),
-            Some(Resolution::Overwrite(version)) => text(version),
-            None => 0,
-        };
-        let conflict = self.conflict.as_ref().map_or(0, Bytes::len);
-        self.weight.set(self.parts_bytes + resolution + conflict);
-    }
-
-    pub(crate) fn has_more_parts(&self) -> bool {
-        self.parts.as_ref().is_some_and(|parts| parts.len() > 1)
-    }
-
-    /// What is delivered next, once the transformers were asked.
-    pub(crate) fn next_part(&self) -> Option<Rc<Event>> {
-        self.parts.as_ref()?.front().cloned()
-    }
-
-    /// The part at work is delivered. `false` if it was the last; the next one starts from nothing.
-    pub(crate) fn next_after_delivered(&mut self) -> bool {
-        let Some(parts) = &mut self.parts else { return false };
-        let done = parts.pop_front();
-        if parts.is_empty() {
-            return false;
-        }
-        self.parts_bytes -= done.map_or(0, |done| self.part_bytes(&done));
-        self.part += 1;
-        self.begin_anew();
-        true
-    }
-
-    /// The connector rejects what transformers on trial made. True where those before them are to make it anew, from nothing:
-    /// nothing of it is delivered.
-    pub(crate) fn make_anew(&mut self, why: &str) -> bool {
-        if self.part > 0 || !self.makers.rejected(why) {
-            return false;
-        }
-        self.parts = None;
-        self.parts_bytes = 0;
-        self.begin_anew();
-        true
-    }
-
-    fn begin_anew(&mut self) {
-        self.first_attempt_at = None;
-        self.first_failure_at = None;
-        self.last_failure_at = None;
-        self.recording = None;
-        self.conflict = None;
-        self.attempts = 0;
-        self.doubtful.clear();
-        self.faults = 0;
-        self.resolutions = 0;
-        self.denials = 0;
-        self.last_denied_at = None;
-        self.resolution = None;
-        self.weigh();
-    }
-
     /// An attempt ended: notes the evidence, and counts what is to be counted.
     pub(crate) fn attempted(&mut self, result: &Result<Outcome, Fault>, is_doubtful: bool, now: Instant) {
         let (name, reason) = match result {
@@ -301,51 +205,6 @@ impl Carried {
     pub(crate) fn has_faulted(&self) -> bool {
         self.faults > 0
     }
-
-    /// What of it outlives the memory while it is parked.
-    pub(crate) fn parked(&self, not_before: TimestampMs, now: Instant) -> Parked {
-        let unix_ms_at = |at: Instant| {
-            let ago = now.saturating_duration_since(at);
-            unix_ms().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
-        };
-        // The oldest of very many are taken for good.
-        let latest = self.doubtful.len().saturating_sub(MAX_DOUBTFUL);
-        Parked {
-            topic: self.record.origin.topic.to_string(),
-            partition: self.record.origin.partition,
-            offset: self.record.origin.offset,
-            timestamp: self.record.timestamp,
-            not_before,
-            first_seen_at: self.first_seen_at,
-            first_attempt_at: unix_ms_at(self.first_attempt_at.unwrap_or(now)),
-            first_failure_at: self.first_failure_at.map(unix_ms_at),
-            attempts: self.attempts + u32::try_from(latest).unwrap_or(u32::MAX),
-            doubtful: self.doubtful[latest..].iter().copied().map(unix_ms_at).collect(),
-            faults: self.faults,
-            part: self.part,
-            is_late: self.deadline.is_some_and(|deadline| deadline.is_told()),
-        }
-    }
-
-    /// Goes on where it was parked.
-    pub(crate) fn unparked(&mut self, parked: &Parked, evidence: Attempts, now: Instant) {
-        let instant_at = |at: TimestampMs| {
-            let ago = Duration::from_millis(unix_ms().saturating_sub(at));
-            now.checked_sub(ago).unwrap_or(now)
-        };
-        self.first_attempt_at = Some(instant_at(parked.first_attempt_at));
-        self.first_failure_at = parked.first_failure_at.map(instant_at);
-        self.doubtful = parked.doubtful.iter().copied().map(instant_at).collect();
-        self.last_failure_at = self.last_doubtful().or(self.first_failure_at);
-        self.first_seen_at = parked.first_seen_at;
-        self.attempts = parked.attempts;
-        self.faults = parked.faults;
-        self.part = parked.part;
-        self.evidence = evidence;
-        if let Some(deadline) = self.deadline.as_mut().filter(|_| parked.is_late) {
-            deadline.set_told();
-        }
-    }
 }
 
 /// The bytes of a record that stay in memory until it is settled.
@@ -353,12 +212,6 @@ pub(crate) fn record_bytes(record: &Record) -> usize {
     let text = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
     let headers: usize = record.headers.iter().map(|(name, value)| name.len() + text(value)).sum();
     text(&record.key) + text(&record.value) + headers
-}
-
-/// The same of what a transformer made.
-fn event_bytes(event: &Event) -> usize {
-    let attributes: usize = event.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
-    event.data.as_ref().map_or(0, Bytes::len) + attributes
 }
 
 pub(crate) fn reason_of(outcome: &Outcome) -> Option<String> {

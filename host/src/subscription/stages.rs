@@ -4,6 +4,7 @@
 //! Lives on one worker thread. In comes a `Job`, out goes a `Done`; what follows is decided elsewhere.
 
 mod gather;
+mod job;
 mod joint;
 mod once;
 mod scribe;
@@ -14,10 +15,11 @@ mod turn;
 mod verdict;
 mod versions;
 
+pub(crate) use job::{Done, Job, Stopped};
 pub use once::SyncEnd;
 pub(crate) use scribe::Writer;
 pub(crate) use transform::transform_one;
-pub(crate) use turn::{Done, Job, Stopped, effect_key, seed};
+pub(crate) use turn::{effect_key, seed};
 
 use std::cell::Cell;
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 //!
 //! The only place where lanes, offsets, the connector's share and timers meet; owned by one task, so without locks. It
 //! performs nothing itself: what it wants done it hands out as jobs, dead letters and commands. `receive` takes events in,
-//! here they start, `outcome` follows what came of it until it settles; `parking` has what waits in a delay topic,
+//! here they start, `outcome` follows what came of a turn and `settle` ends it; `parking` has what waits in a delay topic,
 //! `journal` what was read of the journal and may go from it, `upkeep` commits, rebalances and all that time asks for,
 //! `relief` makes room where failing keys have taken it.
 
@@ -11,6 +11,7 @@ mod outcome;
 mod parking;
 mod receive;
 mod relief;
+mod settle;
 mod upkeep;
 
 pub(super) use parking::{Parcel, Sent};

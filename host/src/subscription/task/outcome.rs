@@ -1,21 +1,17 @@
-//! What follows when a turn of a delivery has ended, until it settles: the rules of delivery are asked, and obeyed.
+//! What follows when a turn of a delivery has ended: the rules of delivery are asked, and obeyed.
 
-use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::{Letter, Settles, Task};
+use super::Task;
 use crate::contract::{Conflict, Fault, Outcome};
 use crate::dead_letter::conflict::Sides;
 use crate::dead_letter::recording::TransformEnd;
-use crate::dead_letter::{DeadLetter, Reason, Stage};
+use crate::dead_letter::{Reason, Stage};
 use crate::delivery::breaker::{Change, Failure, FailureKind};
 use crate::delivery::conflict::{self, Decision, Offer};
-use crate::delivery::flood::Verdict;
 use crate::delivery::next::{self, Next};
-use crate::subscription::carried::Place;
 use crate::subscription::lanes::LaneId;
 use crate::subscription::stages::Done;
 use crate::subscription::witness::Last;
@@ -168,9 +164,8 @@ impl Task {
         let is_conflict = matches!(result, Ok(Outcome::Conflict(_)));
         let history = carried.history(is_conflict);
         let policy = &self.settings.conflict;
-        let decide = |conflict: &Conflict| {
-            conflict::decide(policy, Offer::of(&event), conflict, history.resolutions)
-        };
+        let decide =
+            |conflict: &Conflict| conflict::decide(policy, Offer::of(&event), conflict, history.resolutions);
         let (sequence, first_failure_at) = (carried.sequence, carried.first_failure_at());
         match next::next(result, &history, sla, decide, now, jitter) {
             Next::Delivered => self.part_done(lane, Settlement::Delivered),
@@ -255,7 +250,7 @@ impl Task {
         }
     }
 
-    fn go_on(&mut self, lane: LaneId) {
+    pub(super) fn go_on(&mut self, lane: LaneId) {
         if self.may_go_on(lane) {
             self.lanes.again(lane);
         }
@@ -270,86 +265,5 @@ impl Task {
             self.left(&dropped, Instant::now());
         }
         may
-    }
-
-    /// Makes a dead letter of it, unless most would be ones: then it waits with the others.
-    pub(super) fn give_up(
-        &mut self,
-        lane: LaneId,
-        stage: Stage,
-        reason: Reason,
-        message: String,
-        recording: Option<Bytes>,
-    ) {
-        let Some(carried) = self.lanes.head(lane) else { return };
-        match self.flood.would_give_up(carried.sequence, Instant::now()) {
-            Verdict::GiveUp => {
-                carried.is_given_up = matches!(reason, Reason::AttemptsSpent | Reason::GaveUp);
-                let is_rejected = matches!(reason, Reason::Rejected | Reason::TransformRejected);
-                carried.makers.ended_badly(is_rejected);
-                let letter = self.witness.dead_letter(carried, stage, reason, message, recording);
-                self.dead_letter(letter, Settles::Lane(lane));
-            }
-            Verdict::Hold { is_new } => {
-                if is_new {
-                    self.witness.flood_began(self.flood.counts(), &message);
-                }
-                self.go_on(lane);
-            }
-        }
-    }
-
-    pub(super) fn dead_letter(&mut self, letter: DeadLetter, settles: Settles) {
-        self.unacknowledged += 1;
-        if let Settles::Record(place) = settles {
-            *self.unacknowledged_records.entry(place.partition).or_default() += 1;
-        }
-        self.letters.push(Letter { letter, settles });
-    }
-
-    /// Dead letters to be sent; each comes back by [`acknowledged`](Self::acknowledged).
-    pub(in crate::subscription) fn take_letters(&mut self) -> Vec<Letter> {
-        std::mem::take(&mut self.letters)
-    }
-
-    /// Kafka has a dead letter.
-    pub(in crate::subscription) fn acknowledged(&mut self, settles: Settles) {
-        self.unacknowledged -= 1;
-        match settles {
-            Settles::Lane(lane) => self.settle(lane, Settlement::DeadLettered),
-            Settles::Record(place) => self.record_acknowledged(place),
-        }
-    }
-
-    fn record_acknowledged(&mut self, place: Place) {
-        if let Entry::Occupied(mut count) = self.unacknowledged_records.entry(place.partition) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
-        self.partitions.settle(place.partition, place.offset, place.bytes);
-        self.witness.metrics.settled[Settlement::DeadLettered].inc();
-    }
-
-    fn settle(&mut self, lane: LaneId, settlement: Settlement) {
-        let Some(mut carried) = self.lanes.finish(lane) else { return };
-        let place = carried.place;
-        self.partitions.settle(place.partition, place.offset, place.bytes);
-        let now = Instant::now();
-        let is_delivered = matches!(settlement, Settlement::Delivered | Settlement::Superseded);
-        if !is_delivered {
-            self.flood.abandoned(carried.sequence, now);
-        } else if self.flood.delivered(carried.sequence, now) {
-            self.witness.flood_ended();
-        }
-        if settlement != Settlement::DeadLettered {
-            carried.makers.ended_well();
-        }
-        self.witness.settled(&carried, settlement);
-        self.oversight.settled(&mut carried, settlement, now);
-        if carried.is_given_up {
-            self.follow_given_up(lane);
-        }
     }
 }
