@@ -5,10 +5,11 @@ use bytes::Bytes;
 use wasmtime::Store;
 
 use super::bindings::connector::exports::liaison::plugin::joiner;
+use super::calls::Calls;
 use super::pool::{Mobile, World};
 use super::sandbox::Guest;
 use super::words::{self, Moment};
-use crate::contract::{Effect, Joint, Reply};
+use crate::contract::{Effect, Fault, Joint, Reply};
 use crate::telemetry::PluginFunction;
 
 /// What the plugin is asked.
@@ -24,6 +25,29 @@ pub(crate) enum JoinOutput {
     Joints(Vec<Joint>),
     /// `None`: one of them could be the answer to nothing.
     Replies(Option<Vec<Reply>>),
+}
+
+/// What comes out of one has the form of what went in.
+const OTHER: &str = "a call gives back its own input, and its output answers that";
+
+impl Calls<Joins> {
+    /// What fewer effects do the same, beside the effects themselves.
+    pub(crate) async fn join(&self, effects: Vec<Effect>) -> (Vec<Effect>, Result<Vec<Joint>, Fault>) {
+        // Alone in its call: what fails there fails for itself.
+        match self.call(JoinInput::Join(effects), true).await {
+            (JoinInput::Join(effects), Ok(JoinOutput::Joints(joints))) => (effects, Ok(joints)),
+            (JoinInput::Join(effects), Err(fault)) => (effects, Err(fault)),
+            (JoinInput::Join(_) | JoinInput::Split { .. }, _) => unreachable!("{OTHER}"),
+        }
+    }
+
+    /// What each of its members would have been answered; `None` where that could be the answer to nothing.
+    pub(crate) async fn split(&self, memo: Bytes, reply: Reply) -> Result<Option<Vec<Reply>>, Fault> {
+        match self.call(JoinInput::Split { memo, reply: Box::new(reply) }, true).await.1? {
+            JoinOutput::Replies(replies) => Ok(replies),
+            JoinOutput::Joints(_) => unreachable!("{OTHER}"),
+        }
+    }
 }
 
 /// `joiner.join` and `joiner.split`

@@ -74,3 +74,66 @@ pub(in crate::plugin) fn lift(reply: wit::ReplyResult) -> Option<Reply> {
         wit::ReplyResult::Sql(wit::SqlResponseResult::Error(_)) | wit::ReplyResult::Failed(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{SqlResult, SqlValue};
+
+    #[test]
+    fn a_reply_is_given_as_it_came() {
+        let arena = Bump::new();
+        let mut headers = HeaderMap::new();
+        headers.append("etag", HeaderValue::from_static("\"1\""));
+        headers.append("x-no-text", HeaderValue::from_bytes(b"\xff").unwrap());
+        let reply = Reply::Http(HttpResponse { status: 201, headers, body: "x".into(), kept: None });
+        let wit::ReplyParam::Http(found) = lower(&reply, &arena) else { panic!("{reply:?}") };
+        assert_eq!((found.status, found.headers), (201, &[("etag", "\"1\"")][..]));
+        assert!(matches!(found.body, wit::ResponseBodyParam::Bytes(b"x")), "{found:?}");
+        let rows =
+            vec![vec![SqlValue::Integer(1), SqlValue::Null], vec![SqlValue::Integer(2), SqlValue::Null]];
+        let result = SqlResult { affected: 2, columns: vec!["a".to_owned(), "b".to_owned()], rows };
+        let reply = Reply::Sql(SqlResponse::Done(vec![result]));
+        let wit::ReplyParam::Sql(wit::SqlResponseParam::Done(found)) = lower(&reply, &arena) else {
+            panic!("{reply:?}")
+        };
+        assert_eq!((found[0].affected, found[0].columns), (2, &["a", "b"][..]));
+        assert!(matches!(found[0].rows[1], [wit::SqlValueParam::Integer(2), wit::SqlValueParam::Null]));
+    }
+
+    #[test]
+    fn what_is_split_is_lifted_where_something_was_done() {
+        let text = |text: &str| text.to_owned();
+        let http = |name: &str, body| {
+            let headers = vec![(name.to_owned(), text("v"))];
+            lift(wit::ReplyResult::Http(wit::HttpResponseResult { status: 200, headers, body }))
+        };
+        let bytes = || wit::ResponseBodyResult::Bytes(b"x".to_vec());
+        let Some(Reply::Http(found)) = http("etag", bytes()) else { panic!("it is a reply") };
+        assert_eq!((found.status, &found.body[..]), (200, &b"x"[..]));
+        assert_eq!(found.headers["etag"], "v");
+        assert_eq!(http("a b", bytes()), None);
+        let kept = wit::KeptBodyResult { length: 1, sha256: vec![0; 32] };
+        assert_eq!(http("etag", wit::ResponseBodyResult::Kept(kept)), None);
+        let grpc = wit::GrpcResponseResult {
+            status: 0,
+            status_message: text("s"),
+            metadata: vec![(text("m"), text("v"))],
+            message: Some(b"x".to_vec()),
+        };
+        let expected = GrpcResponse {
+            status: 0,
+            status_message: text("s"),
+            metadata: vec![(text("m"), text("v"))],
+            message: Some("x".into()),
+        };
+        assert_eq!(lift(wit::ReplyResult::Grpc(grpc)), Some(Reply::Grpc(expected)));
+        let rows = vec![vec![wit::SqlValueResult::Integer(1)]];
+        let result = wit::SqlResultResult { affected: 2, columns: vec![text("a")], rows };
+        let expected =
+            SqlResult { affected: 2, columns: vec![text("a")], rows: vec![vec![SqlValue::Integer(1)]] };
+        let done = wit::ReplyResult::Sql(wit::SqlResponseResult::Done(vec![result]));
+        assert_eq!(lift(done), Some(Reply::Sql(SqlResponse::Done(vec![expected]))));
+        assert_eq!(lift(wit::ReplyResult::Failed(wit::FailureResult::TimedOut)), None);
+    }
+}

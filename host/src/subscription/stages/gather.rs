@@ -46,6 +46,11 @@ struct Gathering {
 /// One effect of one delivery.
 pub(super) struct Member {
     pub(super) effect: Effect,
+    pub(super) of: Asker,
+}
+
+/// The delivery of a member, which waits.
+pub(super) struct Asker {
     pub(super) idempotency_key: Rc<str>,
     pub(super) traceparent: Option<String>,
     since: Instant,
@@ -187,9 +192,12 @@ impl Member {
         let traceparent = traceparent.map(str::to_owned);
         let since = Instant::now();
         let left = until.saturating_duration_since(since);
-        (Self { effect, idempotency_key, traceparent, since, left, until, answer: answer.clone() }, answer)
+        let of = Asker { idempotency_key, traceparent, since, left, until, answer: answer.clone() };
+        (Self { effect, of }, answer)
     }
+}
 
+impl Asker {
     /// A request is made for it now, and not its first one if that was refused. What it waited until then, for company, for
     /// the rate limit or for its neighbours, does not count as time of its attempt.
     pub(super) fn goes(&mut self, now: Instant) {

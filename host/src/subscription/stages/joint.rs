@@ -19,7 +19,7 @@ use crate::contract::{Delivery, Effect, Failure, Fault, Joint, Reply};
 use crate::delivery::attempt::Place;
 use crate::delivery::batch::{Meaning, check, means};
 use crate::egress::Call;
-use crate::plugin::{Calls, JoinInput, JoinOutput, Joins};
+use crate::plugin::{Calls, Joins};
 use crate::telemetry::JointResult;
 
 /// Where effects are gathered, and who joins them.
@@ -71,8 +71,8 @@ impl Stages {
     async fn perform_joint(&self, joining: Joining<'_>, joint: Joint, mut members: Vec<Member>) {
         self.share.turn().await;
         let now = Instant::now();
-        members.iter_mut().for_each(|member| member.goes(now));
-        let Some(deadline) = members.iter().map(Member::until).min() else { return };
+        members.iter_mut().for_each(|member| member.of.goes(now));
+        let Some(deadline) = members.iter().map(|member| member.of.until()).min() else { return };
         let key = joint_key(&members);
         let call =
             Call { event_data: None, idempotency_key: Some(&key), traceparent: None, rounds: &[], deadline };
@@ -84,7 +84,7 @@ impl Stages {
                 self.metrics.joined_requests.inc_by(count as u64);
                 match split(joining.joins, joint, reply, count).await {
                     Some(replies) => {
-                        members.into_iter().zip(replies).for_each(|(member, reply)| member.answer(reply));
+                        members.into_iter().zip(replies).for_each(|(member, reply)| member.of.answer(reply));
                     }
                     // Each asks again for what is done, and is told so.
                     None => {
@@ -101,8 +101,8 @@ impl Stages {
                 // It was over with the time of whoever had the least: the others have some left.
                 let now = Instant::now();
                 let (others, over): (Vec<_>, Vec<_>) =
-                    members.into_iter().partition(|member| is_late && member.until() > now);
-                over.into_iter().for_each(|member| member.answer(reply.clone()));
+                    members.into_iter().partition(|member| is_late && member.of.until() > now);
+                over.into_iter().for_each(|member| member.of.answer(reply.clone()));
                 if !others.is_empty() {
                     self.perform_all(joining, others).await;
                 }
@@ -119,38 +119,35 @@ impl Stages {
 
     async fn perform_alone(&self, mut member: Member) {
         self.share.turn().await;
-        member.goes(Instant::now());
+        member.of.goes(Instant::now());
         let call = Call {
             event_data: None,
-            idempotency_key: Some(&member.idempotency_key),
-            traceparent: member.traceparent.as_deref(),
+            idempotency_key: Some(&member.of.idempotency_key),
+            traceparent: member.of.traceparent.as_deref(),
             rounds: &[],
-            deadline: member.until(),
+            deadline: member.of.until(),
         };
         let reply = self.exchange(&member.effect, &call).await;
-        member.answer(reply);
+        member.of.answer(reply);
     }
 }
 
 /// What the plugin makes of them: joint effects with their members, and those that are in none.
 async fn joined(joining: Joining<'_>, members: Vec<Member>) -> (Vec<(Joint, Vec<Member>)>, Vec<Member>) {
-    let effects = members.iter().map(|member| member.effect.clone()).collect();
-    // Alone in its call: what fails there fails for itself.
-    let (input, output) = joining.joins.call(JoinInput::Join(effects), true).await;
-    let joints = match (output, &input) {
-        (Ok(JoinOutput::Joints(joints)), JoinInput::Join(effects)) => {
-            match check(&joints, effects, &joining.version.calls.limits) {
-                Ok(()) => joints,
-                Err(why) => {
-                    nonsense(joining.joins, why);
-                    Vec::new()
-                }
-            }
+    let (effects, askers): (Vec<_>, Vec<_>) =
+        members.into_iter().map(|Member { effect, of }| (effect, of)).unzip();
+    let (effects, joined) = joining.joins.join(effects).await;
+    let joints = match joined.map(|joints| (check(&joints, &effects, &joining.version.calls.limits), joints)) {
+        Ok((Ok(()), joints)) => joints,
+        Ok((Err(why), _)) => {
+            nonsense(joining.joins, why);
+            Vec::new()
         }
         // It is counted, and each goes by itself.
-        (Ok(_) | Err(_), _) => Vec::new(),
+        Err(_) => Vec::new(),
     };
-    let mut members: Vec<Option<Member>> = members.into_iter().map(Some).collect();
+    let members = effects.into_iter().zip(askers).map(|(effect, of)| Member { effect, of });
+    let mut members: Vec<Option<Member>> = members.map(Some).collect();
     let mut groups = Vec::with_capacity(joints.len());
     for joint in joints {
         let own = joint.members.iter().filter_map(|member| members.get_mut(*member as usize)?.take());
@@ -162,14 +159,13 @@ async fn joined(joining: Joining<'_>, members: Vec<Member>) -> (Vec<(Joint, Vec<
 
 /// What each of so many members would have been answered; `None` where the plugin cannot tell.
 async fn split(joins: &Calls<Joins>, joint: Joint, reply: Reply, count: usize) -> Option<Vec<Reply>> {
-    let (_, output) = joins.call(JoinInput::Split { memo: joint.memo, reply: Box::new(reply) }, true).await;
-    match output {
-        Ok(JoinOutput::Replies(Some(replies))) if replies.len() == count => Some(replies),
-        Ok(JoinOutput::Replies(Some(replies))) => {
+    match joins.split(joint.memo, reply).await {
+        Ok(Some(replies)) if replies.len() == count => Some(replies),
+        Ok(Some(replies)) => {
             nonsense(joins, format!("a reply split into {} for {count} members", replies.len()));
             None
         }
-        Ok(JoinOutput::Replies(None) | JoinOutput::Joints(_)) => {
+        Ok(None) => {
             nonsense(joins, "a reply that nothing is answered with".to_owned());
             None
         }
@@ -186,7 +182,7 @@ fn nonsense(joins: &Calls<Joins>, why: String) {
 fn joint_key(members: &[Member]) -> String {
     let mut hash = Sha256::new();
     for member in members {
-        hash.update(member.idempotency_key.as_bytes());
+        hash.update(member.of.idempotency_key.as_bytes());
         hash.update([0]);
     }
     crate::plugin::hex(&hash.finalize()[..16])
