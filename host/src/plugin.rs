@@ -45,7 +45,7 @@ pub(crate) use calls::Calls;
 pub(crate) use engine::PoolSize;
 pub use error::PluginError;
 pub use inspect::{Compiled, Import, Inspection, Needs};
-pub(crate) use joins::{JoinInput, JoinOutput, Joins};
+pub(crate) use joins::Joins;
 pub(crate) use observer::Observer;
 pub use observer::{LogLine, Observed};
 pub use producers::Producer;

@@ -4,12 +4,13 @@
 use std::fs;
 
 use liaison_tests::host::plugin;
+use liaison_tests::produce::cloudevent;
 use liaison_tests::system::Behaviour;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::alerts::Receiver;
-use crate::fixture::{Config, Fixture, event};
-use crate::plugin_versions::{PluginFile, sha256, status, swaps, wait_for_candidate};
+use crate::fixture::{Config, Fixture, TOPIC, event};
+use crate::plugin_versions::{PluginFile, sha256, status, swaps, version, wait_for, wait_for_candidate};
 use crate::reload_connector::reload_with;
 
 const FILES: &str = r#"settings = { files = "policies" }"#;
@@ -21,7 +22,8 @@ fn component(name: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 fn produce(fixture: &Fixture, from: usize) -> anyhow::Result<()> {
-    fixture.produce((from..from + 100).map(|number| event(&format!("e-{number}"), &format!("k-{number}"))))?;
+    fixture
+        .produce((from..from + 100).map(|number| event(&format!("e-{number}"), &format!("k-{number}"))))?;
     fixture.settled("delivered", from + 100)
 }
 
@@ -82,5 +84,32 @@ fn a_batch_that_comes_with_a_version_that_joins_does_not_wait_for_its_trial() ->
     assert_eq!(reloaded.restarted.len(), 1);
     produce(&fixture, 100)?;
     assert!(joined(&fixture) > 0.0);
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn a_version_that_fails_when_it_joins_is_rolled_back_and_the_one_before_joins_in_its_place()
+-> anyhow::Result<()> {
+    let file = PluginFile::new("versioned", "v1")?;
+    let path = file.text();
+    let config = Config { plugin: &path, connector: BATCH, subscription: UNORDERED, ..Config::default() };
+    let fixture = Fixture::start(&config, Behaviour::ok())?;
+    let produce = |from: usize| -> anyhow::Result<()> {
+        let many =
+            |number| cloudevent(TOPIC, "many", &format!("e-{number}"), &format!("k-{number}"), &json!({}));
+        fixture.produce((from..from + 100).map(many))?;
+        fixture.settled("delivered", from + 100)
+    };
+    produce(0)?;
+    assert!(joined(&fixture) > 0.0);
+    file.replace("tangle")?;
+    wait_for_candidate(&fixture, &sha256(&version("versioned", "tangle")?))?;
+    let (joined_before, requests_before) = (joined(&fixture), fixture.system.count());
+    produce(100)?;
+    assert!(joined(&fixture) > joined_before, "joined by the version before");
+    assert!(fixture.system.count() - requests_before < 100);
+    wait_for(&fixture, "the rollback", |status| status["candidate"].is_null())?;
+    let why = status(&fixture)["last_rollback"]["why"].to_string();
+    assert!(why.contains("it cannot join what it asked for: "), "{why}");
     fixture.stop_without_dead_letters()
 }

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::future::{LocalBoxFuture, join, join_all};
 use sha2::{Digest as _, Sha256};
@@ -13,7 +14,9 @@ use tokio::time::Instant;
 
 use super::Stages;
 use super::gather::{Gatherings, Member};
+use super::served::Tally;
 use super::turn::effect_key;
+use super::verdict::fault_of;
 use super::versions::{ConnectorCalls, Version};
 use crate::contract::{Delivery, Effect, Failure, Fault, Joint, Reply};
 use crate::delivery::attempt::Place;
@@ -28,7 +31,12 @@ pub(super) struct Joining<'a> {
     pub(super) gatherings: &'a Gatherings,
     pub(super) version: &'a Rc<Version<ConnectorCalls>>,
     pub(super) joins: &'a Calls<Joins>,
+    /// Where that version is on trial: who joins in its place if it cannot, and where it is counted.
+    pub(super) trial: Option<&'a OnTrial>,
 }
+
+/// The live version beside one on trial, and what came of that one.
+pub(super) type OnTrial = (Rc<Version<ConnectorCalls>>, Arc<Tally>);
 
 impl Stages {
     /// The reply to one effect, which may be performed with those of other deliveries.
@@ -57,12 +65,11 @@ impl Stages {
     /// Performs them as few effects, and answers each.
     fn perform_all<'a>(&'a self, joining: Joining<'a>, members: Vec<Member>) -> LocalBoxFuture<'a, ()> {
         Box::pin(async move {
-            let (joints, rest) = match members.len() {
-                0 | 1 => (Vec::new(), members),
+            let (by, joints, rest) = match members.len() {
+                0 | 1 => (joining, Vec::new(), members),
                 _ => joined(joining, members).await,
             };
-            let joints =
-                joints.into_iter().map(|(joint, members)| self.perform_joint(joining, joint, members));
+            let joints = joints.into_iter().map(|(joint, members)| self.perform_joint(by, joint, members));
             let rest = rest.into_iter().map(|member| self.perform_alone(member));
             join(join_all(joints), join_all(rest)).await;
         })
@@ -82,12 +89,13 @@ impl Stages {
                 joining.gatherings.extent.borrow_mut().was_done(count);
                 self.metrics.joint_requests[JointResult::Done].inc();
                 self.metrics.joined_requests.inc_by(count as u64);
-                match split(joining.joins, joint, reply, count).await {
-                    Some(replies) => {
+                match joining.split(joint, reply, count).await {
+                    Ok(replies) => {
                         members.into_iter().zip(replies).for_each(|(member, reply)| member.of.answer(reply));
                     }
                     // Each asks again for what is done, and is told so.
-                    None => {
+                    Err(why) => {
+                        joining.blame(count, why);
                         drop(join_all(members.into_iter().map(|member| self.perform_alone(member))).await)
                     }
                 }
@@ -132,20 +140,71 @@ impl Stages {
     }
 }
 
-/// What the plugin makes of them: joint effects with their members, and those that are in none.
-async fn joined(joining: Joining<'_>, members: Vec<Member>) -> (Vec<(Joint, Vec<Member>)>, Vec<Member>) {
+impl<'a> Joining<'a> {
+    /// By the live version.
+    fn live(&self) -> Option<Self> {
+        let (version, _) = self.trial?;
+        let joins = version.calls.joins.as_ref()?;
+        Some(Self { version, joins, trial: None, ..*self })
+    }
+
+    /// What fewer effects do the same, if that makes sense. The error is why not, as far as it is the plugin's fault.
+    async fn join(&self, effects: Vec<Effect>) -> (Vec<Effect>, Result<Vec<Joint>, Option<String>>) {
+        let (effects, joined) = self.joins.join(effects).await;
+        let joined = match joined {
+            Ok(joints) => match check(&joints, &effects, &self.version.calls.limits) {
+                Ok(()) => Ok(joints),
+                Err(why) => Err(Some(self.nonsense(why))),
+            },
+            Err(fault) => Err(fault_of(&fault)),
+        };
+        (effects, joined)
+    }
+
+    /// What each of so many members would have been answered. The error is as that of [`join`](Self::join).
+    async fn split(&self, joint: Joint, reply: Reply, count: usize) -> Result<Vec<Reply>, Option<String>> {
+        match self.joins.split(joint.memo, reply).await {
+            Ok(Some(replies)) if replies.len() == count => Ok(replies),
+            Ok(Some(replies)) => {
+                Err(Some(self.nonsense(format!("a reply split into {} for {count} members", replies.len()))))
+            }
+            Ok(None) => Err(Some(self.nonsense("a reply that nothing is answered with".to_owned()))),
+            Err(fault) => Err(fault_of(&fault)),
+        }
+    }
+
+    fn nonsense(&self, why: String) -> String {
+        tracing::warn!(why, "a plugin cannot join what it asked for: each request goes by itself");
+        self.joins.count(&Fault::Nonsense(why.clone()));
+        why
+    }
+
+    /// So many events were not joined for this fault: that counts against a version on trial.
+    fn blame(&self, events: usize, why: Option<String>) {
+        if let (Some((_, tally)), Some(why)) = (self.trial, why) {
+            (0..events).for_each(|_| tally.failed(&format!("it cannot join what it asked for: {why}")));
+        }
+    }
+}
+
+/// What the plugin makes of them: joint effects with their members, and those that are in none; and who splits the replies.
+/// Where a version on trial cannot do it the live one does.
+async fn joined(
+    joining: Joining<'_>,
+    members: Vec<Member>,
+) -> (Joining<'_>, Vec<(Joint, Vec<Member>)>, Vec<Member>) {
     let (effects, askers): (Vec<_>, Vec<_>) =
         members.into_iter().map(|Member { effect, of }| (effect, of)).unzip();
-    let (effects, joined) = joining.joins.join(effects).await;
-    let joints = match joined.map(|joints| (check(&joints, &effects, &joining.version.calls.limits), joints)) {
-        Ok((Ok(()), joints)) => joints,
-        Ok((Err(why), _)) => {
-            nonsense(joining.joins, why);
-            Vec::new()
+    let (mut by, (mut effects, mut joined)) = (joining, joining.join(effects).await);
+    if let (Err(why), Some(live)) = (&joined, joining.live()) {
+        let (given_back, again) = live.join(effects).await;
+        if again.is_ok() {
+            joining.blame(given_back.len(), why.clone());
         }
-        // It is counted, and each goes by itself.
-        Err(_) => Vec::new(),
-    };
+        (by, effects, joined) = (live, given_back, again);
+    }
+    // Where nobody can, each goes by itself.
+    let joints = joined.unwrap_or_default();
     let members = effects.into_iter().zip(askers).map(|(effect, of)| Member { effect, of });
     let mut members: Vec<Option<Member>> = members.map(Some).collect();
     let mut groups = Vec::with_capacity(joints.len());
@@ -154,28 +213,7 @@ async fn joined(joining: Joining<'_>, members: Vec<Member>) -> (Vec<(Joint, Vec<
         let own: Vec<Member> = own.collect();
         groups.push((joint, own));
     }
-    (groups, members.into_iter().flatten().collect())
-}
-
-/// What each of so many members would have been answered; `None` where the plugin cannot tell.
-async fn split(joins: &Calls<Joins>, joint: Joint, reply: Reply, count: usize) -> Option<Vec<Reply>> {
-    match joins.split(joint.memo, reply).await {
-        Ok(Some(replies)) if replies.len() == count => Some(replies),
-        Ok(Some(replies)) => {
-            nonsense(joins, format!("a reply split into {} for {count} members", replies.len()));
-            None
-        }
-        Ok(None) => {
-            nonsense(joins, "a reply that nothing is answered with".to_owned());
-            None
-        }
-        Err(_) => None,
-    }
-}
-
-fn nonsense(joins: &Calls<Joins>, why: String) {
-    tracing::warn!(why, "a plugin cannot join what it asked for: each request goes by itself");
-    joins.count(&Fault::Nonsense(why));
+    (by, groups, members.into_iter().flatten().collect())
 }
 
 /// The same for the same members in the same order.

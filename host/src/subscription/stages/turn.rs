@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::gather::{Gatherings, Turn};
 use super::job::{Done, Job};
-use super::joint::Joining;
+use super::joint::{Joining, OnTrial};
 use super::scribe::Scribe;
 use super::verdict::{failure, judge_alone, judge_beside};
 use super::versions::{Chosen, ConnectorCalls, Version};
@@ -36,7 +36,8 @@ struct Attempted {
 /// Who is asked for the steps of an attempt.
 #[derive(Clone, Copy)]
 enum Asked<'a> {
-    Version(&'a Rc<Version<ConnectorCalls>>),
+    /// And, where it is on trial, beside whom.
+    Version(&'a Rc<Version<ConnectorCalls>>, Option<&'a OnTrial>),
     Native(&'a dyn NativeConnector),
 }
 
@@ -60,7 +61,8 @@ impl Stages {
             }
         };
         let Chosen { version, trial, shadow } = versions.choose(&event, &job.past());
-        let attempted = self.attempted(&job, event.clone(), Asked::Version(&version), turn).await;
+        let attempted =
+            self.attempted(&job, event.clone(), Asked::Version(&version, trial.as_ref()), turn).await;
         if let Some(shadow) = shadow {
             shadow.attempt(versions.user(), &job.event, &attempted.attempt);
         }
@@ -91,12 +93,12 @@ impl Stages {
             Some(slot) => std::mem::replace(&mut slot.journalled, journalled),
             None => None,
         };
-        let again = self.attempted(job, event.clone(), Asked::Version(live), turn).await;
+        let again = self.attempted(job, event.clone(), Asked::Version(live, None), turn).await;
         let (Err(Fault::Changed(_)), Some(slot)) = (&again.attempt.result, &mut job.journal) else {
             return again;
         };
         slot.journalled = Journalled::anew(before, slot.journalled.take());
-        self.attempted(job, event, Asked::Version(live), turn).await
+        self.attempted(job, event, Asked::Version(live, None), turn).await
     }
 
     /// One attempt by this one.
@@ -150,10 +152,10 @@ impl Stages {
 
     /// What its effects may share requests by. What is in doubt goes by itself, and so does what was decided anew.
     fn joining<'a>(&'a self, job: &Job, asked: &Asked<'a>) -> Option<Joining<'a>> {
-        let Asked::Version(version) = *asked else { return None };
+        let Asked::Version(version, trial) = *asked else { return None };
         let may = job.has_company && !job.is_suspect && !job.check_first && job.resolution.is_none();
         let joins = version.calls.joins.as_ref().filter(|_| may)?;
-        Some(Joining { gatherings: self.gatherings.as_ref()?, version, joins })
+        Some(Joining { gatherings: self.gatherings.as_ref()?, version, joins, trial })
     }
 
     /// Waits for the rate limit. What is waited does not count: the attempt ends as much later.
@@ -200,21 +202,21 @@ impl Attempted {
 impl Asked<'_> {
     fn sha256(&self) -> Option<[u8; 32]> {
         match self {
-            Asked::Version(version) => Some(version.blamed.sha256),
+            Asked::Version(version, _) => Some(version.blamed.sha256),
             Asked::Native(_) => None,
         }
     }
 
     fn limits(&self) -> Limits {
         match self {
-            Asked::Version(version) => version.calls.limits,
+            Asked::Version(version, _) => version.calls.limits,
             Asked::Native(_) => Limits::of(&config::Limits::default(), cfg!(debug_assertions)),
         }
     }
 
     async fn step(&self, delivery: Delivery, is_suspect: bool) -> (Delivery, Result<Step, Fault>) {
         match self {
-            Asked::Version(version) => version.calls.deliver.call(delivery, is_suspect).await,
+            Asked::Version(version, _) => version.calls.deliver.call(delivery, is_suspect).await,
             Asked::Native(native) => {
                 let step = native.deliver(&delivery);
                 (delivery, Ok(step))
@@ -224,7 +226,7 @@ impl Asked<'_> {
 
     /// Counts a fault that only the attempt could see.
     fn count(&self, result: &Result<Outcome, Fault>) {
-        if let (Err(fault), Asked::Version(version)) = (result, self)
+        if let (Err(fault), Asked::Version(version, _)) = (result, self)
             && !fault.is_of_a_call()
         {
             version.calls.deliver.count(fault);

@@ -10,14 +10,17 @@
 //! | `late` | asks, and panics when it is answered |
 //! | `detour` | puts the event to `/detour/{id}` |
 //! | `steps` | puts it to `/open/{id}`, and then as any other |
+//! | `tangle` | panics where it is to join |
 //!
-//! Any other puts the event to `/events/{id}`. Each says its word in the header `x-version`.
+//! Any other puts the event to `/events/{id}`. An event of the type `many` is put to `/many/{id}`, and several of them together
+//! to `/many`. Each says its word in the header `x-version`.
 
 use std::hint::black_box;
 
+use liaison_sdk::joint::{Body, Effect, HttpRequest, Joint, everyone};
 use liaison_sdk::prelude::*;
 
-liaison_sdk::connector!(deliver);
+liaison_sdk::joining_connector!(deliver, liaison_sdk::raw::no_check, join, everyone);
 
 /// What a test looks for in the file: a beginning, and the word, filled up with `-`.
 static MARK: [u8; 32] = *b"liaison-guest-mark:v1-----------";
@@ -27,6 +30,10 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     let id = encode_segment(&delivery.event.id);
     let put =
         |folder: &str| http.put(format!("/{folder}/{id}")).header("x-version", word.as_str()).event_data();
+    if delivery.event.type_ == "many" {
+        let put = http.put(format!("/many/{id}")).header("x-version", word.as_str());
+        return Ok(Outcome::from_response(&put.body(format!("{id}\n")).send().await?));
+    }
     match word.trim_end_matches(|character: char| character.is_ascii_digit()) {
         "trap" => panic!("trapped, as it is marked"),
         "reject" => Ok(Outcome::rejected("rejected, as it is marked")),
@@ -43,6 +50,23 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
         "detour" => Ok(Outcome::from_response(&put("detour").send().await?)),
         _ => Ok(Outcome::from_response(&put("events").send().await?)),
     }
+}
+
+/// One request with the lines of all that is put to `/many/`.
+fn join(effects: Vec<Effect>) -> Vec<Joint> {
+    assert!(!word().starts_with("tangle"), "trapped, as it is marked");
+    let (mut lines, mut members, mut one) = (Vec::new(), Vec::new(), None);
+    for (number, effect) in (0..).zip(effects) {
+        if let Effect::Http(HttpRequest { body: Body::Bytes(line), .. }) = &effect {
+            lines.extend_from_slice(line);
+            members.push(number);
+            one = Some(effect);
+        }
+    }
+    let Some(Effect::Http(one)) = one else { return Vec::new() };
+    let effect = Effect::Http(HttpRequest { url: "/many".to_owned(), body: Body::Bytes(lines), ..one });
+    let memo = members.len().to_string().into_bytes();
+    vec![Joint { effect, members, memo }]
 }
 
 /// What the mark says in this file.
