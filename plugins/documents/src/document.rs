@@ -7,13 +7,14 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use liaison_sdk::pointer::Pointer;
 use liaison_sdk::prelude::*;
+use liaison_sdk::template::Source;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::media;
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::template::Source;
+use crate::wanted::at;
 
 /// Base64 with or without its padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -203,7 +204,7 @@ fn text<'source>(
     pointer: Option<&Pointer>,
 ) -> Result<Option<&'source str>, Failure> {
     let Some(pointer) = pointer else { return Ok(None) };
-    match source.at(pointer) {
+    match at(source, pointer) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => {

@@ -1,14 +1,14 @@
 //! What follows from what the repository holds. Pure; who wins a conflict is the host's to say.
 
 use liaison_sdk::prelude::*;
+use liaison_sdk::template::Source;
 use liaison_sdk::version::{Offered, Standing, Version};
 use serde_json::{Map, Number, Value};
 
 use crate::document::Digest;
 use crate::held::Held;
 use crate::settings::Settings;
-use crate::template::Source;
-use crate::wanted::Wanted;
+use crate::wanted::{Wanted, at};
 
 /// What follows.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,15 +79,15 @@ impl Held {
     /// of the change stands for it.
     fn current(&self, settings: &Settings, source: &Source<'_>) -> Vec<u8> {
         let mut current = Value::Object(Map::new());
-        let offered = Version::of(source.at(&settings.version));
+        let offered = Version::of(at(source, &settings.version));
         let version = match self.is_foreign() {
             true => self.changed_at(offered.as_ref()),
             false => self.document_version().cloned(),
         };
-        for (name, template) in &settings.metadata {
-            let pointer = template.pointer().filter(|pointer| **pointer != settings.version);
+        for (name, described) in &settings.metadata {
+            let pointer = described.pointer.as_ref().filter(|pointer| **pointer != settings.version);
             if let (Some(pointer), Some(value)) = (pointer, self.metadata.get(name)) {
-                pointer.put(&mut current, like(value, source.at(pointer)));
+                pointer.put(&mut current, like(value, at(source, pointer)));
             }
         }
         if let (Some(pointer), Some(sha256)) = (&settings.document.sha256, self.digest()) {

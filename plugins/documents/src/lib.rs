@@ -9,7 +9,7 @@
 //! host, and never comes in here. What is newer, or was changed by someone else, is not written over: the host says who
 //! wins.
 //!
-//! - `settings`, `template`: what is set, and text with fields of the event
+//! - `settings`, `path`: what is set, and where a document is kept
 //! - `wanted`, `document`, `media`: what an event wants
 //! - `held`: what is there
 //! - `judge`: what follows from what is there
@@ -20,32 +20,30 @@ mod document;
 mod held;
 mod judge;
 mod media;
+mod path;
 mod remove;
 mod repository;
 mod s3;
 mod settings;
 mod stop;
 mod store;
-mod template;
 mod wanted;
 mod webdav;
 
 use liaison_sdk::prelude::*;
-use serde_json::Value;
+use liaison_sdk::template::Source;
 
 use crate::repository::Repository;
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::template::Source;
 
 liaison_sdk::connector!(deliver, check);
 
 async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Stop> {
     let settings = settings::<Settings>()?;
-    let data = delivery.data().map(|_| delivery.json::<Value>()).transpose()?;
-    let source = Source { event: &delivery.event, data, version: &settings.version };
+    let source = Source::new(delivery);
     let repository = Repository::new(http, &settings);
-    match source.data {
+    match delivery.data() {
         Some(_) => store::store(&repository, &source, delivery).await,
         None => remove::remove(&repository, &source, delivery).await,
     }

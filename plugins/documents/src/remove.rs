@@ -1,12 +1,12 @@
 //! What becomes of a document whose event has no data any more: a tombstone.
 
 use liaison_sdk::prelude::*;
+use liaison_sdk::template::Source;
 
 use crate::judge::against_removal;
 use crate::repository::{Condition, Repository};
 use crate::settings::Tombstone;
 use crate::stop::Stop;
-use crate::template::Source;
 
 /// Removes it, or keeps it, as the settings say. What is gone already is delivered; kept versions stay.
 ///

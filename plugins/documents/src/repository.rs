@@ -7,9 +7,9 @@ use liaison_sdk::prelude::*;
 
 use crate::document::{Content, Digest, Fetched};
 use crate::held::Held;
+use crate::path::DocumentPath;
 use crate::settings::{Settings, TargetKind, Verify};
 use crate::stop::Stop;
-use crate::template::DocumentPath;
 use crate::wanted::Wanted;
 use crate::{s3, webdav};
 

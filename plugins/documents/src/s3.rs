@@ -9,10 +9,10 @@ use liaison_sdk::version::Version;
 
 use crate::document::{Content, Digest, Fetched};
 use crate::held::{Held, Record, of_http_date};
+use crate::path::DocumentPath;
 use crate::repository::{Put, Repository};
 use crate::settings::{Compare, RECORD_PREFIX};
 use crate::stop::Stop;
-use crate::template::DocumentPath;
 use crate::wanted::{Wanted, one_line};
 
 const METADATA: &str = "x-amz-meta-";

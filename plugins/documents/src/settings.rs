@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use liaison_sdk::pointer::Pointer;
+use liaison_sdk::template::FieldTemplate;
 use serde::{Deserialize, Deserializer};
 
-use crate::template::{PathTemplate, Template};
+use crate::path::PathTemplate;
 
 /// The namespace of what the plugin itself writes down beside a document.
 pub(crate) const RECORD_NAMESPACE: &str = "urn:liaison:delivery";
 /// The same as a beginning of names, where there are no namespaces.
 pub(crate) const RECORD_PREFIX: &str = "liaison-";
+
+/// The field that is an event's version, wherever the event has it.
+const VERSION: &str = "{version}";
 
 /// The settings as used.
 #[derive(Debug)]
@@ -19,8 +23,8 @@ pub(crate) struct Settings {
     pub(crate) path: PathTemplate,
     pub(crate) document: Places,
     pub(crate) max_bytes: u64,
-    pub(crate) content_type: Template,
-    pub(crate) metadata: BTreeMap<String, Template>,
+    pub(crate) content_type: FieldTemplate,
+    pub(crate) metadata: BTreeMap<String, Described>,
     pub(crate) namespace: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) version: Pointer,
@@ -28,6 +32,14 @@ pub(crate) struct Settings {
     pub(crate) keep_versions: Option<PathTemplate>,
     pub(crate) compare: Compare,
     pub(crate) verify: Verify,
+}
+
+/// What is kept beside a document under one name.
+#[derive(Debug)]
+pub(crate) struct Described {
+    pub(crate) template: FieldTemplate,
+    /// Where it is a part of the data and nothing else.
+    pub(crate) pointer: Option<Pointer>,
 }
 
 /// What the repository speaks.
@@ -84,19 +96,19 @@ pub(crate) enum Verify {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Written {
     target: TargetKind,
-    path: PathTemplate,
+    path: String,
     document: Places,
     max_bytes: Option<u64>,
-    content_type: Option<Template>,
+    content_type: Option<String>,
     #[serde(default)]
-    metadata: BTreeMap<String, Template>,
+    metadata: BTreeMap<String, String>,
     namespace: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     version: Option<Pointer>,
     #[serde(default)]
     tombstone: Tombstone,
-    keep_versions: Option<PathTemplate>,
+    keep_versions: Option<String>,
     #[serde(default)]
     compare: Compare,
     #[serde(default)]
@@ -109,7 +121,7 @@ impl Written {
         if self.document.inline.is_none() && self.document.url.is_none() {
             return Err("document: give `inline`, `url` or both: where an event has its document".to_owned());
         }
-        if self.keep_versions.as_ref().is_some_and(|path| !path.has_version()) {
+        if self.keep_versions.as_ref().is_some_and(|path| !path.contains(VERSION)) {
             return Err("keep-versions: without `{version}` in it each version would replace the one before"
                 .to_owned());
         }
@@ -134,26 +146,52 @@ impl Written {
     }
 }
 
+impl Settings {
+    fn of(written: Written) -> Result<Self, String> {
+        let version = written.version.unwrap_or_else(Pointer::updated_at);
+        let whole = |text: &str| text.replace(VERSION, &format!("{{{version}}}"));
+        let path =
+            |key: &str, text: &str| PathTemplate::parse(&whole(text)).map_err(|why| format!("{key}: {why}"));
+        let content_type = written.content_type.as_deref().unwrap_or("application/pdf");
+        let content_type = FieldTemplate::try_from(whole(content_type));
+        let metadata = written.metadata.into_iter().map(|(name, text)| {
+            let described =
+                Described::parse(&whole(&text)).map_err(|why| format!("metadata.{name}: {why}"))?;
+            Ok((name, described))
+        });
+        Ok(Self {
+            target: written.target,
+            path: path("path", &written.path)?,
+            document: written.document,
+            max_bytes: written.max_bytes.unwrap_or(100 * 1024 * 1024),
+            content_type: content_type.map_err(|why| format!("content-type: {why}"))?,
+            metadata: metadata.collect::<Result<_, String>>()?,
+            namespace: written.namespace.unwrap_or_else(|| "urn:liaison:document".to_owned()),
+            headers: written.headers,
+            tombstone: written.tombstone,
+            keep_versions: written.keep_versions.map(|text| path("keep-versions", &text)).transpose()?,
+            compare: written.compare,
+            verify: written.verify,
+            version,
+        })
+    }
+}
+
+impl Described {
+    fn parse(text: &str) -> Result<Self, String> {
+        let field = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let pointer = field.filter(|name| name.starts_with('/') && !name.contains(['{', '}']));
+        Ok(Self {
+            template: FieldTemplate::try_from(text.to_owned())?,
+            pointer: pointer.map(Pointer::parse).transpose()?,
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let written = Written::deserialize(deserializer)?;
-        written.check().map_err(serde::de::Error::custom)?;
-        let pdf = || Template::try_from("application/pdf".to_owned()).map_err(serde::de::Error::custom);
-        Ok(Self {
-            target: written.target,
-            path: written.path,
-            document: written.document,
-            max_bytes: written.max_bytes.unwrap_or(100 * 1024 * 1024),
-            content_type: written.content_type.map_or_else(pdf, Ok)?,
-            metadata: written.metadata,
-            namespace: written.namespace.unwrap_or_else(|| "urn:liaison:document".to_owned()),
-            headers: written.headers,
-            version: written.version.unwrap_or_else(Pointer::updated_at),
-            tombstone: written.tombstone,
-            keep_versions: written.keep_versions,
-            compare: written.compare,
-            verify: written.verify,
-        })
+        written.check().and_then(|()| Self::of(written)).map_err(serde::de::Error::custom)
     }
 }
 

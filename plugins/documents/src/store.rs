@@ -2,6 +2,7 @@
 //! may end between any of them.
 
 use liaison_sdk::prelude::*;
+use liaison_sdk::template::Source;
 
 use crate::document::{Content, Digest, Document, Fetched};
 use crate::held::Held;
@@ -9,7 +10,6 @@ use crate::judge::{Judgement, judge};
 use crate::repository::{Condition, Put, Repository};
 use crate::settings::TargetKind;
 use crate::stop::Stop;
-use crate::template::Source;
 use crate::wanted::Wanted;
 
 /// One event on its way.
@@ -41,7 +41,7 @@ pub(crate) async fn store(
     delivery: &Delivery,
 ) -> Result<Outcome, Stop> {
     let is_merged = matches!(delivery.resolution, Some(Resolution::Merged(_)));
-    let wanted = Wanted { is_merged, ..Wanted::read(repository.settings, source)? };
+    let wanted = Wanted { is_merged, ..Wanted::read(repository.settings, source, &delivery.event)? };
     let document = Document::read(repository.settings, source, &wanted.content_type)?;
     let storing = Storing { repository, source, wanted };
     let held = repository.look(&storing.wanted.path).await?;

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use liaison_sdk::failure::Failure;
+use liaison_sdk::pointer::Pointer;
+use liaison_sdk::template::Source;
 use liaison_sdk::time::rfc3339;
+use liaison_sdk::transform::Event;
 use liaison_sdk::version::Version;
+use serde_json::Value;
 
 use crate::document::Content;
+use crate::path::DocumentPath;
 use crate::settings::Settings;
-use crate::template::{DocumentPath, Source, missing};
 
 /// All that is to be written beside the document itself.
 #[derive(Debug)]
@@ -30,11 +34,15 @@ pub(crate) struct Wanted {
 pub(crate) type Metadata = BTreeMap<String, String>;
 
 impl Wanted {
-    pub(crate) fn read(settings: &Settings, source: &Source<'_>) -> Result<Self, Failure> {
-        let version = source.version()?;
-        let content_type = settings.content_type.render(source).map_err(|name| missing(name, source))?;
-        let metadata = settings.metadata.iter().filter_map(|(name, template)| {
-            let value = one_line(&template.render(source).ok()?);
+    pub(crate) fn read(settings: &Settings, source: &Source<'_>, event: &Event) -> Result<Self, Failure> {
+        let version = Version::of(settings.version.find(source.data()?)).filter(Version::is_comparable);
+        let version = version.ok_or_else(|| {
+            let at = &settings.version;
+            Failure::Event(format!("the event's data has no text or integer at `{at}`, which is its version"))
+        })?;
+        let content_type = settings.content_type.render(source)?;
+        let metadata = settings.metadata.iter().filter_map(|(name, described)| {
+            let value = one_line(&described.template.render(source).ok()?);
             (!value.is_empty()).then(|| (name.clone(), value))
         });
         Ok(Self {
@@ -44,8 +52,8 @@ impl Wanted {
             metadata: metadata.collect(),
             version,
             is_merged: false,
-            event_id: one_line(&source.event.id),
-            event_time: source.event.time.map(rfc3339),
+            event_id: one_line(&event.id),
+            event_time: event.time.map(rfc3339),
         })
     }
 
@@ -60,6 +68,11 @@ impl Wanted {
         record.extend(self.event_time.clone().map(|time| ("event-time", time)));
         record
     }
+}
+
+/// The value there in the data; nothing for a tombstone.
+pub(crate) fn at<'source>(source: &'source Source<'_>, pointer: &Pointer) -> Option<&'source Value> {
+    pointer.find(source.data().ok()?)
 }
 
 /// Without control characters, which neither XML nor a header can hold, and without spaces at its ends, which they lose.

@@ -12,10 +12,10 @@ use liaison_sdk::version::Version;
 
 use crate::document::{Content, Digest, Fetched};
 use crate::held::{Held, Mark, Record, of_http_date};
+use crate::path::DocumentPath;
 use crate::repository::{Condition, Put, Repository};
 use crate::settings::Compare;
 use crate::stop::Stop;
-use crate::template::DocumentPath;
 use crate::wanted::{Metadata, Wanted, one_line};
 
 use self::xml::{Found, Namespace, Properties, Update};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use liaison_sdk::text::{xml_escaped, xml_forbidden};
 use roxmltree::{Document, Node};
 
 use crate::settings::RECORD_NAMESPACE;
@@ -85,21 +86,14 @@ impl<'name> Update<'name> {
     }
 }
 
-/// For text and for an attribute in quotes.
+/// For text and for an attribute in quotes. What no document of XML may hold has a mark in its place.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            // No characters of XML (1.0, 2.2).
-            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    xml_escaped(
+        &text.replace(
+            |character: char| xml_forbidden(character.encode_utf8(&mut [0; 4])).is_some(),
+            "\u{fffd}",
+        ),
+    )
 }
 
 /// What an answer about the properties of one document says.
@@ -231,7 +225,7 @@ mod tests {
         let namespace = "urn:x?a=1&b=\"2\"";
         let text = Update::default()
             .set_record("version", "7")
-            .set_metadata("title", "A & <b> \"c\" 漢\u{ffff}")
+            .set_metadata("title", "A & <b> \"c\" 'd' 漢\u{ffff}\u{1}")
             .remove_record("pending")
             .remove_metadata("gone")
             .text(namespace);
@@ -243,7 +237,7 @@ mod tests {
             .collect();
         let expected = [
             (RECORD_NAMESPACE, "version", Some("7")),
-            (namespace, "title", Some("A & <b> \"c\" 漢\u{fffd}")),
+            (namespace, "title", Some("A & <b> \"c\" 'd' 漢\u{fffd}\u{fffd}")),
             (RECORD_NAMESPACE, "pending", None),
             (namespace, "gone", None),
         ];
