@@ -8,6 +8,8 @@ use liaison_sdk::version::Version;
 use serde_json::json;
 
 use crate::document::{Content, Digest};
+use crate::said::Said;
+use crate::settings::Settings;
 use crate::wanted::{Metadata, Wanted};
 
 /// How much of a checksum tells two states of a document apart, in hexadecimal digits.
@@ -40,6 +42,8 @@ pub(crate) struct Record {
     pub(crate) sha256: Digest,
     /// In bytes.
     pub(crate) length: Option<u64>,
+    /// Of its metadata.
+    pub(crate) said: Said,
 }
 
 /// What an attempt meant to write, as it wrote down before it began.
@@ -152,6 +156,12 @@ impl Held {
         is_other_length || self.content.as_ref().is_some_and(|content| *content != record.sha256)
     }
 
+    /// Are its metadata others than the source's, which were written with it?
+    pub(crate) fn is_described_otherwise(&self, settings: &Settings) -> bool {
+        let said = self.record.as_ref().map(|record| &record.said);
+        said.is_some_and(|said| said.is_otherwise(settings.metadata.keys(), &self.metadata))
+    }
+
     /// Has all that is wanted? What a repository keeps of older metadata is not asked for.
     pub(crate) fn is_same_metadata(&self, wanted: &Wanted) -> bool {
         wanted.metadata.iter().all(|(name, value)| self.metadata.get(name) == Some(value))
@@ -189,6 +199,7 @@ mod tests {
                 version: version("6"),
                 sha256: digest(text),
                 length: length(text),
+                said: Said::default(),
             }),
             content: Some(digest(content)),
             mark: mark.map(|(text, meant)| Mark {

@@ -22,7 +22,7 @@ pub(crate) enum Judgement {
 }
 
 /// Compares what an event wants with what is there.
-pub(crate) fn judge(wanted: &Wanted, sha256: &Digest, held: &Held) -> Judgement {
+pub(crate) fn judge(settings: &Settings, wanted: &Wanted, sha256: &Digest, held: &Held) -> Judgement {
     let is_same_content = held.digest() == Some(sha256);
     let is_same_metadata = held.is_same_metadata(wanted);
     let write = Judgement::Write { is_same_content, is_same_metadata };
@@ -38,6 +38,7 @@ pub(crate) fn judge(wanted: &Wanted, sha256: &Digest, held: &Held) -> Judgement 
             false => write,
         };
     };
+    let is_described_otherwise = held.metadata != wanted.metadata && held.is_described_otherwise(settings);
     let wanted = &wanted.version;
     match Offered::Record(Some(wanted.clone())).against(Some(version)) {
         Standing::Incomparable | Standing::Unversioned => {
@@ -46,6 +47,9 @@ pub(crate) fn judge(wanted: &Wanted, sha256: &Digest, held: &Held) -> Judgement 
         Standing::Older => conflict(format!("it holds version {version}, which is newer than {wanted}")),
         Standing::Newer | Standing::Equal if held.is_foreign() && !is_same_content => {
             conflict("someone else has changed it since".to_owned())
+        }
+        Standing::Newer if is_described_otherwise => {
+            conflict("someone else has changed its metadata since".to_owned())
         }
         Standing::Newer => write,
         Standing::Equal if held.is_begun() => write,

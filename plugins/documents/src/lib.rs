@@ -11,7 +11,7 @@
 //!
 //! - `settings`, `path`: what is set, and where a document is kept
 //! - `wanted`, `document`, `media`: what an event wants
-//! - `held`: what is there
+//! - `held`, `said`: what is there, and what someone else may have changed of it
 //! - `judge`: what follows from what is there
 //! - `store`, `remove`: the requests of one attempt, in order
 //! - `repository`, `webdav`, `s3`: what a request looks like, and what its answer means
@@ -24,6 +24,7 @@ mod path;
 mod remove;
 mod repository;
 mod s3;
+mod said;
 mod settings;
 mod stop;
 mod store;

@@ -11,6 +11,7 @@ use crate::document::{Content, Digest, Fetched};
 use crate::held::{Held, Record, of_http_date};
 use crate::path::DocumentPath;
 use crate::repository::{Put, Repository};
+use crate::said::Said;
 use crate::settings::{Compare, RECORD_PREFIX};
 use crate::stop::Stop;
 use crate::wanted::{Wanted, one_line};
@@ -65,6 +66,7 @@ fn record(reply: &Response) -> Option<Record> {
         version: Version::kept(&get("version")?)?,
         sha256: Digest::parse(&get("sha256")?)?,
         length: get("length").and_then(|length| length.parse().ok()),
+        said: get("said").map(|said| Said::parse(&said)).unwrap_or_default(),
     })
 }
 

@@ -8,9 +8,10 @@ use crate::document::{Content, Digest, Document, Fetched};
 use crate::held::Held;
 use crate::judge::{Judgement, judge};
 use crate::repository::{Condition, Put, Repository};
+use crate::said::Said;
 use crate::settings::TargetKind;
 use crate::stop::Stop;
-use crate::wanted::Wanted;
+use crate::wanted::{Wanted, metadata};
 
 /// One event on its way.
 struct Storing<'attempt> {
@@ -40,8 +41,13 @@ pub(crate) async fn store(
     source: &Source<'_>,
     delivery: &Delivery,
 ) -> Result<Outcome, Stop> {
-    let is_merged = matches!(delivery.resolution, Some(Resolution::Merged(_)));
-    let wanted = Wanted { is_merged, ..Wanted::read(repository.settings, source, &delivery.event)? };
+    let mut wanted = Wanted::read(repository.settings, source, &delivery.event)?;
+    if matches!(delivery.resolution, Some(Resolution::Merged(_))) {
+        // The other side's fields stay the other side's: the next event, too, must not write over them unasked.
+        let own = Delivery { resolution: None, rounds: Vec::new(), ..delivery.clone() };
+        wanted.said = Said::of(&metadata(repository.settings, &Source::new(&own)));
+        wanted.is_merged = true;
+    }
     let document = Document::read(repository.settings, source, &wanted.content_type)?;
     let storing = Storing { repository, source, wanted };
     let held = repository.look(&storing.wanted.path).await?;
@@ -54,7 +60,7 @@ pub(crate) async fn store(
     let Some(sha256) = document.sha256().cloned() else {
         return Err(Stop::retry("the document has no checksum"));
     };
-    let judgement = judge(&storing.wanted, &sha256, &held);
+    let judgement = judge(repository.settings, &storing.wanted, &sha256, &held);
     if delivery.resolution.is_some() {
         return storing.write_decided(document, delivery, &held, judgement).await;
     }
@@ -162,7 +168,7 @@ impl Storing<'_> {
     fn came_meanwhile(&self, document: &Fetched, held: Option<Held>) -> Stop {
         let path = &self.wanted.path;
         let Some(held) = held else { return Stop::retry(format!("{}: it comes and goes", path.url())) };
-        Stop::Outcome(match judge(&self.wanted, &document.content.sha256, &held) {
+        Stop::Outcome(match judge(self.repository.settings, &self.wanted, &document.content.sha256, &held) {
             Judgement::AlreadyThere => self.already_there(),
             Judgement::Conflict(why) => self.conflict(&held, why),
             Judgement::Write { .. } => {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::document::Content;
 use crate::path::DocumentPath;
+use crate::said::Said;
 use crate::settings::Settings;
 
 /// All that is to be written beside the document itself.
@@ -22,6 +23,8 @@ pub(crate) struct Wanted {
     pub(crate) copy: Option<DocumentPath>,
     pub(crate) content_type: String,
     pub(crate) metadata: Metadata,
+    /// Of the event itself, whatever else it was merged with.
+    pub(crate) said: Said,
     pub(crate) version: Version,
     /// The host made it of the event's data and of what is there.
     pub(crate) is_merged: bool,
@@ -41,15 +44,13 @@ impl Wanted {
             Failure::Event(format!("the event's data has no text or integer at `{at}`, which is its version"))
         })?;
         let content_type = settings.content_type.render(source)?;
-        let metadata = settings.metadata.iter().filter_map(|(name, described)| {
-            let value = one_line(&described.template.render(source).ok()?);
-            (!value.is_empty()).then(|| (name.clone(), value))
-        });
+        let metadata = metadata(settings, source);
         Ok(Self {
             path: settings.path.render(source)?,
             copy: settings.keep_versions.as_ref().map(|path| path.render(source)).transpose()?,
             content_type: one_line(&content_type),
-            metadata: metadata.collect(),
+            said: Said::of(&metadata),
+            metadata,
             version,
             is_merged: false,
             event_id: one_line(&event.id),
@@ -65,9 +66,19 @@ impl Wanted {
             ("event-id", self.event_id.clone()),
         ];
         record.extend(content.length.map(|length| ("length", length.to_string())));
+        record.extend(self.said.text().map(|said| ("said", said)));
         record.extend(self.event_time.clone().map(|time| ("event-time", time)));
         record
     }
+}
+
+/// What is to be kept beside the document.
+pub(crate) fn metadata(settings: &Settings, source: &Source<'_>) -> Metadata {
+    let metadata = settings.metadata.iter().filter_map(|(name, described)| {
+        let value = one_line(&described.template.render(source).ok()?);
+        (!value.is_empty()).then(|| (name.clone(), value))
+    });
+    metadata.collect()
 }
 
 /// The value there in the data; nothing for a tombstone.

@@ -14,6 +14,7 @@ use crate::document::{Content, Digest, Fetched};
 use crate::held::{Held, Mark, Record, of_http_date};
 use crate::path::DocumentPath;
 use crate::repository::{Condition, Put, Repository};
+use crate::said::Said;
 use crate::settings::Compare;
 use crate::stop::Stop;
 use crate::wanted::{Metadata, Wanted, one_line};
@@ -95,6 +96,7 @@ fn record(properties: &Properties) -> Option<Record> {
         version: Version::kept(get("version")?)?,
         sha256: Digest::parse(get("sha256")?)?,
         length: get("length").and_then(|length| length.trim().parse().ok()),
+        said: get("said").map(Said::parse).unwrap_or_default(),
     })
 }
 

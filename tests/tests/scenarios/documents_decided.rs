@@ -11,6 +11,8 @@ const PATH: &str = "/policies/p-1.pdf";
 const FIRST: &str = "2020-05-01T12:00:00Z";
 const SECOND: &str = "2020-05-02T12:00:00Z";
 
+const THIRD: &str = "2020-05-03T12:00:00Z";
+
 /// The title is whoever's edits the repository; the document is the source's.
 const MERGE: &str = r#"{ policy = "merge", owners = { "/title" = "target" }, default-owner = "source" }"#;
 const MANUAL: &str = r#"{ policy = "manual" }"#;
@@ -47,6 +49,22 @@ fn a_merge_writes_the_document_and_keeps_the_title_that_someone_gave_it() -> any
     stage.settled("delivered", 6.0)?;
     stage.holds(PATH, "%PDF-1.7 second", "Leave of absence", SECOND)?;
     assert_eq!(stage.repository.writes(PATH), writes);
+
+    // It stays with the next version, and so does a title that alone was changed.
+    stage.produce([policy("3", "p-1", THIRD, "Leave", "%PDF-1.7 third")])?;
+    stage.settled("delivered", 7.0)?;
+    stage.holds(PATH, "%PDF-1.7 third", "Leave of absence", THIRD)?;
+    stage.produce([policy("4", "p-2", FIRST, "Pay", "%PDF-1.7 first")])?;
+    stage.settled("delivered", 8.0)?;
+    let other = "/policies/p-2.pdf";
+    stage.repository.set_property(other, "urn:liaison:document", "title", "Salary")?;
+    for (done, id, version, content) in
+        [(9.0, "5", SECOND, "%PDF-1.7 second"), (10.0, "6", THIRD, "%PDF-1.7 third")]
+    {
+        stage.produce([policy(id, "p-2", version, "Pay", content)])?;
+        stage.settled("delivered", done)?;
+        stage.holds(other, content, "Salary", version)?;
+    }
     stage.stop_without_dead_letters()
 }
 

@@ -285,6 +285,49 @@ fn what_arrived_whole_and_was_not_described_has_the_version_that_was_meant() {
 }
 
 #[test]
+fn metadata_that_someone_else_changed_are_not_written_over_unasked() {
+    webdav(json!({}));
+    // Written with the title `B`, whose checksum begins so.
+    let titled = |title: &str, said: &str| {
+        let text = format!(
+            "<multistatus xmlns='DAV:' xmlns:l='urn:liaison:delivery'><response><propstat><prop><getetag>\"e\"</getetag>\
+             <l:version>6</l:version><l:sha256>{ZEROS}</l:sha256><l:said>title={said}</l:said>\
+             <title xmlns='urn:liaison:document'>{title}</title></prop><status>HTTP/1.1 200 OK</status></propstat></response>\
+             </multistatus>"
+        );
+        looked(reply(207).text(&text))
+    };
+    let (_, current, reason) = conflict(titled("Theirs", "df7e70e5").deliver(deliver, policy()).outcome);
+    assert_eq!(reason, "/a/b/p.pdf: someone else has changed its metadata since");
+    assert_eq!(current["title"], "Theirs");
+    // As it was written, and as the event says anyway.
+    for title in ["B", "A"] {
+        let run = titled(title, "df7e70e5")
+            .expect("PROPPATCH /a/b/p.pdf", reply(207).text(DONE))
+            .deliver(deliver, policy());
+        assert!(matches!(run.outcome, Outcome::Delivered(_)), "{title}: {:?}", run.outcome);
+        assert!(body(&run.requests[2]).contains("<l:said>title=559aead0</l:said>"), "of the title `A`");
+    }
+}
+
+#[test]
+fn what_was_merged_is_written_down_as_the_event_said_it() {
+    webdav(json!({}));
+    let data = json!({ "title": "Theirs", "updatedAt": 7, "url": "https://files/p", "sha256": ZEROS });
+    let version = Some(version_of(held(6, ZEROS)));
+    let merged = Resolution::Merged(Merged { data: data.to_string().into_bytes(), version });
+    webdav(json!({ "verify": "answer" }));
+    let run = looked(held(6, ZEROS))
+        .expect("GET https://files/p", reply(200).text("%PDF"))
+        .expect("PROPPATCH /a/b/p.pdf", reply(207).text(DONE))
+        .expect("PUT /a/b/p.pdf", reply(204))
+        .expect("PROPPATCH /a/b/p.pdf", reply(207).text(DONE))
+        .deliver(deliver, policy().resolution(merged));
+    let body = body(&run.requests[5]);
+    assert!(body.contains(">Theirs</m:title>") && body.contains("<l:said>title=559aead0</l:said>"), "{body}");
+}
+
+#[test]
 fn a_merge_that_ended_half_way_is_decided_again() {
     webdav(json!({}));
     let found = || {

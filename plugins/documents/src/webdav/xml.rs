@@ -33,7 +33,7 @@ pub(super) fn propfind(namespace: &str, metadata: &[&str]) -> String {
     let asked: String = names.collect();
     format!(
         "{HEAD}<propfind xmlns=\"{DAV}\" xmlns:l=\"{RECORD_NAMESPACE}\" xmlns:m=\"{}\"><prop><getetag/><getcontentlength/>\
-         <getlastmodified/><resourcetype/><l:version/><l:sha256/><l:length/><l:pending/>{asked}</prop></propfind>",
+         <getlastmodified/><resourcetype/><l:version/><l:sha256/><l:length/><l:said/><l:pending/>{asked}</prop></propfind>",
         escaped(namespace)
     )
 }
