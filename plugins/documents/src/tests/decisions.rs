@@ -162,9 +162,19 @@ fn an_equal_version_with_something_else_in_it_is_for_the_host() {
     // The title is another one.
     let run = looked(held(7, ZEROS)).deliver(deliver, policy());
     let (version, current, reason) = conflict(run.outcome);
-    assert_eq!(version, Some(version_of(held(7, ZEROS))));
+    assert_eq!(version.as_ref(), Some(&version_of(held(7, ZEROS))));
     assert_eq!(current, json!({ "updatedAt": 7, "title": "T", "sha256": ZEROS }));
     assert_eq!(reason, "/a/b/p.pdf: it holds version 7 already, and it is another one");
+    // Decided so, the event is written over it.
+    let run = looked(held(7, ZEROS))
+        .expect("GET https://files/p", reply(200).text("%PDF"))
+        .expect("PROPPATCH /a/b/p.pdf", reply(207).text(DONE))
+        .expect("PUT /a/b/p.pdf", reply(204))
+        .expect("GET /a/b/p.pdf", reply(200).text("%PDF"))
+        .expect("PROPPATCH /a/b/p.pdf", reply(207).text(DONE))
+        .deliver(deliver, policy().resolution(overwrite(version)));
+    assert!(matches!(run.outcome, Outcome::Delivered(_)), "{:?}", run.outcome);
+    assert!(body(&run.requests[6]).contains(">A</m:title>"));
     let data = json!({ "title": "T", "updatedAt": 7, "url": "https://files/p", "sha256": ZEROS });
     let run = looked(held(7, ZEROS)).deliver(deliver, policy().data(data));
     assert_eq!(run.outcome, Outcome::skipped("/a/b/p.pdf: version 7 is already there"));
