@@ -3,12 +3,22 @@
 //! The plugin encodes and decodes messages, by `prost` or whatever it likes; the host frames, sends and reads them, tells
 //! the server how long it will wait, and adds the credentials.
 
+mod details;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::http::{Http, milliseconds, wrong_kind};
+use crate::outcome::OutcomeKind;
 use crate::raw::connector::liaison::plugin::effects::{Effect, GrpcRequest, GrpcResponse, Reply};
+
+const RESOURCE_EXHAUSTED: u32 = 8;
+
+/// By which a server says when it may be asked again, in milliseconds.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+/// A `google.rpc.Status`, which says more of the status than a text.
+const DETAILS: &str = "grpc-status-details-bin";
 
 /// A call that is being written.
 #[derive(Debug)]
@@ -112,6 +122,32 @@ impl GrpcAnswer {
         metadata.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// How long the server asks to be left alone, where it does.
+    ///
+    /// By `grpc-retry-pushback-ms` ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)), in which
+    /// what is negative or no number asks not to be tried again and so says no time; else by `google.rpc.RetryInfo` among the
+    /// details of the status.
+    pub fn pushback(&self) -> Option<Duration> {
+        match self.metadata(PUSHBACK) {
+            Some(text) => text.trim().parse().ok().map(Duration::from_millis),
+            None => self.metadata(DETAILS).and_then(details::retry_delay),
+        }
+    }
+
+    /// What it means by [`OutcomeKind::of_grpc_status`](crate::outcome::OutcomeKind::of_grpc_status), but for
+    /// `RESOURCE_EXHAUSTED`: that is throttled where the server [pushes back](Self::pushback).
+    ///
+    /// A server says `RESOURCE_EXHAUSTED` of a rate that is too high, of a quota that is gone, and of one message that is too
+    /// large. Only the first passes by waiting, and of it a server can say so; the others must come to an end.
+    pub fn kind(&self) -> OutcomeKind {
+        match self.status() {
+            RESOURCE_EXHAUSTED if self.pushback().is_some_and(|wait| !wait.is_zero()) => {
+                OutcomeKind::Throttled
+            }
+            status => OutcomeKind::of_grpc_status(status),
+        }
+    }
+
     /// The encoded message; empty where there is none.
     pub fn message(&self) -> &[u8] {
         self.response.message.as_deref().unwrap_or_default()
@@ -169,10 +205,10 @@ mod tests {
 
     #[test]
     fn each_status_has_its_kind() {
-        use crate::outcome::OutcomeKind::{Conflict, Delivered, Denied, Rejected, Retry, Throttled};
+        use crate::outcome::OutcomeKind::{Conflict, Delivered, Denied, Rejected, Retry};
         let kinds = [
-            Delivered, Retry, Retry, Rejected, Retry, Rejected, Conflict, Denied, Throttled, Conflict,
-            Conflict, Rejected, Rejected, Retry, Retry, Rejected, Denied, Rejected,
+            Delivered, Retry, Retry, Rejected, Retry, Rejected, Conflict, Denied, Retry, Conflict, Conflict,
+            Rejected, Rejected, Retry, Retry, Rejected, Denied, Rejected,
         ];
         for (status, kind) in (0..).zip(kinds) {
             let outcome = run(testing::grpc_reply(status).status_message("no")).outcome;
@@ -184,5 +220,28 @@ mod tests {
             Outcome::rejected("gRPC /rooms.Rooms/Book answered INVALID_ARGUMENT: no such room")
         );
         assert_eq!(run(Unanswered::TimedOut).outcome, Outcome::retry("gRPC /rooms.Rooms/Book timed out"));
+    }
+
+    #[test]
+    fn what_is_exhausted_is_throttled_only_where_the_server_pushes_back() {
+        const IN_90_SECONDS: &str = "GjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SBAoCCFo=";
+        let said = |status: u32, metadata: &[(&str, &str)]| {
+            let reply = testing::grpc_reply(status);
+            run(metadata.iter().fold(reply, |reply, (name, value)| reply.metadata(name, value))).outcome
+        };
+        let exhausted = "gRPC /rooms.Rooms/Book answered RESOURCE_EXHAUSTED";
+        let throttled = |ms| Outcome::throttled(Some(Duration::from_millis(ms)), exhausted);
+        assert_eq!(said(8, &[(PUSHBACK, " 1500 ")]), throttled(1500));
+        assert_eq!(said(8, &[(DETAILS, IN_90_SECONDS)]), throttled(90_000));
+        assert_eq!(said(8, &[(DETAILS, IN_90_SECONDS), (PUSHBACK, "20")]), throttled(20));
+        // One message may be too large, or a quota gone: that must come to an end.
+        assert_eq!(said(8, &[]), Outcome::retry(exhausted));
+        for never in ["-1", "soon", "", "99999999999999999999"] {
+            assert_eq!(said(8, &[(PUSHBACK, never), (DETAILS, IN_90_SECONDS)]), Outcome::retry(exhausted));
+        }
+        assert_eq!(said(8, &[(PUSHBACK, "0")]), Outcome::retry_after(Duration::ZERO, exhausted));
+        let unavailable = "gRPC /rooms.Rooms/Book answered UNAVAILABLE";
+        let wait = Duration::from_millis(20);
+        assert_eq!(said(14, &[(PUSHBACK, "20")]), Outcome::retry_after(wait, unavailable));
     }
 }

@@ -90,14 +90,20 @@ impl Outcome {
 }
 
 impl Outcome {
-    /// What the answer to a gRPC call means by [`OutcomeKind::of_grpc_status`].
+    /// What the answer to a gRPC call means by [`GrpcAnswer::kind`].
     pub fn from_grpc(answer: &GrpcAnswer) -> Self {
-        let reason = answer.summary();
-        match OutcomeKind::of_grpc_status(answer.status()) {
+        Outcome::of_grpc_kind(answer.kind(), answer)
+    }
+
+    /// The answer to a gRPC call as this kind of outcome, for a server that uses its statuses in its own way. The wait that
+    /// it [asks for](GrpcAnswer::pushback) is passed on.
+    pub fn of_grpc_kind(kind: OutcomeKind, answer: &GrpcAnswer) -> Self {
+        let (reason, after) = (answer.summary(), answer.pushback());
+        match kind {
             OutcomeKind::Delivered => Outcome::delivered(),
             OutcomeKind::Skipped => Outcome::skipped(reason),
-            OutcomeKind::Retry => Outcome::retry(reason),
-            OutcomeKind::Throttled => Outcome::throttled(None, reason),
+            OutcomeKind::Retry => Outcome::Retry(Retry { after: after.map(milliseconds), reason }),
+            OutcomeKind::Throttled => Outcome::throttled(after, reason),
             OutcomeKind::Denied => Outcome::denied(reason),
             OutcomeKind::Conflict => Outcome::conflict(None, None, reason),
             OutcomeKind::Rejected => Outcome::rejected(reason),
@@ -201,22 +207,21 @@ impl OutcomeKind {
 }
 
 impl OutcomeKind {
-    /// What a status of gRPC usually means.
+    /// What a status of gRPC usually means by itself; [`GrpcAnswer::kind`] knows more.
     ///
     /// | status | kind |
     /// |---|---|
     /// | OK | delivered |
     /// | CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE | retry |
+    /// | RESOURCE_EXHAUSTED | retry, so that it ends: one message may be too large, or a quota gone |
     /// | PERMISSION_DENIED, UNAUTHENTICATED | denied |
-    /// | RESOURCE_EXHAUSTED | throttled |
     /// | ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED | conflict |
     /// | all others | rejected |
     pub fn of_grpc_status(status: u32) -> Self {
         match status {
             0 => OutcomeKind::Delivered,
-            1 | 2 | 4 | 13 | 14 => OutcomeKind::Retry,
+            1 | 2 | 4 | 8 | 13 | 14 => OutcomeKind::Retry,
             7 | 16 => OutcomeKind::Denied,
-            8 => OutcomeKind::Throttled,
             6 | 9 | 10 => OutcomeKind::Conflict,
             _ => OutcomeKind::Rejected,
         }

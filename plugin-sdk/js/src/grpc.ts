@@ -6,6 +6,7 @@
  */
 
 import { grpcAnswer, line } from "./asking.js";
+import { Outcome, type OutcomeKind } from "./outcome.js";
 import type { GrpcRequest, GrpcResponse, Rounds } from "./rounds.js";
 
 const NO_BYTES = new Uint8Array();
@@ -84,6 +85,27 @@ export class GrpcAnswer {
         return this.#response.metadata.find(([known]) => known.toLowerCase() === wanted)?.[1];
     }
 
+    /**
+     * How long the server asks to be left alone, where it does, in milliseconds: by `grpc-retry-pushback-ms` (gRFC A6), in
+     * which what is negative or no number asks not to be tried again and so says no time.
+     */
+    get pushbackMs(): number | undefined {
+        const said = /^\s*([0-9]{1,15})\s*$/.exec(this.metadata("grpc-retry-pushback-ms") ?? "");
+        return said === null ? undefined : Number(said[1]);
+    }
+
+    /**
+     * What it means by {@link Outcome.kindOfGrpcStatus}, but for `RESOURCE_EXHAUSTED`: that is throttled where the server
+     * pushes back.
+     *
+     * A server says it of a rate that is too high, of a quota that is gone, and of one message that is too large. Only the
+     * first passes by waiting, and of it a server can say so; the others must come to an end.
+     */
+    get kind(): OutcomeKind {
+        const isThrottled = this.status === RESOURCE_EXHAUSTED && (this.pushbackMs ?? 0) > 0;
+        return isThrottled ? "throttled" : Outcome.kindOfGrpcStatus(this.status);
+    }
+
     /** The encoded message; empty where there is none. */
     get message(): Uint8Array {
         return this.#response.message ?? NO_BYTES;
@@ -96,6 +118,8 @@ export class GrpcAnswer {
         return `${line({ grpc: this.#request })} answered ${name}${said}`;
     }
 }
+
+const RESOURCE_EXHAUSTED = 8;
 
 const NAMES = [
     "OK",

@@ -142,9 +142,9 @@ export const Outcome = {
         return status >= 500 && status <= 599 ? "retry" : "rejected";
     },
 
-    /** What the answer to a gRPC call means by {@link Outcome.kindOfGrpcStatus}. */
+    /** What the answer to a gRPC call means by {@link GrpcAnswer.kind}, with the wait that the server asks for. */
     fromGrpc(answer: GrpcAnswer): Outcome {
-        return ofReason(Outcome.kindOfGrpcStatus(answer.status), answer.summary);
+        return ofReason(answer.kind, answer.summary, answer.pushbackMs);
     },
 
     /** What a database's refusal means by {@link Outcome.kindOfSql}. */
@@ -178,14 +178,14 @@ export const Outcome = {
     },
 
     /**
-     * What a status of gRPC usually means.
+     * What a status of gRPC usually means by itself; {@link GrpcAnswer.kind} knows more.
      *
      * | status | kind |
      * |---|---|
      * | OK | delivered |
      * | CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE | retry |
+     * | RESOURCE_EXHAUSTED | retry, so that it ends: one message may be too large, or a quota gone |
      * | PERMISSION_DENIED, UNAUTHENTICATED | denied |
-     * | RESOURCE_EXHAUSTED | throttled |
      * | ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED | conflict |
      * | all others | rejected |
      */
@@ -196,14 +196,13 @@ export const Outcome = {
             case 1:
             case 2:
             case 4:
+            case 8:
             case 13:
             case 14:
                 return "retry";
             case 7:
             case 16:
                 return "denied";
-            case 8:
-                return "throttled";
             case 6:
             case 9:
             case 10:
@@ -228,15 +227,15 @@ export const Outcome = {
     },
 };
 
-/** An outcome of this kind of which nothing is known but why. */
-function ofReason(kind: OutcomeKind, reason: string): Outcome {
+/** An outcome of this kind of which nothing is known but why, and for how long. */
+function ofReason(kind: OutcomeKind, reason: string, afterMs?: number): Outcome {
     switch (kind) {
         case "delivered":
             return Outcome.delivered();
         case "throttled":
-            return Outcome.throttled(undefined, reason);
+            return Outcome.throttled(afterMs, reason);
         case "retry":
-            return Outcome.retry(reason);
+            return { kind, reason, afterMs };
         case "conflict":
             return Outcome.conflict(undefined, undefined, reason);
         case "skipped":

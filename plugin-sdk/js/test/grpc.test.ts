@@ -30,13 +30,25 @@ test("a call goes beside a request and its answer is read", async () => {
 
 test("each status has its kind", async () => {
     const kinds: OutcomeKind[] = [
-        "delivered", "retry", "retry", "rejected", "retry", "rejected", "conflict", "denied", "throttled", "conflict",
+        "delivered", "retry", "retry", "rejected", "retry", "rejected", "conflict", "denied", "retry", "conflict",
         "conflict", "rejected", "rejected", "retry", "retry", "rejected", "denied", "rejected",
     ];
     for (const [status, kind] of kinds.entries()) {
         assert.equal(Outcome.kindOfGrpcStatus(status), kind, String(status));
         assert.equal((await run(grpcReply(status).statusMessage("no"))).outcome.kind, kind, String(status));
     }
+});
+
+test("what is exhausted is throttled only where the server pushes back", async () => {
+    const said = async (status: number, pushback: string) =>
+        (await run(grpcReply(status).metadata("grpc-retry-pushback-ms", pushback))).outcome;
+    const exhausted = "gRPC /rooms.Rooms/Book answered RESOURCE_EXHAUSTED";
+    assert.deepEqual(await said(8, " 1500 "), Outcome.throttled(1500, exhausted));
+    for (const never of ["-1", "soon", "", "99999999999999999999"]) {
+        assert.deepEqual(await said(8, never), Outcome.retry(exhausted), never);
+    }
+    assert.deepEqual(await said(8, "0"), Outcome.retryAfter(0, exhausted));
+    assert.deepEqual(await said(14, "20"), Outcome.retryAfter(20, "gRPC /rooms.Rooms/Book answered UNAVAILABLE"));
 });
 
 test("an outcome says what was answered", async () => {

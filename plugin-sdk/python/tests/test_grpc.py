@@ -29,7 +29,7 @@ def test_a_call_goes_beside_a_request_and_its_answer_is_read() -> None:
     assert [request.url for request in done.requests] == ["/a"]
 
 
-KINDS = "delivered retry retry rejected retry rejected conflict denied throttled conflict conflict rejected rejected retry"
+KINDS = "delivered retry retry rejected retry rejected conflict denied retry conflict conflict rejected rejected retry"
 MORE_KINDS = "retry rejected denied rejected"
 
 
@@ -38,6 +38,19 @@ def test_each_status_has_its_kind(status: int, kind: str) -> None:
     assert OutcomeKind.of_grpc_status(status) == OutcomeKind(kind)
     outcome = run(grpc_reply(status).status_message("no")).outcome
     assert type(outcome).__name__.lower() == kind
+
+
+def test_what_is_exhausted_is_throttled_only_where_the_server_pushes_back() -> None:
+    def said(status: int, pushback: str) -> Outcome:
+        return run(grpc_reply(status).metadata("grpc-retry-pushback-ms", pushback)).outcome
+
+    exhausted = "gRPC /rooms.Rooms/Book answered RESOURCE_EXHAUSTED"
+    assert said(8, " 1500 ") == Outcome.throttled(timedelta(milliseconds=1500), exhausted)
+    for never in ["-1", "soon", "", "99999999999999999999"]:
+        assert said(8, never) == Outcome.retry(exhausted)
+    assert said(8, "0") == Outcome.retry_after(timedelta(0), exhausted)
+    unavailable = "gRPC /rooms.Rooms/Book answered UNAVAILABLE"
+    assert said(14, "20") == Outcome.retry_after(timedelta(milliseconds=20), unavailable)
 
 
 def test_an_outcome_says_what_was_answered() -> None:

@@ -40,15 +40,14 @@ async fn ask(
     let call = settings.call(role, &delivery.event.type_)?;
     let answer = send(settings, call, source, http).await?;
     let own = settings.statuses.kind_of(answer.status());
-    let kind = own.unwrap_or(OutcomeKind::of_grpc_status(answer.status()));
-    Ok(match kind {
+    Ok(match own.unwrap_or_else(|| answer.kind()) {
         // A lookup that finds nothing has not failed, whatever that status means to a change.
         _ if answer.status() == NOT_FOUND && (own.is_none() || role == Role::Lookup) => {
             Answer::Missing(answer.summary())
         }
         OutcomeKind::Delivered if answer.is_ok() => done(call, role, &answer)?,
         OutcomeKind::Conflict => Answer::Conflict(answer.summary()),
-        kind => Answer::Ended(statuses::outcome(kind, &answer)),
+        kind => Answer::Ended(Outcome::of_grpc_kind(kind, &answer)),
     })
 }
 

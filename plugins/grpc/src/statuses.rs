@@ -1,10 +1,9 @@
 //! What a status of gRPC means: by the settings, else as usual.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use liaison_sdk::grpc::{GrpcAnswer, STATUS_NAMES};
-use liaison_sdk::outcome::{Outcome, OutcomeKind};
+use liaison_sdk::grpc::STATUS_NAMES;
+use liaison_sdk::outcome::OutcomeKind;
 use serde::Deserialize;
 
 pub(crate) const NOT_FOUND: u32 = 5;
@@ -38,24 +37,4 @@ impl TryFrom<BTreeMap<String, OutcomeKind>> for Statuses {
         }
         Ok(Self(statuses))
     }
-}
-
-/// An answer as this kind of outcome. What it says of a wait is passed on.
-pub(crate) fn outcome(kind: OutcomeKind, answer: &GrpcAnswer) -> Outcome {
-    let reason = answer.summary();
-    match (kind, wait(answer)) {
-        (OutcomeKind::Delivered, _) => Outcome::delivered(),
-        (OutcomeKind::Skipped, _) => Outcome::skipped(reason),
-        (OutcomeKind::Retry, Some(after)) => Outcome::retry_after(after, reason),
-        (OutcomeKind::Retry, None) => Outcome::retry(reason),
-        (OutcomeKind::Throttled, after) => Outcome::throttled(after, reason),
-        (OutcomeKind::Denied, _) => Outcome::denied(reason),
-        (OutcomeKind::Conflict, _) => Outcome::conflict(None, None, reason),
-        (OutcomeKind::Rejected, _) => Outcome::rejected(reason),
-    }
-}
-
-/// `grpc-retry-pushback-ms`, by which a server says when it may be asked again (gRFC A6).
-fn wait(answer: &GrpcAnswer) -> Option<Duration> {
-    answer.metadata("grpc-retry-pushback-ms")?.trim().parse().ok().map(Duration::from_millis)
 }

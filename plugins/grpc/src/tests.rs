@@ -144,9 +144,9 @@ fn an_event_that_does_not_fit_is_rejected() {
 #[test]
 fn each_status_means_what_the_table_or_the_settings_say() {
     set(json!({ "statuses": { "ABORTED": "retry", "NOT_FOUND": "skipped", "INTERNAL": "rejected" } }));
-    use OutcomeKind::{Conflict, Delivered, Denied, Rejected, Retry, Skipped, Throttled};
+    use OutcomeKind::{Conflict, Delivered, Denied, Rejected, Retry, Skipped};
     let kinds = [
-        Delivered, Retry, Retry, Rejected, Retry, Skipped, Conflict, Denied, Throttled, Conflict, Retry,
+        Delivered, Retry, Retry, Rejected, Retry, Skipped, Conflict, Denied, Retry, Conflict, Retry,
         Rejected, Rejected, Rejected, Retry, Rejected, Denied, Rejected,
     ];
     for (status, kind) in (0..).zip(kinds) {
@@ -159,6 +159,10 @@ fn each_status_means_what_the_table_or_the_settings_say() {
     assert_eq!(run.outcome, Outcome::throttled(Some(wait), format!("{UPDATE} answered RESOURCE_EXHAUSTED")));
     let run = endpoint().expect(UPDATE, Unanswered::TimedOut).deliver(deliver, room());
     assert_eq!(run.outcome, Outcome::retry(format!("{UPDATE} timed out")));
+    // A server that always means a rate by it may be waited for, whether it says how long or not.
+    set(json!({ "statuses": { "RESOURCE_EXHAUSTED": "throttled" } }));
+    let run = endpoint().expect(UPDATE, grpc_reply(8)).deliver(deliver, room());
+    assert_eq!(run.outcome, Outcome::throttled(None, format!("{UPDATE} answered RESOURCE_EXHAUSTED")));
 }
 
 #[test]

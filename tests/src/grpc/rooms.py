@@ -61,6 +61,8 @@ def check(room, context):
         slowed.add(room.name)
         context.set_trailing_metadata((("grpc-retry-pushback-ms", "50"),))
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "not so fast")
+    if room.title == "huge":
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"room {room.name} is too large")
 
 
 def create(request, context):

@@ -172,14 +172,20 @@ fn grpc_tells_bad_data_from_a_busy_server() -> anyhow::Result<()> {
         changed("odd", "odd", &odd),
         changed("good", "good", &room("good", "A", &at(1))),
         changed("later", "later", &room("later", "later", &at(1))),
+        changed("huge", "huge", &room("huge", "huge", &at(1))),
     ])?;
-    stage.settled("dead-lettered", 2)?;
-    stage.settled("delivered", 2)?;
-    assert_eq!(held(&rooms, "good")?, is("A", 1, 1));
+    let retried = [("outcome", "retry")];
+    stage.host.wait_for_metric(LIMIT, "liaison_attempts_total", &retried, |found| found >= 1.0)?;
+    // Others are taken, so that it is this event and not the server.
+    stage.produce([changed("good-2", "good", &room("good", "B", &at(2)))])?;
+    stage.settled("dead-lettered", 3)?;
+    stage.settled("delivered", 3)?;
+    assert_eq!(held(&rooms, "good")?, is("B", 2, 2));
     assert_eq!(held(&rooms, "later")?, is("later", 1, 1));
     assert_eq!(stage.attempts("throttled"), 1.0);
     let reasons = stage.reasons()?;
     let expected = [
+        ("huge", "Rooms/CreateRoom answered RESOURCE_EXHAUSTED: room rooms/huge is too large"),
         ("odd", "the event does not fit the message agency.rooms.v1.CreateRoomRequest: "),
         (
             "untitled",

@@ -6,11 +6,13 @@ tells the server how long it will wait, and adds the credentials.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Generator
 from datetime import timedelta
 
 from liaison_sdk.asking import ask, line
 from liaison_sdk.joining import Waiting
+from liaison_sdk.outcome import OutcomeKind
 from liaison_sdk.rounds import GrpcRequest, GrpcResponse, Rounds, milliseconds
 
 
@@ -85,6 +87,25 @@ class GrpcAnswer:
         return next((value for known, value in self._response.metadata if known.lower() == wanted), None)
 
     @property
+    def pushback(self) -> timedelta | None:
+        """How long the server asks to be left alone, where it does: by `grpc-retry-pushback-ms` (gRFC A6), in which what is
+        negative or no number asks not to be tried again and so says no time."""
+        said = re.fullmatch(r"\s*([0-9]{1,15})\s*", self.metadata("grpc-retry-pushback-ms") or "", re.ASCII)
+        return timedelta(milliseconds=int(said[1])) if said else None
+
+    @property
+    def kind(self) -> OutcomeKind:
+        """What it means by `OutcomeKind.of_grpc_status`, but for `RESOURCE_EXHAUSTED`: that is throttled where the server
+        pushes back.
+
+        A server says it of a rate that is too high, of a quota that is gone, and of one message that is too large. Only the
+        first passes by waiting, and of it a server can say so; the others must come to an end.
+        """
+        if self.status == _RESOURCE_EXHAUSTED and self.pushback:
+            return OutcomeKind.THROTTLED
+        return OutcomeKind.of_grpc_status(self.status)
+
+    @property
     def message(self) -> bytes:
         """The encoded message; empty where there is none."""
         return self._response.message or b""
@@ -96,6 +117,8 @@ class GrpcAnswer:
         said = f": {self.status_message}" if self.status_message else ""
         return f"{line(self._request)} answered {name}{said}"
 
+
+_RESOURCE_EXHAUSTED = 8
 
 _NAMES = [
     "OK",

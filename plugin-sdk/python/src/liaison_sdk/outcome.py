@@ -67,26 +67,24 @@ class OutcomeKind(Enum):
 
     @staticmethod
     def of_grpc_status(status: int) -> OutcomeKind:
-        """What a status of gRPC usually means.
+        """What a status of gRPC usually means by itself; `GrpcAnswer.kind` knows more.
 
         | status | kind |
         |---|---|
         | OK | delivered |
         | CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE | retry |
+        | RESOURCE_EXHAUSTED | retry, so that it ends: one message may be too large, or a quota gone |
         | PERMISSION_DENIED, UNAUTHENTICATED | denied |
-        | RESOURCE_EXHAUSTED | throttled |
         | ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED | conflict |
         | all others | rejected |
         """
         match status:
             case 0:
                 return OutcomeKind.DELIVERED
-            case 1 | 2 | 4 | 13 | 14:
+            case 1 | 2 | 4 | 8 | 13 | 14:
                 return OutcomeKind.RETRY
             case 7 | 16:
                 return OutcomeKind.DENIED
-            case 8:
-                return OutcomeKind.THROTTLED
             case 6 | 9 | 10:
                 return OutcomeKind.CONFLICT
             case _:
@@ -185,8 +183,14 @@ class Outcome:
 
     @staticmethod
     def from_grpc(answer: GrpcAnswer) -> Outcome:
-        """What the answer to a gRPC call means by `OutcomeKind.of_grpc_status`."""
-        return Outcome._of_reason(OutcomeKind.of_grpc_status(answer.status), answer.summary)
+        """What the answer to a gRPC call means by `GrpcAnswer.kind`, with the wait that the server asks for."""
+        match answer.kind:
+            case OutcomeKind.RETRY:
+                return Retry(answer.summary, answer.pushback)
+            case OutcomeKind.THROTTLED:
+                return Throttled(answer.summary, answer.pushback)
+            case kind:
+                return Outcome._of_reason(kind, answer.summary)
 
     @staticmethod
     def _of_reason(kind: OutcomeKind, reason: str) -> Outcome:
