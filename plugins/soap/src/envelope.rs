@@ -4,7 +4,7 @@ use liaison_sdk::http::Request;
 use roxmltree::Node;
 use serde::Deserialize;
 
-use crate::xml::{self, child, elements};
+use crate::xml::{self, Name, child, elements};
 
 /// A version of SOAP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -19,6 +19,9 @@ const ENVELOPES: [(Version, &str); 2] = [
     (Version::V11, "http://schemas.xmlsoap.org/soap/envelope/"),
     (Version::V12, "http://www.w3.org/2003/05/soap-envelope"),
 ];
+
+/// Codes within each other, or elements of a detail, that are looked at.
+const MAX_NAMES: usize = 16;
 
 impl Version {
     fn namespace(self) -> &'static str {
@@ -63,13 +66,21 @@ pub(crate) enum Content<'a, 'input> {
 }
 
 /// Why an operation was not done.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// What names it, from the most particular to the most general: elements of its detail, subcodes, codes.
-    pub(crate) codes: Vec<String>,
+    /// The elements of its detail, which are the service's own.
+    pub(crate) details: Vec<Name>,
+    /// Its codes, from the most particular to the most general, each alone and with what it is a part of:
+    /// `Client.Record.Stale`, `Stale`, `Client.Record`, `Record`, `Client`.
+    pub(crate) codes: Vec<Name>,
     /// The code that a person is told.
     pub(crate) code: String,
     pub(crate) reason: String,
+}
+
+/// Is this the namespace of either version?
+pub(crate) fn is_envelope(namespace: &str) -> bool {
+    ENVELOPES.iter().any(|(_, known)| *known == namespace)
 }
 
 /// What a document holds, if it is an envelope.
@@ -90,19 +101,11 @@ pub(crate) fn content<'a, 'input>(root: Node<'a, 'input>) -> Option<Content<'a, 
 /// `faultcode`, `faultstring` and `detail`; a code may have parts behind dots, from general to particular, which SOAP 1.2
 /// has as subcodes.
 fn fault_11(fault: Node<'_, '_>) -> Fault {
-    let code = child(fault, "faultcode").map(local_text).unwrap_or_default();
-    let mut codes = details(child(fault, "detail"));
-    let mut rest = code.as_str();
-    while !rest.is_empty() {
-        codes.push(rest.to_owned());
-        let (general, particular) = rest.rsplit_once('.').unwrap_or_default();
-        if !particular.is_empty() {
-            codes.push(particular.to_owned());
-        }
-        rest = general;
-    }
+    let code = child(fault, "faultcode").map(qualified).unwrap_or_default();
+    let parts = code.local.split('.').filter(|part| !part.is_empty());
+    let chain = parts.map(|part| Name::new(&code.namespace, part)).collect();
     let reason = child(fault, "faultstring").map(words).unwrap_or_default();
-    Fault { codes, code, reason }
+    Fault::new(child(fault, "detail"), chain, reason)
 }
 
 /// `Code` with its `Subcode`s, `Reason` and `Detail`.
@@ -110,27 +113,41 @@ fn fault_12(fault: Node<'_, '_>) -> Fault {
     let mut chain = Vec::new();
     let mut place = child(fault, "Code");
     while let Some(code) = place {
-        chain.extend(child(code, "Value").map(local_text).filter(|value| !value.is_empty()));
+        chain.extend(child(code, "Value").map(qualified).filter(|name| !name.local.is_empty()));
         place = child(code, "Subcode");
     }
-    let code = chain.join(".");
-    let mut codes = details(child(fault, "Detail"));
-    codes.extend(chain.into_iter().rev());
-    let reason =
-        child(fault, "Reason").and_then(|reason| child(reason, "Text")).map(words).unwrap_or_default();
-    Fault { codes, code, reason }
+    let reason = child(fault, "Reason").and_then(|reason| child(reason, "Text"));
+    Fault::new(child(fault, "Detail"), chain, reason.map(words).unwrap_or_default())
 }
 
-fn details(detail: Option<Node<'_, '_>>) -> Vec<String> {
-    let entries = detail.into_iter().flat_map(|detail| elements(&detail));
-    entries.map(|entry| entry.tag_name().name().to_owned()).take(8).collect()
+impl Fault {
+    /// Of its codes from the most general on.
+    fn new(detail: Option<Node<'_, '_>>, chain: Vec<Name>, reason: String) -> Self {
+        let entries = detail.into_iter().flat_map(|detail| elements(&detail));
+        let details = entries.map(|entry| Name::of(entry)).take(MAX_NAMES).collect();
+        let dotted =
+            |chain: &[Name]| chain.iter().map(|name| name.local.as_str()).collect::<Vec<_>>().join(".");
+        let mut codes = Vec::new();
+        for length in (1..=chain.len().min(MAX_NAMES)).rev() {
+            let own = &chain[length - 1];
+            if length > 1 {
+                codes.push(Name::new(&own.namespace, &dotted(&chain[..length])));
+            }
+            codes.push(own.clone());
+        }
+        Self { details, codes, code: dotted(&chain), reason }
+    }
 }
 
-/// The text of a qualified name without its prefix.
-fn local_text(node: Node<'_, '_>) -> String {
+/// The text of an element as a qualified name. Without a prefix, or with one that stands for nothing, it is in no
+/// namespace: services that write `Client` mean SOAP's, whatever the default namespace is there.
+fn qualified(node: Node<'_, '_>) -> Name {
     let text = xml::text(node);
     let text = text.trim();
-    text.rsplit_once(':').map_or(text, |(_, local)| local).to_owned()
+    match text.rsplit_once(':') {
+        Some((_, local)) => Name::resolve(node, text).unwrap_or_else(|_| Name::new("", local)),
+        None => Name::new("", text),
+    }
 }
 
 /// The text, on one line and not too long for one.
@@ -179,16 +196,27 @@ mod tests {
         assert!(content(parse("<html/>").unwrap().root_element()).is_none());
     }
 
+    fn names(names: &[Name]) -> Vec<String> {
+        names.iter().map(Name::to_string).collect()
+    }
+
     #[test]
     fn a_fault_of_1_1_has_its_code_in_parts() {
         let fault = fault(&Version::V11.envelope(
             "",
-            "<soap:Fault><faultcode>soap:Client.Record.Stale</faultcode><faultstring>it is\n  older</faultstring>\
-             <detail><x:Stale xmlns:x='urn:x'/></detail></soap:Fault>",
+            "<soap:Fault><faultcode xmlns:m='urn:m'>m:Client.Record.Stale</faultcode><faultstring>it is\n  older</faultstring>\
+             <detail><x:Stale xmlns:x='urn:x'/><own/></detail></soap:Fault>",
         ));
+        assert_eq!(names(&fault.details), ["{urn:x}Stale", "own"]);
         assert_eq!(
-            fault.codes,
-            ["Stale", "Client.Record.Stale", "Stale", "Client.Record", "Record", "Client"]
+            names(&fault.codes),
+            [
+                "{urn:m}Client.Record.Stale",
+                "{urn:m}Stale",
+                "{urn:m}Client.Record",
+                "{urn:m}Record",
+                "{urn:m}Client"
+            ]
         );
         assert_eq!((fault.code.as_str(), fault.reason.as_str()), ("Client.Record.Stale", "it is older"));
     }
@@ -197,16 +225,30 @@ mod tests {
     fn a_fault_of_1_2_has_codes_within_codes() {
         let fault = fault(&Version::V12.envelope(
             "",
-            "<soap:Fault><soap:Code><soap:Value>soap:Sender</soap:Value><soap:Subcode><soap:Value>m:Record</soap:Value>\
-             <soap:Subcode><soap:Value>m:Stale</soap:Value></soap:Subcode></soap:Subcode></soap:Code><soap:Reason><soap:Text \
-             xml:lang='en'>it is older</soap:Text></soap:Reason></soap:Fault>",
+            "<soap:Fault xmlns:m='urn:m'><soap:Code><soap:Value>soap:Sender</soap:Value><soap:Subcode><soap:Value>m:Record\
+             </soap:Value><soap:Subcode><soap:Value>m:Stale</soap:Value></soap:Subcode></soap:Subcode></soap:Code><soap:Reason>\
+             <soap:Text xml:lang='en'>it is older</soap:Text></soap:Reason><soap:Detail><m:Why/></soap:Detail></soap:Fault>",
         ));
-        assert_eq!(fault.codes, ["Stale", "Record", "Sender"]);
-        assert_eq!((fault.code.as_str(), fault.reason.as_str()), ("Sender.Record.Stale", "it is older"));
-        let long = Version::V11.envelope(
-            "",
-            &format!("<soap:Fault><faultstring>{}</faultstring></soap:Fault>", "x".repeat(400)),
+        let sender = "{http://www.w3.org/2003/05/soap-envelope}Sender";
+        let codes =
+            ["{urn:m}Sender.Record.Stale", "{urn:m}Stale", "{urn:m}Sender.Record", "{urn:m}Record", sender];
+        assert_eq!(
+            (names(&fault.codes), names(&fault.details)),
+            (codes.map(str::to_owned).into(), vec!["{urn:m}Why".into()])
         );
-        assert_eq!(super::tests::fault(&long).reason.chars().count(), 301);
+        assert_eq!((fault.code.as_str(), fault.reason.as_str()), ("Sender.Record.Stale", "it is older"));
+    }
+
+    #[test]
+    fn a_fault_that_says_too_little_or_too_much_is_one_still() {
+        let of =
+            |inner: &str| fault(&Version::V11.envelope("", &format!("<soap:Fault>{inner}</soap:Fault>")));
+        assert_eq!(of(""), Fault::default());
+        assert_eq!(names(&of("<faultcode> nobody:..Stale. </faultcode>").codes), ["Stale"]);
+        assert_eq!(of("<faultcode>nobody:Stale</faultcode>").code, "Stale");
+        let long = of(&format!("<faultstring>{}</faultstring>", "x".repeat(400)));
+        assert_eq!(long.reason.chars().count(), 301);
+        let deep = of(&format!("<faultcode>{}</faultcode>", "a.".repeat(5000)));
+        assert_eq!(deep.codes.len(), 2 * MAX_NAMES - 1);
     }
 }

@@ -8,6 +8,8 @@ use serde_json::json;
 use super::*;
 use crate::envelope::Version;
 
+mod faults;
+
 const WSDL: &str = include_str!("../compliance.wsdl");
 const POST: &str = "POST ";
 
@@ -180,49 +182,6 @@ fn an_event_that_does_not_fit_is_rejected() {
 }
 
 #[test]
-fn faults_and_what_is_no_envelope_are_told_apart() {
-    use OutcomeKind::{Conflict, Delivered, Denied, Rejected, Retry, Throttled};
-    set(json!({}));
-    let html = "<!doctype html><title>Bad gateway</title>";
-    for (reply, kind) in [
-        (fault(500, "Client.Invalid", "no"), Rejected),
-        (fault(500, "Server", "locked"), Retry),
-        (fault(500, "MustUnderstand", "what"), Rejected),
-        (fault(500, "VersionMismatch", "what"), Rejected),
-        (fault(500, "Client.FailedAuthentication", "who"), Denied),
-        (fault(500, "Client.Stale", "newer"), Conflict),
-        (fault(500, "Client.ResourceNotFound", "gone"), Rejected),
-        (fault(200, "Server", "a service that says 200"), Retry),
-        (reply(500), Retry),
-        (reply(502).text(html), Retry),
-        (reply(200).text(html), Retry),
-        (reply(200).text("<a/>"), Retry),
-        (reply(200), Retry),
-        (reply(202), Delivered),
-        (reply(401).text(html), Denied),
-        (reply(404).text(html), Rejected),
-        (reply(409), Conflict),
-        (reply(429).header("retry-after", "7"), Throttled),
-    ] {
-        let shown = format!("{reply:?}");
-        let run = endpoint().expect(POST, reply).deliver(deliver, record());
-        assert_eq!(run.outcome.kind(), kind, "{shown}: {:?}", run.outcome);
-    }
-    let run =
-        endpoint().expect(POST, fault(500, "Client.Invalid", "no\nsuch title")).deliver(deliver, record());
-    assert_eq!(
-        run.outcome,
-        Outcome::rejected("SOAP PutRecord was answered with the fault Client.Invalid: no such title")
-    );
-    let slow = fault(503, "Server", "later").header("retry-after", "30");
-    let run = endpoint().expect(POST, slow).deliver(deliver, record());
-    let why = "SOAP PutRecord was answered with the fault Server: later";
-    assert_eq!(run.outcome, Outcome::retry_after(std::time::Duration::from_secs(30), why));
-    let run = endpoint().expect(POST, Unanswered::TimedOut).deliver(deliver, record());
-    assert_eq!(run.outcome.kind(), Retry);
-}
-
-#[test]
 fn what_is_held_is_told_in_the_shape_of_the_event() {
     set(lookup("before"));
     let run = endpoint().expect(POST, held(9)).deliver(deliver, record());
@@ -316,6 +275,7 @@ fn a_mistake_in_the_settings_pauses_and_names_the_key() {
         ),
         (json!({ "header": "x" }), "settings: header: has no element"),
         (json!({ "etag": "revision" }), "settings: etag: `revision` is no path"),
+        (json!({ "faults": { "m:Stale": "conflict" } }), "settings: faults: `m:Stale` has a prefix"),
         (json!({ "faults": { "Server": "ignore" } }), "settings: faults.Server: unknown variant `ignore`"),
         (json!({ "check": { "operation": "GetRecord", "fields": { "nr": 1 } } }), "settings: check: "),
         (json!({ "soap": "1.3" }), "settings: soap: unknown variant `1.3`"),

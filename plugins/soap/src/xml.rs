@@ -49,7 +49,7 @@ pub(crate) fn text(node: Node<'_, '_>) -> String {
 }
 
 /// A name with its namespace; empty where it has none.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     pub(crate) namespace: String,
     pub(crate) local: String,
@@ -58,6 +58,12 @@ pub(crate) struct Name {
 impl Name {
     pub(crate) fn new(namespace: &str, local: &str) -> Self {
         Self { namespace: namespace.to_owned(), local: local.to_owned() }
+    }
+
+    /// That of an element.
+    pub(crate) fn of(node: Node<'_, '_>) -> Self {
+        let name = node.tag_name();
+        Self::new(name.namespace().unwrap_or_default(), name.name())
     }
 
     /// What `prefix:local` in this element means. Without a prefix it is in the default namespace.

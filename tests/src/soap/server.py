@@ -83,6 +83,8 @@ class Compliance(ServiceBase):
             said(ctx, "PutRecord", record.id)
             if record.title == "wrong":
                 refuse("Client.InvalidTitle", f"record {record.id} has the title <wrong>")
+            if record.title == "full":
+                raise Fault("Server", f"record {record.id} is one too many", detail={f"{{{NAMESPACE}}}Quota": record.id})
             if record.title == "broken" and record.id not in broken:
                 broken.add(record.id)
                 refuse("Server", "the database is locked")

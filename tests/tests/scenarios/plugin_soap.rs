@@ -211,6 +211,19 @@ fn soap_tells_bad_data_from_a_service_in_trouble() -> anyhow::Result<()> {
     }
     stage.stop()?;
 
+    // A fault that only its detail tells from others, in both versions of SOAP.
+    for version in ["11", "12"] {
+        let own = CALLS.replace("Stale =", "\"{urn:agency:compliance}Quota\" = \"rejected\", Stale =");
+        let connector = by_wsdl(&server, version, "", LOOKUP)?.replace(CALLS, &own);
+        let stage = start(&server, version, &connector, NEWEST)?;
+        stage.produce([changed("full", "full", &record("full", "full", 1))])?;
+        stage.settled("dead-lettered", 1)?;
+        let [(_, reason)] = &stage.reasons()?[..] else { anyhow::bail!("not one dead letter") };
+        assert!(reason.ends_with(": record full is one too many"), "{version}: {reason}");
+        assert_eq!((stage.attempts("rejected"), stage.attempts("retry")), (1.0, 0.0), "{version}");
+        stage.stop()?;
+    }
+
     // A proxy that has lost its service answers in HTML.
     let stage = start(&server, "lost", &by_wsdl(&server, "11", "", LOOKUP)?, NEWEST)?;
     stage.produce([changed("lost", "lost", &record("lost", "A", 1))])?;
