@@ -17,6 +17,7 @@ mod field;
 mod json;
 mod path;
 mod text;
+mod uses;
 
 use std::cell::OnceCell;
 
@@ -25,6 +26,7 @@ use serde_json::Value;
 pub use self::json::JsonTemplate;
 pub use self::path::PathTemplate;
 pub use self::text::{FieldTemplate, TextTemplate};
+pub use self::uses::Uses;
 use crate::failure::Failure;
 use crate::outcome::Delivery;
 pub use crate::text::scalar;

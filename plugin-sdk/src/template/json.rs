@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::field::{Named, Part};
-use super::{Source, TextTemplate};
+use super::{Source, TextTemplate, Uses};
 use crate::failure::Failure;
 
 /// JSON whose texts are templates. A text that is one field and nothing else is that field's value, of whatever type; in
@@ -30,9 +30,26 @@ impl JsonTemplate {
     pub fn build(&self, source: &Source<'_>) -> Result<Value, Failure> {
         Ok(self.0.build(source)?.unwrap_or(Value::Null))
     }
+
+    /// What it is made of.
+    pub fn uses(&self) -> Uses {
+        let mut uses = Uses::default();
+        self.0.add_to(&mut uses);
+        uses
+    }
 }
 
 impl Node {
+    fn add_to(&self, uses: &mut Uses) {
+        match self {
+            Node::Literal(_) => {}
+            Node::Text(template) => uses.etag |= template.uses().etag,
+            Node::Field(named) => uses.add(&named.field),
+            Node::List(nodes) => nodes.iter().for_each(|node| node.add_to(uses)),
+            Node::Object(entries) => entries.iter().for_each(|(_, node)| node.add_to(uses)),
+        }
+    }
+
     fn parse(value: Value) -> Result<Self, String> {
         Ok(match value {
             Value::String(text) => match <[Part; 1]>::try_from(TextTemplate::try_from(text)?.0) {
