@@ -5,7 +5,6 @@
 
 mod schema;
 mod settings;
-mod statuses;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,29 +14,29 @@ use liaison_sdk::template::Source;
 use serde_json::Value;
 
 use crate::settings::{Call, Settings};
-use crate::statuses::NOT_FOUND;
 
 liaison_sdk::connector!(deliver, check);
 
 /// Where gRPC servers say whether they are well (the gRPC Health Checking Protocol).
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
+const NOT_FOUND: u32 = 5;
 const UNIMPLEMENTED: u32 = 12;
 const SERVING: [u8; 2] = [8, 1];
 
 async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     let settings = settings::<Settings>()?;
-    let ask = async |role: Role, source: &Source<'_>| ask(&settings, role, delivery, source, http).await;
-    settings.plan.deliver(delivery, ask).await
+    let ask =
+        async |role: Role, call: &Call, source: &Source<'_>| ask(&settings, role, call, source, http).await;
+    settings.calls.deliver(delivery, ask).await
 }
 
 async fn ask(
     settings: &Settings,
     role: Role,
-    delivery: &Delivery,
+    call: &Call,
     source: &Source<'_>,
     http: &Http,
 ) -> Result<Answer, Failure> {
-    let call = settings.call(role, &delivery.event.type_)?;
     let answer = send(settings, call, source, http).await?;
     let own = settings.statuses.kind_of(answer.status());
     Ok(match own.unwrap_or_else(|| answer.kind()) {
@@ -77,7 +76,7 @@ async fn send(
     for (name, value) in &settings.metadata {
         request = request.metadata(name, metadata(name, value.render(source, str::to_owned)?)?);
     }
-    if let Some(timeout) = settings.timeout {
+    if let Some(timeout) = settings.calls.timeout {
         request = request.timeout(timeout);
     }
     request.send().await

@@ -10,6 +10,8 @@ use serde_json::json;
 
 use super::*;
 
+mod lookups;
+
 const SET: &[u8] = include_bytes!("../rooms.binpb");
 const UPDATE: &str = "gRPC /agency.rooms.v1.Rooms/UpdateRoom";
 const CREATE: &str = "gRPC /agency.rooms.v1.Rooms/CreateRoom";
@@ -166,35 +168,6 @@ fn each_status_means_what_the_table_or_the_settings_say() {
 }
 
 #[test]
-fn what_is_held_is_told_in_the_shape_of_the_event() {
-    set(with_lookup("before"));
-    let run = endpoint().expect(GET, held("2026-05-01T12:00:01Z")).deliver(deliver, room());
-    let Outcome::Conflict(conflict) = run.outcome else { panic!("{:?}", run.outcome) };
-    let current: Value = serde_json::from_slice(&conflict.current.unwrap()).unwrap();
-    assert_eq!((&current["updatedAt"], &current["seats"]), (&json!("2026-05-01T12:00:01Z"), &json!(0)));
-    // A whole number, as it is in events, and not text.
-    assert_eq!(current["revision"], json!(9_007_199_254_740_993_i64));
-    assert_eq!(conflict.version.as_deref(), Some("r7"));
-    let run = endpoint()
-        .expect(GET, held("2026-05-01T11:59:59Z"))
-        .expect(UPDATE, grpc_reply(0))
-        .deliver(deliver, room());
-    assert_eq!(shown("UpdateRoomRequest", &run.grpc_calls[1].message)["etag"], "r7");
-    let run: Run =
-        endpoint().expect(GET, grpc_reply(5)).expect(CREATE, grpc_reply(0)).deliver(deliver, room());
-    assert_eq!(run.outcome, Outcome::delivered());
-    set(with_lookup("conflict"));
-    let run = endpoint()
-        .expect(UPDATE, grpc_reply(9))
-        .expect(GET, held("2026-05-01T12:00:00Z"))
-        .deliver(deliver, room());
-    assert_eq!(run.outcome, Outcome::skipped("already there, as version r7"));
-    let over = room().resolution(Resolution::Overwrite(Some("r8".into())));
-    let run = endpoint().expect(UPDATE, grpc_reply(0)).deliver(deliver, over);
-    assert_eq!(shown("UpdateRoomRequest", &run.grpc_calls[0].message)["etag"], "r8");
-}
-
-#[test]
 fn an_answer_that_nobody_can_read_is_no_second_write() {
     set(with_lookup("before"));
     let garbage = || grpc_reply(0).message([0xff; 9]);
@@ -249,6 +222,11 @@ fn a_mistake_in_the_settings_pauses_and_names_the_key() {
         ),
         (json!({ "types": { "a": { "method": "/x" } } }), "settings: types.a.method: `/x` is no method"),
         (json!({ "etag": "etag" }), "settings: etag: `etag` is no JSON pointer"),
+        (
+            json!({ "lookup": { "method": "/agency.rooms.v1.Rooms/GetRoom" } }),
+            "settings: lookup.request: is missing: it says what to look for",
+        ),
+        (json!({ "lookup": { "method": "/x", "whn": 1 } }), "settings: lookup: whn: unknown field `whn`"),
         (
             json!({ "statuses": { "OK": "retry" } }),
             "settings: statuses: `OK` is no status that tells of a failure",

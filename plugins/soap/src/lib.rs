@@ -25,18 +25,18 @@ liaison_sdk::connector!(deliver, check);
 
 async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     let settings = settings::<Settings>()?;
-    let ask = async |role: Role, source: &Source<'_>| ask(&settings, role, delivery, source, http).await;
-    settings.plan.deliver(delivery, ask).await
+    let ask =
+        async |role: Role, call: &Call, source: &Source<'_>| ask(&settings, role, call, source, http).await;
+    settings.calls.deliver(delivery, ask).await
 }
 
 async fn ask(
     settings: &Settings,
     role: Role,
-    delivery: &Delivery,
+    call: &Call,
     source: &Source<'_>,
     http: &Http,
 ) -> Result<Answer, Failure> {
-    let call = settings.call(role, &delivery.event.type_)?;
     let body = settings.body(call, source)?;
     let header = settings.header.as_ref().map(|header| header.render(source, xml::escaped)).transpose()?;
     let response = send(settings, &call.action, &header.unwrap_or_default(), &body, http).await?;
@@ -55,7 +55,7 @@ async fn send(
         return Err(Failure::Event(format!("the event holds {character:?}, which no XML may hold")));
     }
     let mut request = settings.version.address(http.post("").body(envelope), action);
-    if let Some(timeout) = settings.timeout {
+    if let Some(timeout) = settings.calls.timeout {
         request = request.timeout(timeout);
     }
     request.send().await

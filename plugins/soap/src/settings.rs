@@ -1,11 +1,8 @@
 //! The settings of a connector that uses this plugin: read and checked once an instance.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use liaison_sdk::failure::Failure;
-use liaison_sdk::procedure::{Plan, Role, When};
-use liaison_sdk::template::{JsonTemplate, Source, TextTemplate};
+use liaison_sdk::procedure::Calls;
+use liaison_sdk::template::{JsonTemplate, Source, TextTemplate, Uses};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -20,18 +17,12 @@ use crate::xml;
 /// The settings as used. The README describes each.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) plan: Plan,
+    pub(crate) calls: Calls<Call>,
     pub(crate) version: Version,
     pub(crate) schema: Schema,
-    write: Call,
-    create: Option<Call>,
-    delete: Option<Call>,
-    lookup: Option<Call>,
-    types: BTreeMap<String, Call>,
     pub(crate) header: Option<TextTemplate>,
     unknown_fields: UnknownFields,
     pub(crate) faults: Faults,
-    pub(crate) timeout: Option<Duration>,
     pub(crate) check: Option<Checked>,
     pub(crate) check_path: Option<String>,
 }
@@ -67,21 +58,17 @@ pub(crate) struct Checked {
     pub(crate) body: String,
 }
 
-impl Settings {
-    /// The call that this is done by, for events of this type.
-    pub(crate) fn call(&self, role: Role, kind: &str) -> Result<&Call, Failure> {
-        match role {
-            Role::Lookup => Ok(self.lookup.as_ref().unwrap_or(&self.write)),
-            Role::Create => Ok(self.create.as_ref().unwrap_or(&self.write)),
-            Role::Write => Ok(self.types.get(kind).unwrap_or(&self.write)),
-            Role::Delete => self.delete.as_ref().ok_or_else(|| {
-                Failure::Event(
-                    "the event deletes, and the settings have no `delete` to call for that".to_owned(),
-                )
-            }),
+impl liaison_sdk::procedure::Call for Call {
+    fn uses(&self) -> Uses {
+        match &self.body {
+            Body::Fields { fields: None, .. } => Uses { all_data: true, ..Uses::default() },
+            Body::Fields { fields: Some(fields), .. } => fields.uses(),
+            Body::Template(template) => template.uses(),
         }
     }
+}
 
+impl Settings {
     /// The body of this call for an event.
     pub(crate) fn body(&self, call: &Call, source: &Source<'_>) -> Result<String, Failure> {
         match &call.body {
@@ -96,29 +83,17 @@ impl Settings {
     }
 }
 
-/// The settings as written.
+/// The settings as written, beside those of calls.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Written {
     wsdl: Option<String>,
     soap: Option<Version>,
-    write: WrittenCall,
-    create: Option<WrittenCall>,
-    delete: Option<WrittenCall>,
-    #[serde(default)]
-    deletes: Vec<String>,
-    #[serde(default)]
-    types: BTreeMap<String, WrittenCall>,
-    lookup: Option<WrittenLookup>,
-    version: Option<String>,
-    etag: Option<String>,
-    external_id: Option<String>,
     header: Option<TextTemplate>,
     #[serde(default)]
     unknown_fields: UnknownFields,
     #[serde(default)]
     faults: Faults,
-    timeout_ms: Option<u64>,
     check: Option<WrittenCheck>,
     check_path: Option<String>,
 }
@@ -130,19 +105,6 @@ struct WrittenCall {
     fields: Option<JsonTemplate>,
     action: Option<String>,
     body: Option<TextTemplate>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenLookup {
-    operation: Option<String>,
-    fields: Option<JsonTemplate>,
-    action: Option<String>,
-    body: Option<TextTemplate>,
-    #[serde(default)]
-    current: String,
-    #[serde(default)]
-    when: When,
 }
 
 /// There is no event to make a body from.
@@ -159,78 +121,31 @@ struct WrittenCheck {
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Written::deserialize(deserializer)?.checked().map_err(D::Error::custom)
+        let (calls, written) = Calls::<WrittenCall>::read_beside::<Written, D>(deserializer)?;
+        written.checked(calls).map_err(D::Error::custom)
     }
 }
 
 impl Written {
-    fn checked(self) -> Result<Settings, String> {
+    fn checked(self, calls: Calls<WrittenCall>) -> Result<Settings, String> {
         let wsdl = self.wsdl.as_deref().map(|text| Wsdl::parse(text, self.soap)).transpose();
         let wsdl = wsdl.map_err(|error| format!("wsdl: {error}"))?;
-        let plan = self.plan()?;
-        let optional = |key: &str, written: Option<WrittenCall>| {
-            written.map(|written| written.checked(key, wsdl.as_ref())).transpose()
-        };
-        let lookup = self.lookup.map(|WrittenLookup { operation, fields, action, body, .. }| WrittenCall {
-            operation,
-            fields,
-            action,
-            body,
-        });
-        let types = self.types.into_iter();
-        let types = types.map(|(kind, written)| {
-            let call = written.checked(&format!("types.{kind}"), wsdl.as_ref())?;
-            Ok((kind, call))
-        });
         if let Some(header) = &self.header {
             well_formed(&header.with_each("x")).map_err(|error| format!("header: {error}"))?;
         }
-        let write = self.write.checked("write", wsdl.as_ref())?;
-        let (create, delete) = (optional("create", self.create)?, optional("delete", self.delete)?);
-        let (lookup, types) = (optional("lookup", lookup)?, types.collect::<Result<_, String>>()?);
+        let calls = calls.try_map(|key, written| written.checked(key, wsdl.as_ref()))?;
         let check = self.check.map(|check| check.checked(wsdl.as_ref())).transpose();
         let check = check.map_err(|error| format!("check: {error}"))?;
         let version = wsdl.as_ref().map(|wsdl| wsdl.version).or(self.soap).unwrap_or(Version::V11);
         Ok(Settings {
-            plan,
+            calls,
             version,
             schema: wsdl.map(|wsdl| wsdl.schema).unwrap_or_default(),
-            write,
-            create,
-            delete,
-            lookup,
-            types,
             header: self.header,
             unknown_fields: self.unknown_fields,
             faults: self.faults,
-            timeout: self.timeout_ms.map(Duration::from_millis),
             check,
             check_path: self.check_path,
-        })
-    }
-
-    fn plan(&self) -> Result<Plan, String> {
-        let current = self.lookup.as_ref().map(|lookup| lookup.current.clone()).unwrap_or_default();
-        let version = self.version.clone().unwrap_or_else(|| "/updatedAt".to_owned());
-        let pointers = [
-            ("version", Some(&version)),
-            ("etag", self.etag.as_ref()),
-            ("external-id", self.external_id.as_ref()),
-            ("lookup.current", Some(&current)),
-        ];
-        for (key, pointer) in pointers {
-            if let Some(pointer) = pointer.filter(|text| !text.is_empty() && !text.starts_with('/')) {
-                return Err(format!("{key}: `{pointer}` is no path: it must begin with `/`"));
-            }
-        }
-        Ok(Plan {
-            lookup: self.lookup.as_ref().map(|lookup| lookup.when),
-            has_create: self.create.is_some(),
-            deletes: self.deletes.clone(),
-            version,
-            current,
-            etag: self.etag.clone(),
-            external_id: self.external_id.clone(),
         })
     }
 }

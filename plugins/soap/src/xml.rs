@@ -1,5 +1,6 @@
 //! XML as this plugin reads and writes it: bounded, without DTDs, and escaped.
 
+pub(crate) use liaison_sdk::text::{xml_escaped as escaped, xml_forbidden as forbidden};
 use roxmltree::{Document, Node, ParsingOptions};
 
 /// Elements, attributes, texts and comments of one document.
@@ -87,32 +88,6 @@ impl std::fmt::Display for Name {
             namespace => write!(formatter, "{{{namespace}}}{}", self.local),
         }
     }
-}
-
-/// Text that may stand in an element or in an attribute.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&apos;"),
-            // A reader would make a line feed, or in an attribute a space, of it.
-            '\r' => escaped.push_str("&#13;"),
-            '\n' => escaped.push_str("&#10;"),
-            '\t' => escaped.push_str("&#9;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-/// The first character that no document of XML 1.0 may hold.
-pub(crate) fn forbidden(text: &str) -> Option<char> {
-    let is_allowed = |character: &char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
-    text.chars().find(|character| !is_allowed(character))
 }
 
 #[cfg(test)]

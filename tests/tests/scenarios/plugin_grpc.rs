@@ -8,7 +8,7 @@ use liaison_tests::{is_quick, say_skipped};
 use serde_json::{Value, json};
 
 use crate::fixture::LIMIT;
-use crate::procedures::{NEWEST, SOURCE, Script, Stage, changed, gone};
+use crate::procedures::{NEWEST, SOURCE, Script, Stage, TARGET, changed, gone};
 
 const CALLS: &str = r#"
     write = { method = "/agency.rooms.v1.Rooms/UpdateRoom", request = { room = "{data}", etag = "{etag}" } }
@@ -130,11 +130,34 @@ fn grpc_leaves_what_somebody_else_made_newer_unless_the_source_wins() -> anyhow:
         assert_eq!(held(&rooms, key)?, is("ours", 6, 2), "{when}");
         stage.stop_without_dead_letters()?;
     }
+    // Of the same version, with other data.
+    let stage = start(&rooms, LOOKUP, NEWEST)?;
+    stage.produce([changed("same", "c", &room("c", "ours", &at(5)))])?;
+    stage.settled("superseded", 1)?;
+    assert_eq!((held(&rooms, "c")?, stage.attempts("conflict")), (is("theirs", 5, 1), 1.0));
+    stage.stop_without_dead_letters()?;
     let stage = start(&rooms, LOOKUP, SOURCE)?;
     stage.produce([changed("older", "c", &room("c", "ours", &at(4)))])?;
     stage.settled("delivered", 1)?;
     assert_eq!(held(&rooms, "c")?, is("ours", 4, 2));
     assert_eq!((stage.attempts("conflict"), stage.attempts("delivered")), (1.0, 1.0));
+    stage.stop_without_dead_letters()
+}
+
+#[test]
+fn a_late_grpc_tombstone_leaves_what_was_written_after_it() -> anyhow::Result<()> {
+    let test = "a_late_grpc_tombstone_leaves_what_was_written_after_it";
+    let Some(rooms) = server(test)? else { return Ok(()) };
+    let stage = start(&rooms, LOOKUP, TARGET)?;
+    let gone_at = |id: &str, minute| crate::fixture::with_header(gone(id, "a"), "ce_time", &at(minute));
+    stage.produce([changed("a-1", "a", &room("a", "A", &at(5)))])?;
+    stage.settled("delivered", 1)?;
+    stage.produce([gone_at("late", 4)])?;
+    stage.settled("superseded", 1)?;
+    assert_eq!(held(&rooms, "a")?, is("A", 5, 1));
+    stage.produce([gone_at("in time", 6)])?;
+    stage.settled("delivered", 2)?;
+    assert_eq!(held(&rooms, "a")?, None);
     stage.stop_without_dead_letters()
 }
 

@@ -157,6 +157,30 @@ fn soap_leaves_what_somebody_else_made_newer_unless_the_source_wins() -> anyhow:
 }
 
 #[test]
+fn soap_overwrites_the_same_version_only_where_the_source_wins() -> anyhow::Result<()> {
+    let test = "soap_overwrites_the_same_version_only_where_the_source_wins";
+    let Some(server) = server(test, None)? else { return Ok(()) };
+    let theirs = json!({ "record": { "id": "a", "title": "theirs", "updatedAt": 5 } });
+    assert_eq!(server.call("11", "PutRecord", &theirs)?["revision"], 1);
+    for (subscription, kind, expected) in
+        [(NEWEST, "superseded", is("theirs", 5, 1)), (SOURCE, "delivered", is("ours", 5, 2))]
+    {
+        let stage = start(&server, "11", &by_wsdl(&server, "11", "", LOOKUP)?, subscription)?;
+        stage.produce([changed("same", "a", &record("a", "ours", 5))])?;
+        stage.settled(kind, 1)?;
+        assert_eq!(held(&server, "a")?, expected);
+        assert_eq!(stage.attempts("conflict"), 1.0);
+        stage.stop_without_dead_letters()?;
+    }
+    // Now it holds what the event says.
+    let stage = start(&server, "11", &by_wsdl(&server, "11", "", LOOKUP)?, SOURCE)?;
+    stage.produce([changed("same", "a", &record("a", "ours", 5))])?;
+    stage.settled("delivered", 1)?;
+    assert_eq!((held(&server, "a")?, stage.attempts("skipped")), (is("ours", 5, 2), 1.0));
+    stage.stop_without_dead_letters()
+}
+
+#[test]
 fn a_soap_server_that_is_away_costs_no_event() -> anyhow::Result<()> {
     let Some(mut server) = server("a_soap_server_that_is_away_costs_no_event", None)? else { return Ok(()) };
     let stage = start(&server, "11", &by_wsdl(&server, "11", "", LOOKUP)?, NEWEST)?;

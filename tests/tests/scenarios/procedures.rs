@@ -14,6 +14,7 @@ use crate::fixture::{Config, DEAD_LETTERS, LIMIT, QUICK, TOPIC, by_event, letter
 
 pub(crate) const NEWEST: &str = r#"conflict = { policy = "newest-wins", version = "/updatedAt" }"#;
 pub(crate) const SOURCE: &str = r#"conflict = { policy = "source-wins" }"#;
+pub(crate) const TARGET: &str = r#"conflict = { policy = "target-wins" }"#;
 
 /// A running host with one subscription of one connector. The host goes first.
 pub(crate) struct Stage {
