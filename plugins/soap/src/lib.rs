@@ -64,8 +64,15 @@ async fn send(
 /// What a reply means. What is no envelope comes from something on the way, or from a service that is broken.
 fn answer(settings: &Settings, call: &Call, role: Role, response: &Response) -> Result<Answer, Failure> {
     let status = response.status();
-    let is_empty = response.body().is_empty();
-    if response.is_success() && is_empty && (call.is_one_way || matches!(status, 202 | 204)) {
+    let says_nothing = response.body().is_empty() && matches!(status, 202 | 204);
+    if role == Role::Lookup && says_nothing {
+        // It would be taken for a record that is not there, and be written over.
+        return Ok(Answer::Ended(Outcome::rejected(format!(
+            "SOAP {}: the lookup was answered {status} without an envelope: call an operation that answers with what is held",
+            call.name
+        ))));
+    }
+    if says_nothing || (response.is_success() && response.body().is_empty() && call.is_one_way) {
         return Ok(Answer::Done(Value::Null));
     }
     let text = response.text();

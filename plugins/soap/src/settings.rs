@@ -134,6 +134,12 @@ impl Written {
             well_formed(&header.with_each("x")).map_err(|error| format!("header: {error}"))?;
         }
         let calls = calls.try_map(|key, written| written.checked(key, wsdl.as_ref()))?;
+        if let Some(lookup) = calls.lookup.as_ref().filter(|lookup| lookup.call.is_one_way) {
+            return Err(format!(
+                "lookup: operation: `{}` answers with nothing, and so shows nothing of what is held",
+                lookup.call.name
+            ));
+        }
         let check = self.check.map(|check| check.checked(wsdl.as_ref())).transpose();
         let check = check.map_err(|error| format!("check: {error}"))?;
         let version = wsdl.as_ref().map(|wsdl| wsdl.version).or(self.soap).unwrap_or(Version::V11);

@@ -231,6 +231,8 @@ fn a_check_calls_an_operation_or_asks_for_a_path() {
 #[test]
 fn a_mistake_in_the_settings_pauses_and_names_the_key() {
     let rpc = WSDL.replace("style=\"document\"", "style=\"rpc\"");
+    let one_way =
+        WSDL.replace(r#"<wsdl:output name="GetRecordResponse" message="tns:GetRecordResponse"/>"#, "");
     for (more, expected) in [
         (json!({ "wsdl": "<html/>" }), "settings: wsdl: is no WSDL 1.1: it begins with `html`"),
         (
@@ -256,6 +258,10 @@ fn a_mistake_in_the_settings_pauses_and_names_the_key() {
         (json!({ "header": "x" }), "settings: header: has no element"),
         (json!({ "etag": "revision" }), "settings: etag: `revision` is no JSON pointer"),
         (json!({ "faults": { "m:Stale": "conflict" } }), "settings: faults: `m:Stale` has a prefix"),
+        (
+            json!({ "wsdl": one_way, "lookup": { "operation": "GetRecord", "fields": { "id": "{key}" } } }),
+            "settings: lookup: operation: `GetRecord` answers with nothing",
+        ),
         (json!({ "faults": { "Server": "ignore" } }), "settings: faults.Server: unknown variant `ignore`"),
         (json!({ "check": { "operation": "GetRecord", "fields": { "nr": 1 } } }), "settings: check: "),
         (json!({ "soap": "1.3" }), "settings: soap: unknown variant `1.3`"),

@@ -53,7 +53,18 @@ fn what_has_the_same_version_is_there_unless_it_is_another() {
 }
 
 #[test]
-fn a_lookup_delivers_nothing_whatever_its_fault_means_to_a_change() {
+fn a_lookup_that_is_answered_with_nothing_shows_nothing() {
+    set(lookup("before"));
+    for (status, event) in [(202, record()), (204, record()), (204, record().tombstone())] {
+        let run = endpoint().expect(POST, reply(status)).deliver(deliver, event);
+        let expected = format!(
+            "SOAP GetRecord: the lookup was answered {status} without an envelope: call an operation"
+        );
+        assert!(reason(run.outcome).starts_with(&expected));
+    }
+    let run = endpoint().expect(POST, reply(200)).deliver(deliver, record());
+    assert_eq!(run.outcome.kind(), OutcomeKind::Retry);
+    // Nor does what a fault means to a change.
     let mut settings = lookup("before");
     settings["faults"] = json!({ "Closed": "skipped", "Sent": "delivered", "Stale": "conflict" });
     set(settings);
