@@ -297,9 +297,18 @@ pub enum Outcome {
 
 impl Outcome {
     /// What the reply to [`Step::SettleBy`] says without another call: that of a 2xx, `delivered` with the first
-    /// `location` and the first `etag` that are text. It is what the connector says of such a reply, or it is at fault.
+    /// `location` and the first `etag` that are text; that of a transaction in which each statement changed a row and gave
+    /// none, `delivered`. It is what the connector says of such a reply, or it is at fault.
     pub fn delivered_by(reply: &Reply) -> Option<Self> {
-        let Reply::Http(response) = reply else { return None };
+        let response = match reply {
+            Reply::Http(response) => response,
+            Reply::Sql(SqlResponse::Done(results)) => {
+                let changed = |result: &SqlResult| result.affected > 0 && result.rows.is_empty();
+                let all = !results.is_empty() && results.iter().all(changed);
+                return all.then(|| Outcome::Delivered(Receipt::default()));
+            }
+            Reply::Grpc(_) | Reply::Sql(SqlResponse::Error(_)) | Reply::Failed(_) => return None,
+        };
         let first = |name| {
             let mut values = response.headers.get_all(name).iter();
             values.find_map(|value| value.to_str().ok()).map(str::to_owned)

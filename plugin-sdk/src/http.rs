@@ -50,6 +50,13 @@ impl Http {
         (effect, reply, place.expect("it was asked"))
     }
 
+    /// The same of what delivers the event.
+    pub(crate) async fn ask_to_settle(&self, effect: Effect) -> (Effect, Reply, Place) {
+        let asked = self.ask(effect);
+        self.rounds().settles();
+        asked.await
+    }
+
     pub(crate) fn rounds(&self) -> std::cell::RefMut<'_, Rounds> {
         self.rounds.borrow_mut()
     }

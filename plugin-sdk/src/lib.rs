@@ -45,6 +45,7 @@
 //! | [`version`], [`etag`], [`time`] | how an event stands to what is held, what a write can be bound to, and times |
 //! | [`grpc`] | unary gRPC calls and their answers |
 //! | [`sql`] | transactions in the connector's database, and rows |
+//! | [`column`] | columns of a table, and where settings say that each takes its value from |
 //! | [`template`] | texts and JSON with fields of the event, as settings |
 //! | [`procedure`] | lookup, create, write and delete by calls, with their conflicts |
 //! | [`joint`] | requests of several deliveries made one |
@@ -56,6 +57,7 @@
 //! | [`testing`] | an endpoint that follows a script |
 //! | [`raw`] | the contract as generated: for tools |
 
+pub mod column;
 mod encode;
 pub mod etag;
 mod event;

@@ -233,19 +233,21 @@ impl OutcomeKind {
     ///
     /// | kind | outcome |
     /// |---|---|
-    /// | constraint, data, statement, too many rows | rejected |
+    /// | constraint, data, too many rows | rejected |
     /// | serialization, unavailable, other | retry |
-    /// | permission | denied |
+    /// | permission, statement | denied |
+    ///
+    /// A statement is written by the settings, or by the plugin: no event is to blame where the database does not know a
+    /// table or a column, and none is lost while that is mended. So it is where a statement is not granted.
     pub fn of_sql(kind: SqlErrorKind) -> Self {
         match kind {
-            SqlErrorKind::Constraint
-            | SqlErrorKind::Data
-            | SqlErrorKind::Statement
-            | SqlErrorKind::TooManyRows => OutcomeKind::Rejected,
+            SqlErrorKind::Constraint | SqlErrorKind::Data | SqlErrorKind::TooManyRows => {
+                OutcomeKind::Rejected
+            }
             SqlErrorKind::Serialization | SqlErrorKind::Unavailable | SqlErrorKind::Other => {
                 OutcomeKind::Retry
             }
-            SqlErrorKind::Permission => OutcomeKind::Denied,
+            SqlErrorKind::Permission | SqlErrorKind::Statement => OutcomeKind::Denied,
         }
     }
 }

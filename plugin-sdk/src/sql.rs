@@ -31,16 +31,18 @@
 //! assert_eq!(run.transactions[0].statements[0].parameters[0], "7".into());
 //! ```
 
+mod names;
 mod values;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use crate::raw::connector::liaison::plugin::effects::{SqlError, SqlErrorKind, SqlValue};
+pub use names::{Dialect, TableName, is_name};
 pub use values::{FromSql, timestamp_ms};
 
-use crate::failure::Failure;
-use crate::http::{Http, milliseconds, wrong_kind};
+use crate::failure::{Failure, Unanswered};
+use crate::http::{Http, Place, milliseconds, wrong_kind};
 use crate::raw::connector::liaison::plugin::effects::{
     Effect, Reply, SqlRequest, SqlResponse, SqlResult, SqlStatement,
 };
@@ -89,17 +91,39 @@ impl Sql<'_> {
     /// [`Failure::Refused`] where the database refused it and nothing was done, [`Failure::Unanswered`] where it is
     /// unknown whether all of it was done or nothing.
     pub async fn run(self) -> Result<SqlAnswer, Failure> {
-        match self.http.ask(Effect::Sql(self.effect)).await {
-            (effect @ Effect::Sql(_), Reply::Sql(response), _) => {
-                let request = crate::http::line(&effect);
-                match response {
-                    SqlResponse::Done(results) => Ok(SqlAnswer { request, results }),
-                    SqlResponse::Error(error) => Err(Failure::Refused(SqlRefusal { request, error })),
-                }
+        let Self { http, effect } = self;
+        answered(http.ask(Effect::Sql(effect)).await)
+    }
+
+    /// As [`Sql::run`], for the transaction that delivers the event: where each of its statements changed a row and none
+    /// gave one, that alone is [`Outcome::delivered`](crate::outcome::Outcome::delivered), and the host need not call the
+    /// plugin again. Else the function goes on from here, and where it is called all the same, it must end just so: see
+    /// [`SqlAnswer::has_delivered`]. Nothing else may be asked beside it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sql::run`].
+    pub async fn run_to_deliver(self) -> Result<SqlAnswer, Failure> {
+        let Self { http, effect } = self;
+        answered(http.ask_to_settle(Effect::Sql(effect)).await)
+    }
+}
+
+fn answered((effect, reply, _): (Effect, Reply, Place)) -> Result<SqlAnswer, Failure> {
+    match (effect, reply) {
+        (effect @ Effect::Sql(_), Reply::Sql(response)) => {
+            let request = crate::http::line(&effect);
+            match response {
+                SqlResponse::Done(results) => Ok(SqlAnswer { request, results }),
+                SqlResponse::Error(error) => Err(Failure::Refused(SqlRefusal { request, error })),
             }
-            (effect, Reply::Failed(why), _) => Err(Failure::unanswered(&effect, why)),
-            (effect, Reply::Http(_) | Reply::Grpc(_) | Reply::Sql(_), _) => Err(wrong_kind(&effect)),
         }
+        // Statements are written by settings, and not by an event.
+        (_, Reply::Failed(Unanswered::NotAllowed(why))) => Err(Failure::Settings(format!(
+            "the connector's `database` does not grant what they ask for: {why}"
+        ))),
+        (effect, Reply::Failed(why)) => Err(Failure::unanswered(&effect, why)),
+        (effect, Reply::Http(_) | Reply::Grpc(_) | Reply::Sql(_)) => Err(wrong_kind(&effect)),
     }
 }
 
@@ -111,6 +135,13 @@ pub struct SqlAnswer {
 }
 
 impl SqlAnswer {
+    /// Has each statement changed a row, and none given one? Then what was asked by [`Sql::run_to_deliver`] has delivered the
+    /// event.
+    pub fn has_delivered(&self) -> bool {
+        let changed = |result: &SqlResult| result.affected > 0 && result.rows.is_empty();
+        !self.results.is_empty() && self.results.iter().all(changed)
+    }
+
     /// Rows that the last statement inserted, updated or deleted, as the database counts them.
     pub fn affected(&self) -> u64 {
         self.results.last().map_or(0, |result| result.affected)
@@ -191,7 +222,6 @@ impl fmt::Display for SqlRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Unanswered;
     use crate::join;
     use crate::outcome::{Delivery, Outcome, OutcomeKind};
     use crate::testing::{self, affected, rows, sql_error};
@@ -234,6 +264,32 @@ mod tests {
         assert_eq!(change.statements.len(), 2);
     }
 
+    async fn once(_delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+        let changed = http.sql("update a set b = $1").bind(1).run_to_deliver().await?;
+        if changed.has_delivered() {
+            return Ok(Outcome::delivered());
+        }
+        http.sql("insert into a values ($1)").bind(1).run().await?;
+        Ok(Outcome::skipped("it was not there"))
+    }
+
+    #[test]
+    fn a_transaction_that_delivers_is_said_to_and_is_gone_on_from_where_it_does_not() {
+        use crate::raw::connector::exports::liaison::plugin::connector::Step;
+        use crate::steps::deliver_one;
+
+        let step = |rounds| {
+            let delivery = Delivery { rounds, ..testing::event("t").into() };
+            deliver_one(delivery, &once).unwrap()
+        };
+        assert!(matches!(step(Vec::new()), Step::SettleBy(Effect::Sql(_))));
+        let nothing = SqlResult { affected: 0, columns: Vec::new(), rows: Vec::new() };
+        let rounds = vec![vec![Reply::Sql(SqlResponse::Done(vec![nothing]))]];
+        assert!(matches!(step(rounds), Step::Perform(effects) if effects.len() == 1));
+        let run = testing::endpoint().expect("SQL update a set b = $1", affected(1));
+        assert_eq!(run.deliver(once, testing::event("t")).outcome, Outcome::delivered());
+    }
+
     #[test]
     fn what_a_row_says_decides() {
         assert_eq!(run(rows(["version", "name"])).outcome, Outcome::skipped("nobody"));
@@ -254,7 +310,7 @@ mod tests {
         for (kind, outcome) in [
             (Constraint, OutcomeKind::Rejected),
             (Data, OutcomeKind::Rejected),
-            (Statement, OutcomeKind::Rejected),
+            (Statement, OutcomeKind::Denied),
             (TooManyRows, OutcomeKind::Rejected),
             (Serialization, OutcomeKind::Retry),
             (Unavailable, OutcomeKind::Retry),
@@ -266,5 +322,8 @@ mod tests {
         let twice = run(sql_error(Constraint, "23505", "people_pkey").constraint("people_pkey")).outcome;
         assert_eq!(twice, Outcome::rejected(format!("SQL {LOOK} was refused (23505): people_pkey")));
         assert_eq!(run(Unanswered::TimedOut).outcome, Outcome::retry(format!("SQL {LOOK} timed out")));
+        let ungranted = run(Unanswered::NotAllowed("asks for `people`".into())).outcome;
+        let why = "settings: the connector's `database` does not grant what they ask for: asks for `people`";
+        assert_eq!(ungranted, Outcome::denied(why));
     }
 }

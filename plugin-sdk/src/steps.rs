@@ -44,7 +44,10 @@ pub(crate) fn deliver_one<R: Into<Ending>>(
 ) -> Result<Step, Fault> {
     let http = Http::new(std::mem::take(&mut delivery.rounds), delivery.now);
     Ok(match run(&http, author(&delivery, &http))? {
-        Progress::Asks(effects) => Step::Perform(effects),
+        Progress::Asks(mut effects) => match effects.pop() {
+            Some(effect) if effects.is_empty() && http.rounds().is_settling() => Step::SettleBy(effect),
+            last => Step::Perform(effects.into_iter().chain(last).collect()),
+        },
         Progress::Ended(ending) => match ending.into() {
             Ending::Outcome(outcome) => {
                 http.rounds().end()?;

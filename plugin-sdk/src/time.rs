@@ -9,6 +9,35 @@ pub fn rfc3339(ms: u64) -> String {
     format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
+/// As RFC 3339 in UTC, of microseconds since 1970, with as many digits as it needs: none, three or six. Nothing beyond the
+/// years 1 to 9999.
+pub fn rfc3339_us(us: i64) -> Option<String> {
+    let (seconds, us) = (us.div_euclid(1_000_000), us.rem_euclid(1_000_000));
+    let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, date) = date(day);
+    if !(1..=9_999).contains(&year) {
+        return None;
+    }
+    let fraction = match us {
+        0 => String::new(),
+        us if us % 1_000 == 0 => format!(".{:03}", us / 1_000),
+        us => format!(".{us:06}"),
+    };
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    Some(format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"))
+}
+
+/// Since 1970-01-01T00:00:00Z, of a time by RFC 3339, or as databases write it, `2026-01-02 03:04:05.000006`, which without
+/// a zone is in UTC. What is finer is cut.
+pub fn microseconds(text: &str) -> Option<i64> {
+    let of_database = || {
+        let has_space = text.as_bytes().get(10) == Some(&b' ');
+        has_space.then(|| nanoseconds(&format!("{text}Z"))).flatten()
+    };
+    let nanoseconds = nanoseconds(text).or_else(of_database)?;
+    i64::try_from(nanoseconds.div_euclid(1_000)).ok()
+}
+
 /// Since 1970-01-01T00:00:00Z; nothing where the text is no time by RFC 3339. What is finer than a nanosecond is cut.
 pub fn nanoseconds(text: &str) -> Option<i128> {
     let bytes = text.as_bytes();
@@ -117,6 +146,26 @@ mod tests {
             assert_eq!(rfc3339(ms), text);
         }
         assert!(rfc3339(u64::MAX).ends_with('Z'));
+    }
+
+    #[test]
+    fn times_of_databases_are_read_and_written_to_the_microsecond() {
+        for (written, us, shown) in [
+            ("1970-01-01T00:00:00Z", 0, "1970-01-01T00:00:00Z"),
+            ("2026-01-02T03:04:05.000006Z", 1_767_323_045_000_006, "2026-01-02T03:04:05.000006Z"),
+            ("2026-01-02 03:04:05.5", 1_767_323_045_500_000, "2026-01-02T03:04:05.500Z"),
+            ("2026-01-02t05:04:05.0000069+02:00", 1_767_323_045_000_006, "2026-01-02T03:04:05.000006Z"),
+            ("1969-12-31T18:59:59.999-05:00", -1_000, "1969-12-31T23:59:59.999Z"),
+            ("0001-01-01T00:00:00Z", -62_135_596_800_000_000, "0001-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(microseconds(written), Some(us), "{written}");
+            assert_eq!(rfc3339_us(us).as_deref(), Some(shown), "{written}");
+        }
+        assert_eq!(rfc3339_us(i64::MAX), None);
+        for wrong in ["", "2026-01-02", "2026-01-02T03:04:05", "2026-02-29 00:00:00", "ü026-01-02T03:04:05Z"]
+        {
+            assert_eq!(microseconds(wrong), None, "{wrong}");
+        }
     }
 
     proptest! {

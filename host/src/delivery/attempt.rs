@@ -162,7 +162,9 @@ mod tests {
 
     use super::*;
     use crate::config;
-    use crate::contract::{Body, GrpcResponse, HttpRequest, HttpResponse, Receipt, SqlError, SqlRequest};
+    use crate::contract::{
+        Body, GrpcResponse, HttpRequest, HttpResponse, Receipt, SqlError, SqlRequest, SqlResult,
+    };
     use crate::event::{Event, Origin};
     use crate::journal::rounds::tests::effect;
     use crate::journal::rounds::{Arguments, so_far};
@@ -326,6 +328,22 @@ mod tests {
         }
         let (attempt, _) = play(by(trap()), 204, Instant::now()).await;
         assert!(matches!(attempt.result, Err(Fault::Trap(_))), "{:?}", attempt.result);
+    }
+
+    #[test]
+    fn a_transaction_settles_where_each_statement_changed_a_row_and_gave_none() {
+        let result =
+            |affected, rows: usize| SqlResult { affected, columns: Vec::new(), rows: vec![Vec::new(); rows] };
+        for (results, settles) in [
+            (vec![result(1, 0)], true),
+            (vec![result(1, 0), result(2, 0)], true),
+            (vec![result(1, 0), result(0, 0)], false),
+            (vec![result(1, 1)], false),
+            (vec![], false),
+        ] {
+            let delivered = settles.then(|| Outcome::Delivered(Receipt::default()));
+            assert_eq!(Outcome::delivered_by(&Reply::Sql(SqlResponse::Done(results))), delivered);
+        }
     }
 
     #[tokio::test]

@@ -22,11 +22,13 @@ pub(crate) struct Rounds {
     answered: Vec<Vec<Option<(Effect, Reply)>>>,
     /// The current round.
     asked: Vec<Effect>,
+    /// What it asks delivers the event.
+    settles: bool,
 }
 
 impl Rounds {
     pub(crate) fn new(recorded: Vec<Vec<Reply>>) -> Self {
-        Self { recorded: recorded.into_iter(), answered: Vec::new(), asked: Vec::new() }
+        Self { recorded: recorded.into_iter(), answered: Vec::new(), asked: Vec::new(), settles: false }
     }
 
     /// Takes the next place of the current round.
@@ -34,6 +36,16 @@ impl Rounds {
         let place = (index(self.answered.len()), index(self.asked.len()));
         self.asked.push(effect);
         place
+    }
+
+    /// What the current round asks delivers the event, if it is one thing alone.
+    pub(crate) fn settles(&mut self) {
+        self.settles = true;
+    }
+
+    /// Does the round that is asked now deliver the event?
+    pub(crate) fn is_settling(&self) -> bool {
+        self.settles
     }
 
     /// What was asked there and what came of it, once its round has ended.
@@ -51,6 +63,7 @@ impl Rounds {
         let Some(replies) = self.recorded.next() else {
             return Ok(Some(asked));
         };
+        self.settles = false;
         if asked.len() != replies.len() {
             return Err(Fault::Changed {
                 round: self.answered.len(),

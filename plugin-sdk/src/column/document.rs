@@ -1,0 +1,154 @@
+//! An event's data as JSON, of which parts are taken as they are written: numbers keep their digits, objects their order.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::failure::Failure;
+use crate::pointer::Pointer;
+
+/// A member's name, borrowed where it is written without escapes.
+#[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(transparent)]
+struct Name<'data>(#[serde(borrow)] Cow<'data, str>);
+
+impl std::borrow::Borrow<str> for Name<'_> {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The members of an object, each as it is written.
+type Members<'data> = BTreeMap<Name<'data>, &'data RawValue>;
+
+/// The data of one delivery, or one line of it.
+#[derive(Debug)]
+pub struct Document<'data> {
+    whole: &'data RawValue,
+    /// Read when the first of them is wanted.
+    members: OnceCell<Members<'data>>,
+}
+
+impl<'data> Document<'data> {
+    /// # Errors
+    ///
+    /// [`Failure::Event`] where it is not JSON.
+    pub fn read(data: &'data [u8]) -> Result<Self, Failure> {
+        let whole = serde_json::from_slice(data).map_err(|error| Failure::not_json(error))?;
+        Ok(Self { whole, members: OnceCell::new() })
+    }
+
+    /// All of it, as it is written.
+    pub fn whole(&self) -> &'data str {
+        self.whole.get()
+    }
+
+    /// What is there, as it is written; nothing where nothing is, or null. The document itself is an object.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Event`] where what leads there is not JSON.
+    pub fn pick(&self, pointer: &Pointer) -> Result<Option<&'data str>, Failure> {
+        let Some((first, rest)) = pointer.tokens().split_first() else { return Ok(Some(self.whole())) };
+        let members = match self.members.get() {
+            Some(members) => members,
+            None => {
+                let members = members(self.whole)?;
+                self.members.get_or_init(|| members)
+            }
+        };
+        let mut part = members.get(first.as_str()).copied();
+        for token in rest {
+            let Some(parent) = part else { return Ok(None) };
+            part = match parent.get().as_bytes().first() {
+                Some(b'[') => {
+                    token.parse().ok().and_then(|index: usize| elements(parent).ok()?.get(index).copied())
+                }
+                _ => members_of(parent, token)?,
+            };
+        }
+        Ok(part.map(RawValue::get).filter(|text| *text != "null"))
+    }
+
+    /// The elements of the list there, each as it is written.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Event`] where no list is there.
+    pub fn lines(&self, pointer: &Pointer) -> Result<Vec<&'data str>, Failure> {
+        let list = self.pick(pointer)?.filter(|text| text.starts_with('['));
+        let lines = list.map(serde_json::from_str::<Vec<&RawValue>>).transpose();
+        match lines.map_err(|error| Failure::not_json(error))? {
+            Some(lines) => Ok(lines.into_iter().map(RawValue::get).collect()),
+            None => Err(Failure::Event(format!(
+                "the event's data has no list at `{}`, which is to be the lines",
+                pointer.as_str()
+            ))),
+        }
+    }
+}
+
+/// None where it is no object.
+fn members(value: &RawValue) -> Result<Members<'_>, Failure> {
+    match value.get().as_bytes().first() {
+        Some(b'{') => serde_json::from_str(value.get()).map_err(|error| Failure::not_json(error)),
+        _ => Ok(Members::new()),
+    }
+}
+
+fn members_of<'data>(value: &'data RawValue, name: &str) -> Result<Option<&'data RawValue>, Failure> {
+    Ok(members(value)?.remove(name))
+}
+
+fn elements(array: &RawValue) -> Result<Vec<&RawValue>, Failure> {
+    serde_json::from_str(array.get()).map_err(|error| Failure::not_json(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Pointer {
+        Pointer::parse(text).unwrap()
+    }
+
+    #[test]
+    fn parts_are_picked_as_they_are_written() {
+        let data =
+            br#" {"a":{"b~/c":[1, {"d": 1.50e2}]},"n":null,"":{"":"x"},"\u0065":1,"twice":1,"twice":2} "#;
+        let document = Document::read(data).unwrap();
+        for (pointer, picked) in [
+            ("/a/b~0~1c/0", Some("1")),
+            ("/a/b~0~1c/1", Some(r#"{"d": 1.50e2}"#)),
+            ("/a/b~0~1c/1/d", Some("1.50e2")),
+            ("/a/b~0~1c/2", None),
+            ("/a/b~0~1c/first", None),
+            ("/a/b~0~1c/0/x", None),
+            ("/n", None),
+            ("/n/x", None),
+            ("/z", None),
+            ("//", Some("\"x\"")),
+            ("/e", Some("1")),
+            ("/twice", Some("2")),
+        ] {
+            assert_eq!(document.pick(&at(pointer)), Ok(picked), "{pointer}");
+        }
+        let list = Document::read(b"[1]").unwrap();
+        assert_eq!(list.pick(&at("/0")), Ok(None), "a row is made of an object");
+        let error = Document::read(b"{").unwrap_err().to_string();
+        assert!(error.starts_with("the event's data is not JSON: "), "{error}");
+    }
+
+    #[test]
+    fn lines_keep_how_they_are_written() {
+        let document = Document::read(br#" {"lines": [{"a": 1.0}, 2], "other": {}} "#).unwrap();
+        assert_eq!(document.lines(&at("/lines")).unwrap(), ["{\"a\": 1.0}", "2"]);
+        for wrong in ["/other", "/nothing"] {
+            let error = document.lines(&at(wrong)).unwrap_err().to_string();
+            assert!(error.starts_with("the event's data has no list at"), "{error}");
+        }
+    }
+}
