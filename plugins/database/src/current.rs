@@ -1,14 +1,16 @@
 //! What the database holds, as a conflict tells the host.
 
+use liaison_sdk::column::{json, shape, version_text};
 use liaison_sdk::failure::Failure;
-use liaison_sdk::outcome::{Outcome, Receipt};
+use liaison_sdk::outcome::Outcome;
 use liaison_sdk::sql::{Row as Found, SqlValue};
-use serde_json::{Map, Value};
 
-use crate::row::{IS_OLDER, IS_SAME, Row};
+use crate::row::Row;
 use crate::settings::Settings;
-use crate::source::Source;
-use crate::value::{json, version_text};
+use crate::statements::{IS_OLDER, IS_SAME};
+
+const ALREADY: &str = "already there: the database holds this version";
+const OTHER: &str = "the database holds this version with other values";
 
 /// How the version of a row that was found stands to that of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,47 +36,27 @@ impl Standing {
     }
 }
 
-/// The event was written, or something that is the same.
-pub(crate) fn delivered(row: &Row<'_>) -> Outcome {
-    let of = row.settings.version.as_ref().and_then(|version| version.column.of);
-    let version = row.version.as_ref().and_then(|(_, value)| version_text(value, of));
-    Outcome::Delivered(Receipt { external_id: None, version })
+/// The row has the event's version: with the same values there is nothing to do, with others the host decides.
+pub(crate) fn same(row: &Row<'_>, found: &Found<'_>) -> Outcome {
+    match row.is_other_than(found) {
+        true => conflict(row.settings, found, OTHER),
+        false => Outcome::skipped(ALREADY),
+    }
 }
 
 /// The host decides, by what was found.
 pub(crate) fn conflict(settings: &Settings, found: &Found<'_>, reason: &str) -> Outcome {
-    let version = settings.version.as_ref().and_then(|version| {
-        let value = found.value(&version.column.name)?;
-        version_text(value, version.column.of)
+    let column = settings.version.as_ref().map(|version| &version.column);
+    let version = column.and_then(|column| version_text(found.value(&column.name)?, column.of));
+    let held = settings.table.all().filter_map(|column| {
+        let value = found.value(&column.name)?;
+        Some((&column.source, json(value, column.of)))
     });
-    Outcome::conflict(version, Some(shape(settings, found).to_string().into_bytes()), reason)
+    Outcome::conflict(version, Some(shape(held).to_string().into_bytes()), reason)
 }
 
 /// The version as it was read.
 pub(crate) fn version_of(settings: &Settings, found: &Found<'_>) -> SqlValue {
     let column = settings.version_column();
     column.and_then(|name| found.value(name)).cloned().unwrap_or(SqlValue::Null)
-}
-
-/// In the event's own shape, as far as the columns are parts of its data.
-fn shape(settings: &Settings, found: &Found<'_>) -> Value {
-    let mut whole = Value::Object(Map::new());
-    for column in settings.table.all() {
-        let Some(value) = found.value(&column.name).map(|value| json(value, column.of)) else { continue };
-        match &column.source {
-            Source::Part(pointer) => pointer.put(&mut whole, value),
-            Source::Data if value.is_object() => merge(&mut whole, value),
-            _ => {}
-        }
-    }
-    whole
-}
-
-/// What is kept as a whole gives way to what has a column of its own.
-fn merge(whole: &mut Value, data: Value) {
-    if let (Value::Object(whole), Value::Object(data)) = (whole, data) {
-        for (name, value) in data {
-            whole.entry(name).or_insert(value);
-        }
-    }
 }

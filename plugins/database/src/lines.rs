@@ -3,17 +3,17 @@
 //! The header and the keys of its lines are read first, so that the transaction that follows knows which lines are gone.
 //! That one is undone as a whole where another has changed the header between the two.
 
+use liaison_sdk::column::{Column, Document, Record};
 use liaison_sdk::failure::Failure;
 use liaison_sdk::http::Http;
 use liaison_sdk::outcome::{Outcome, Resolution};
-use liaison_sdk::sql::{Row as Found, SqlAnswer, SqlValue};
+use liaison_sdk::sql::{Dialect, Row as Found, SqlAnswer, SqlValue};
 
-use crate::current::{Standing, conflict, delivered, version_of};
+use crate::current::{Standing, conflict, same, version_of};
 use crate::refusal::{is_constraint, is_foreign_key};
 use crate::row::{Row, key, values};
-use crate::settings::{Dialect, Lines, Mode};
-use crate::single::{decided, is_decided};
-use crate::source::{Document, Record};
+use crate::settings::{Lines, Mode};
+use crate::single::{NEWER, decided, is_decided};
 use crate::text::{Text, run};
 
 /// Values of one statement, of the thousand that it may have.
@@ -52,22 +52,32 @@ pub(crate) async fn write(
     if header.is_some() {
         texts.extend(row.guard());
     }
-    let written = line_texts(lines, row, &read, &wanted)?;
-    if written.len() > MAX_STATEMENTS - OTHERS {
-        return Err(Failure::Event(format!(
-            "its {} lines take more than {MAX_STATEMENTS} statements, which no transaction may have",
-            wanted.len()
-        )));
+    texts.extend(line_texts(lines, row, &read, &wanted)?);
+    let failure = match run(http, texts).await {
+        Ok(answer) if answer.affected_by(0) == 0 => return Ok(Outcome::retry(MOVED)),
+        Ok(_) => return Ok(Outcome::delivered()),
+        Err(failure) => failure,
+    };
+    let is_moved = match header {
+        Some(_) => has_moved(&failure),
+        None => is_of_header(&failure) && is_there(http, row).await?,
+    };
+    match is_moved {
+        true => Ok(Outcome::retry(format!("{MOVED}: {failure}"))),
+        false => Err(failure),
     }
-    texts.extend(written);
-    match run(http, texts).await {
-        Ok(answer) if answer.affected_by(0) == 0 => Ok(Outcome::retry(MOVED)),
-        Ok(_) => Ok(delivered(row)),
-        Err(failure) if has_moved(&failure, header.is_some()) => {
-            Ok(Outcome::retry(format!("{MOVED}: {failure}")))
-        }
-        Err(failure) => Err(failure),
-    }
+}
+
+/// Is a header there now that was new? Then another has inserted it first: the next attempt reads it. Else its own values
+/// were refused.
+async fn is_there(http: &Http, row: &Row<'_>) -> Result<bool, Failure> {
+    Ok(run(http, vec![row.select()]).await?.row().is_some())
+}
+
+/// Was it the header, the first of all, that a constraint refused?
+fn is_of_header(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused(refusal) if refusal.error.statement == Some(0))
+        && is_constraint(failure)
 }
 
 /// How a header that is there is written, or why it is not.
@@ -81,7 +91,7 @@ fn change_of(
         let version = decided(row, resolution);
         return Ok(match is_decided(row, resolution, found) || standing == Standing::Unknown {
             true => Ok(row.update_over(&version)),
-            false if standing == Standing::Same => Err(delivered(row)),
+            false if standing == Standing::Same => Err(same(row, found)),
             false => {
                 Err(conflict(row.settings, found, "the header was changed by another since it was decided"))
             }
@@ -89,9 +99,11 @@ fn change_of(
     }
     let is_insert_only = row.settings.mode == Mode::InsertOnly;
     Ok(match standing {
-        Standing::Same => Err(delivered(row)),
-        Standing::Unknown if is_insert_only => Err(delivered(row)),
-        Standing::Newer => Err(conflict(row.settings, found, "the database holds a newer version")),
+        Standing::Same => Err(same(row, found)),
+        Standing::Unknown if is_insert_only => {
+            Err(Outcome::skipped("already there: it is only ever inserted"))
+        }
+        Standing::Newer => Err(conflict(row.settings, found, NEWER)),
         Standing::Older if is_insert_only => {
             let why = "the database holds another version of what is only ever inserted";
             Err(conflict(row.settings, found, why))
@@ -101,12 +113,11 @@ fn change_of(
 }
 
 /// Was the transaction undone because the header is not as it was read? The next attempt reads it anew.
-fn has_moved(failure: &Failure, was_there: bool) -> bool {
+fn has_moved(failure: &Failure) -> bool {
     let Failure::Refused(refusal) = failure else { return false };
     match refusal.error.statement {
-        // A header that is new has been inserted by another, or refused for good: the next attempt tells.
-        Some(1) if was_there => is_constraint(failure),
-        _ => was_there && is_foreign_key(refusal) && refusal.error.statement > Some(1),
+        Some(1) => is_constraint(failure),
+        statement => is_foreign_key(refusal) && statement > Some(1),
     }
 }
 
@@ -122,15 +133,15 @@ pub(crate) fn delete_all(lines: &Lines, row: &Row<'_>, version: Option<&SqlValue
 }
 
 fn of_event<'s>(lines: &'s Lines, record: &Record<'_>) -> Result<Vec<Line<'s>>, Failure> {
-    let document = record.document.ok_or_else(|| Failure::Event("the event has no data".to_owned()))?;
+    let document = record.document().ok_or_else(|| Failure::Event("the event has no data".to_owned()))?;
     let mut all: Vec<Line<'s>> = Vec::new();
     for (number, text) in (1..).zip(document.lines(&lines.rows)?) {
         let in_line = |failure: Failure| match failure {
             Failure::Event(why) => Failure::Event(format!("line {number}: {why}")),
             other => other,
         };
-        let document = Document::parse(text.as_bytes()).map_err(in_line)?;
-        let record = Record { event: record.event, document: Some(&document), line_number: number };
+        let document = Document::read(text.as_bytes()).map_err(in_line)?;
+        let record = record.line(&document, number);
         let key = key(&lines.table, &record).map_err(in_line)?;
         if all.iter().any(|line| line.key == key) {
             return Err(in_line(Failure::Event("it has the same key as another line".to_owned())));
@@ -163,7 +174,7 @@ fn line_texts(
 ) -> Result<Vec<Text>, Failure> {
     let mut there: Vec<Vec<SqlValue>> = Vec::new();
     for found in read.rows_of(1) {
-        let value = |column: &crate::settings::Column| found.get::<SqlValue>(&column.name);
+        let value = |column: &Column| found.get::<SqlValue>(&column.name);
         there.push(lines.table.key.iter().map(value).collect::<Result<_, _>>()?);
     }
     let is_key = |line: &Line<'_>, key: &[SqlValue]| line.key.iter().map(|(_, value)| value).eq(key);
@@ -183,7 +194,13 @@ fn line_texts(
     for new in new.chunks((MAX_VALUES / width).max(1)) {
         texts.push(insert(lines, row, new, false));
     }
-    Ok(texts)
+    match texts.len() > MAX_STATEMENTS - OTHERS {
+        true => Err(Failure::Event(format!(
+            "its {} lines take more than {MAX_STATEMENTS} statements, which no transaction may have",
+            wanted.len()
+        ))),
+        false => Ok(texts),
+    }
 }
 
 fn delete_keys(lines: &Lines, row: &Row<'_>, gone: &[&Vec<SqlValue>]) -> Text {

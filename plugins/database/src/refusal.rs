@@ -1,36 +1,24 @@
-//! What a failure means here, where that is not what it usually does.
+//! What a refusal means here, in the words of the settings. Which outcome each kind has, the SDK says; one of them the
+//! settings may decide otherwise.
 
-use liaison_sdk::failure::{Failure, Unanswered};
+use liaison_sdk::failure::Failure;
 use liaison_sdk::outcome::Outcome;
 use liaison_sdk::sql::{SqlErrorKind, SqlRefusal};
 
 use crate::settings::{ForeignKey, Settings};
 
-/// A row that the database refuses is the event's mistake; a statement that it does not understand, or that was not
-/// granted, is one of the settings: all wait until that is mended, and no event is lost.
 pub(crate) fn outcome(settings: &Settings, failure: Failure) -> Outcome {
-    match failure {
-        Failure::Refused(refusal) => match refusal.error.kind {
-            SqlErrorKind::Constraint
-                if is_foreign_key(&refusal) && settings.foreign_key == ForeignKey::Retry =>
-            {
-                Outcome::retry(told(&refusal))
-            }
-            SqlErrorKind::Constraint | SqlErrorKind::Data => Outcome::rejected(told(&refusal)),
-            SqlErrorKind::Statement => Outcome::denied(format!(
-                "settings: the database does not know what they name, or cannot hold it so: {}",
-                told(&refusal)
-            )),
-            SqlErrorKind::Serialization
-            | SqlErrorKind::Permission
-            | SqlErrorKind::TooManyRows
-            | SqlErrorKind::Unavailable
-            | SqlErrorKind::Other => Outcome::from_sql(&refusal),
-        },
-        Failure::Unanswered { why: Unanswered::NotAllowed(why), .. } => Outcome::denied(format!(
-            "settings: the connector's `database` does not grant what they ask for: {why}"
+    let Failure::Refused(refusal) = failure else { return failure.into() };
+    if is_foreign_key(&refusal) && settings.foreign_key == ForeignKey::Retry {
+        return Outcome::retry(told(&refusal));
+    }
+    match Outcome::from_sql(&refusal) {
+        Outcome::Rejected(_) => Outcome::rejected(told(&refusal)),
+        Outcome::Denied(_) if refusal.error.kind == SqlErrorKind::Statement => Outcome::denied(format!(
+            "settings: the database does not know what they name, or cannot hold it so: {}",
+            told(&refusal)
         )),
-        other => other.into(),
+        other => other,
     }
 }
 

@@ -4,10 +4,10 @@ mod written;
 
 use std::collections::BTreeMap;
 
+use liaison_sdk::column::Column;
+use liaison_sdk::pointer::Pointer;
+use liaison_sdk::sql::{Dialect, TableName, is_name};
 use serde::{Deserialize, Deserializer};
-
-use crate::source::{Pointer, Source};
-use crate::value::Type;
 
 use self::written::Written;
 
@@ -19,7 +19,6 @@ pub(crate) struct Settings {
     pub(crate) table: Table,
     pub(crate) version: Option<Version>,
     pub(crate) deleted_column: Option<String>,
-    pub(crate) older_tombstone: OlderTombstone,
     pub(crate) foreign_key: ForeignKey,
     pub(crate) lines: Option<Lines>,
 }
@@ -27,28 +26,29 @@ pub(crate) struct Settings {
 /// A table, and which columns of it are kept.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Schema and name, or the name alone.
-    pub(crate) name: Vec<String>,
+    pub(crate) name: TableName,
     pub(crate) key: Vec<Column>,
     /// All others.
     pub(crate) columns: Vec<Column>,
 }
 
-/// A column, and what it holds.
-#[derive(Debug, Clone)]
-pub(crate) struct Column {
-    pub(crate) name: String,
-    pub(crate) source: Source,
-    pub(crate) of: Option<Type>,
-}
-
 /// What tells which of two events is newer.
 #[derive(Debug)]
 pub(crate) struct Version {
-    /// One of the table's columns.
+    /// One of the table's columns: a time or an integer.
     pub(crate) column: Column,
-    /// Of an event without data; `None` where it cannot be told.
-    pub(crate) of_tombstone: Option<Column>,
+    pub(crate) of_tombstone: TombstoneVersion,
+}
+
+/// What the version of an event without data is.
+#[derive(Debug)]
+pub(crate) enum TombstoneVersion {
+    /// The settings say it, or the version is never of the data: an event without it is at fault.
+    Of(Column),
+    /// The time of the event, where it has one.
+    Time(Column),
+    /// It cannot be told.
+    Unknown,
 }
 
 /// Rows of a second table, which belong to one of the first.
@@ -62,31 +62,12 @@ pub(crate) struct Lines {
     pub(crate) table: Table,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Dialect {
-    #[serde(alias = "postgresql")]
-    Postgres,
-    #[serde(alias = "mariadb")]
-    MySql,
-    Sqlite,
-}
-
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Mode {
     #[default]
     Upsert,
     InsertOnly,
-}
-
-/// What becomes of a deletion that is older than the row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OlderTombstone {
-    #[default]
-    Skip,
-    Conflict,
 }
 
 /// What becomes of an event whose row refers to one that is not there.
@@ -108,6 +89,11 @@ impl Settings {
     pub(crate) fn version_column(&self) -> Option<&str> {
         self.version.as_ref().map(|version| version.column.name.as_str())
     }
+
+    /// All columns that this plugin writes, the key first and the mark last.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.table.all().map(|column| column.name.as_str()).chain(self.deleted_column.as_deref())
+    }
 }
 
 impl Table {
@@ -116,12 +102,16 @@ impl Table {
         self.key.iter().chain(&self.columns)
     }
 
-    fn of(name: &str, key: &[String], columns: BTreeMap<String, Column>, what: &str) -> Result<Self, String> {
-        let name: Vec<String> = name.split('.').map(str::to_owned).collect();
-        if name.len() > 2 {
-            return Err(format!("{what}table: a table is named as `records` or `hr.records`"));
-        }
-        name.iter().chain(columns.keys()).try_for_each(|name| is_name(name, what))?;
+    fn of(
+        name: TableName,
+        key: &[String],
+        columns: BTreeMap<String, Column>,
+        what: &str,
+    ) -> Result<Self, String> {
+        columns
+            .keys()
+            .try_for_each(|name| is_name(name))
+            .map_err(|problem| format!("{what}columns: {problem}"))?;
         if key.is_empty() {
             return Err(format!("{what}key: name the columns that tell rows apart"));
         }
@@ -133,13 +123,5 @@ impl Table {
             keys.push(column);
         }
         Ok(Self { name, key: keys, columns: others.into_values().collect() })
-    }
-}
-
-/// Quoted, a name may be nearly anything.
-fn is_name(name: &str, what: &str) -> Result<(), String> {
-    match name.is_empty() || name.chars().any(char::is_control) {
-        true => Err(format!("{what}`{}` is no name of a table or column", name.escape_debug())),
-        false => Ok(()),
     }
 }

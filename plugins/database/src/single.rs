@@ -3,21 +3,24 @@
 //! Only where it changed nothing is the row looked at, in the transaction of the same statement once more, which holds the
 //! row: so what is told of it is what stood in the way.
 
+use liaison_sdk::column::{version_bound, version_text};
 use liaison_sdk::failure::Failure;
 use liaison_sdk::http::Http;
 use liaison_sdk::outcome::{Outcome, Resolution};
-use liaison_sdk::sql::SqlValue;
+use liaison_sdk::sql::{Dialect, Row as Found, SqlValue};
 
-use crate::current::{Standing, conflict, delivered, version_of};
+use crate::current::{Standing, conflict, same, version_of};
 use crate::lines::delete_all;
 use crate::refusal::is_constraint;
 use crate::row::Row;
-use crate::settings::{Dialect, Mode, OlderTombstone};
-use crate::text::{Text, run};
-use crate::value::{version_bound, version_text};
+use crate::settings::Mode;
+use crate::text::{Text, run, run_to_deliver};
 
-const NEWER: &str = "the database holds a newer version";
+pub(crate) const NEWER: &str = "the database holds a newer version";
+const NEWER_THAN_DELETION: &str = "the database holds a newer version than this deletion";
 const THERE: &str = "the database holds another version of what is only ever inserted";
+/// What is only inserted, without versions.
+const KNOWN: &str = "already there, as far as can be told: there are no versions to compare";
 const CHANGED: &str = "the row was changed by another since the conflict was decided";
 const MOVED: &str = "the row was changed by another in the meantime";
 
@@ -37,21 +40,26 @@ pub(crate) async fn write(
         }
         // In MySQL `on duplicate key update` also writes over a row that has another key and the same value in some other
         // unique column, and its assignments see each other's results in an order. An update compares before it assigns.
-        (Dialect::MySql, Mode::Upsert) => match run(http, vec![row.update_older()]).await?.affected() {
-            0 => insert(http, row).await,
-            _ => Ok(delivered(row)),
+        (Dialect::MySql, Mode::Upsert) => match is_done(http, row.update_older()).await? {
+            false => insert(http, row).await,
+            true => Ok(Outcome::delivered()),
         },
         (Dialect::MySql, Mode::InsertOnly) => insert(http, row).await,
     }
 }
 
+/// Asks for a change by itself: if it changes anything, the event is delivered.
+async fn is_done(http: &Http, change: Text) -> Result<bool, Failure> {
+    Ok(run_to_deliver(http, vec![change]).await?.has_delivered())
+}
+
 async fn write_or_look(http: &Http, row: &Row<'_>, statement: Text) -> Result<Outcome, Failure> {
-    if run(http, vec![statement.clone()]).await?.affected() > 0 {
-        return Ok(delivered(row));
+    if is_done(http, statement.clone()).await? {
+        return Ok(Outcome::delivered());
     }
     let answer = run(http, vec![statement, row.select()]).await?;
     if answer.affected_by(0) > 0 {
-        return Ok(delivered(row));
+        return Ok(Outcome::delivered());
     }
     match answer.row() {
         None => Ok(Outcome::retry(MOVED)),
@@ -61,8 +69,8 @@ async fn write_or_look(http: &Http, row: &Row<'_>, statement: Text) -> Result<Ou
 
 /// A row that is to be new. What refuses it may be its own key, or another constraint.
 async fn insert(http: &Http, row: &Row<'_>) -> Result<Outcome, Failure> {
-    let refused = match run(http, vec![row.insert()]).await {
-        Ok(_) => return Ok(delivered(row)),
+    let refused = match is_done(http, row.insert()).await {
+        Ok(_) => return Ok(Outcome::delivered()),
         Err(failure) if is_constraint(&failure) => failure,
         Err(failure) => return Err(failure),
     };
@@ -74,12 +82,11 @@ async fn insert(http: &Http, row: &Row<'_>) -> Result<Outcome, Failure> {
 }
 
 /// What a row means that stood in the way.
-fn stands(row: &Row<'_>, found: &liaison_sdk::sql::Row<'_>) -> Result<Outcome, Failure> {
+fn stands(row: &Row<'_>, found: &Found<'_>) -> Result<Outcome, Failure> {
     let is_insert_only = row.settings.mode == Mode::InsertOnly;
     Ok(match Standing::of(row, found)? {
-        Standing::Same => delivered(row),
-        // It is there, and that is all that can be told.
-        Standing::Unknown if is_insert_only => delivered(row),
+        Standing::Same => same(row, found),
+        Standing::Unknown if is_insert_only => Outcome::skipped(KNOWN),
         Standing::Older if is_insert_only => conflict(row.settings, found, THERE),
         Standing::Older | Standing::Unknown => Outcome::retry(MOVED),
         Standing::Newer => conflict(row.settings, found, NEWER),
@@ -89,16 +96,16 @@ fn stands(row: &Row<'_>, found: &liaison_sdk::sql::Row<'_>) -> Result<Outcome, F
 /// Writes a row over the version that the host decided on, or inserts it where there is none any more.
 async fn write_over(http: &Http, row: &Row<'_>, version: &SqlValue) -> Result<Outcome, Failure> {
     let update = row.update_over(version);
-    if run(http, vec![update.clone()]).await?.affected() > 0 {
-        return Ok(delivered(row));
+    if is_done(http, update.clone()).await? {
+        return Ok(Outcome::delivered());
     }
     let answer = run(http, vec![update, row.select()]).await?;
     if answer.affected_by(0) > 0 {
-        return Ok(delivered(row));
+        return Ok(Outcome::delivered());
     }
     let Some(found) = answer.row() else { return insert(http, row).await };
     Ok(match Standing::of(row, &found)? {
-        Standing::Same => delivered(row),
+        Standing::Same => same(row, &found),
         Standing::Older | Standing::Newer | Standing::Unknown => conflict(row.settings, &found, CHANGED),
     })
 }
@@ -126,44 +133,34 @@ pub(crate) async fn delete(
         lines.map(|lines| delete_all(lines, row, version.as_ref())).into_iter().collect();
     changes.push(change);
     let last = changes.len() - 1;
-    let affected = run(http, changes.clone()).await?.affected();
-    if affected > 0 || (row.version.is_none() && resolution.is_none()) {
-        return Ok(delivered(row));
+    let is_deleted = match &changes[..] {
+        [change] => is_done(http, change.clone()).await?,
+        _ => run(http, changes.clone()).await?.affected() > 0,
+    };
+    if is_deleted || (row.version.is_none() && resolution.is_none()) {
+        return Ok(Outcome::delivered());
     }
     changes.push(row.select());
     let answer = run(http, changes).await?;
     if answer.affected_by(last) > 0 {
-        return Ok(delivered(row));
+        return Ok(Outcome::delivered());
     }
     match answer.row() {
         None if is_marked && row.version.is_some() => leave_mark(http, row).await,
-        None => Ok(delivered(row)),
-        Some(found) => Ok(not_deleted(row, &found)),
+        None => Ok(Outcome::delivered()),
+        Some(found) if version.is_some() => Ok(conflict(row.settings, &found, CHANGED)),
+        Some(found) => Ok(conflict(row.settings, &found, NEWER_THAN_DELETION)),
     }
 }
 
 /// What was never there is kept as deleted, so that an older event does not bring it back.
 async fn leave_mark(http: &Http, row: &Row<'_>) -> Result<Outcome, Failure> {
     match run(http, vec![row.insert()]).await {
-        Ok(_) => Ok(delivered(row)),
+        Ok(_) => Ok(Outcome::delivered()),
         Err(failure) if is_constraint(&failure) => Ok(Outcome::skipped(format!(
             "there is nothing to delete, and no row that says so can be kept: {failure}"
         ))),
         Err(failure) => Err(failure),
-    }
-}
-
-fn not_deleted(row: &Row<'_>, found: &liaison_sdk::sql::Row<'_>) -> Outcome {
-    match row.settings.older_tombstone {
-        OlderTombstone::Conflict => conflict(row.settings, found, NEWER),
-        OlderTombstone::Skip => {
-            let version = version_of(row.settings, found);
-            let of = row.settings.version.as_ref().and_then(|version| version.column.of);
-            let version = version_text(&version, of).unwrap_or_default();
-            Outcome::skipped(format!(
-                "the row is newer than this deletion, and stays: it has version {version}"
-            ))
-        }
     }
 }
 
@@ -174,7 +171,7 @@ pub(crate) fn decided(row: &Row<'_>, resolution: &Resolution) -> SqlValue {
 }
 
 /// Has the row that was found this version still? Compared as texts: not each database gives a value as it was bound.
-pub(crate) fn is_decided(row: &Row<'_>, resolution: &Resolution, found: &liaison_sdk::sql::Row<'_>) -> bool {
+pub(crate) fn is_decided(row: &Row<'_>, resolution: &Resolution, found: &Found<'_>) -> bool {
     let of = row.settings.version.as_ref().and_then(|version| version.column.of);
     version_text(&version_of(row.settings, found), of).as_deref() == decided_text(resolution)
 }

@@ -15,12 +15,16 @@ const UPSERT: &str = "SQL insert into \"hr\".\"people\" (\"id\", \"name\", \"upd
 const LOOK: &str = "select \"id\", \"name\", \"updated_at\", \"updated_at\" = $1 as liaison_is_same, (\"updated_at\" is null \
                     or \"updated_at\" < $2) as liaison_is_older from \"hr\".\"people\" where \"id\" = $3";
 
+fn integer() -> Value {
+    json!({ "from": "/updatedAt", "type": "integer" })
+}
+
 fn settings_of(dialect: &str, more: Value) -> Value {
     let mut settings = json!({
         "dialect": dialect,
         "table": "hr.people",
         "key": ["id"],
-        "columns": { "id": "key", "name": "/person/name" },
+        "columns": { "id": "key", "name": "/person/name", "updated_at": integer() },
         "version-column": "updated_at",
     });
     for (name, value) in more.as_object().unwrap() {
@@ -33,11 +37,15 @@ fn person(version: i64) -> EventBuilder {
     event("person.changed").key("7").data(json!({ "person": { "name": "Ada" }, "updatedAt": version }))
 }
 
-/// One row: what is there, of this version.
+/// One row: what is there, of this version, written by another.
 fn there(version: i64, ours: i64) -> SqlReply {
+    named("Eve", version, ours)
+}
+
+fn named(name: &str, version: i64, ours: i64) -> SqlReply {
     rows(["id", "name", "updated_at", "liaison_is_same", "liaison_is_older"]).row([
         "7".into(),
-        "Eve".into(),
+        name.into(),
         version.into(),
         (version == ours).into(),
         (version < ours).into(),
@@ -52,8 +60,7 @@ fn none() -> SqlReply {
 fn a_new_or_newer_row_is_one_statement() {
     testing::settings(settings_of("postgres", json!({})));
     let run = endpoint().expect(UPSERT, affected(1)).deliver(deliver, person(3));
-    let receipt = Receipt { external_id: None, version: Some("3".into()) };
-    assert_eq!(run.outcome, Outcome::Delivered(receipt));
+    assert_eq!((run.outcome, &run.rounds[..]), (Outcome::delivered(), &[1][..]));
     assert_eq!(run.transactions[0].statements[0].parameters, ["7".into(), "Ada".into(), 3.into()]);
 }
 
@@ -64,7 +71,13 @@ fn what_stood_in_the_way_is_read_in_the_transaction_that_met_it() {
     let outcome = |answer: SqlReply| {
         endpoint().expect(UPSERT, affected(0)).expect(&again, answer).deliver(deliver, person(3)).outcome
     };
-    assert!(matches!(outcome(affected(0).then(there(3, 3))), Outcome::Delivered(_)));
+    let already = Outcome::skipped("already there: the database holds this version");
+    assert_eq!(outcome(affected(0).then(named("Ada", 3, 3))), already);
+    let Outcome::Conflict(other) = outcome(affected(0).then(there(3, 3))) else {
+        panic!("it has another name")
+    };
+    assert_eq!(other.reason, "the database holds this version with other values");
+    assert!(other.version.as_deref() == Some("3") && other.current.is_some());
     assert!(matches!(outcome(affected(1).then(none())), Outcome::Delivered(_)));
     assert!(matches!(outcome(affected(0).then(none())), Outcome::Retry(_)));
     let Outcome::Conflict(conflict) = outcome(affected(0).then(there(9, 3))) else { panic!("it is newer") };
@@ -90,7 +103,8 @@ fn mysql_compares_before_it_assigns_and_inserts_what_is_not_there() {
         let script = endpoint().expect(update, affected(0)).expect(insert, refused()).expect(look, answer);
         script.deliver(deliver, person(3)).outcome
     };
-    assert!(matches!(outcome(there(3, 3)), Outcome::Delivered(_)));
+    assert!(matches!(outcome(named("Ada", 3, 3)), Outcome::Skipped(_)));
+    assert!(matches!(outcome(there(3, 3)), Outcome::Conflict(_)));
     assert!(matches!(outcome(there(9, 3)), Outcome::Conflict(_)));
     assert!(matches!(outcome(there(1, 3)), Outcome::Retry(_)));
     // The key was free: another constraint refused it.
@@ -127,14 +141,16 @@ fn what_the_host_decided_is_written_over_the_version_that_it_saw() {
 
 #[test]
 fn only_inserted_is_never_written_over() {
-    testing::settings(settings_of("sqlite", json!({ "mode": "insert-only", "version-column": null })));
+    let more = json!({ "mode": "insert-only", "version-column": null,
+        "columns": { "id": "key", "name": "/person/name" } });
+    testing::settings(settings_of("sqlite", more));
     let insert = "SQL insert into `hr`.`people` (`id`, `name`) values (?, ?) on conflict (`id`) do nothing";
     let run = endpoint().expect(insert, affected(1)).deliver(deliver, person(3));
     assert_eq!(run.outcome, Outcome::delivered());
     let again = format!("{insert}; select `id`, `name` from `hr`.`people` where `id` = ?");
     let found = affected(0).then(rows(["id", "name"]).row(["7".into(), "Eve".into()]));
     let run = endpoint().expect(insert, affected(0)).expect(&again, found).deliver(deliver, person(3));
-    assert_eq!(run.outcome, Outcome::delivered());
+    assert!(matches!(run.outcome, Outcome::Skipped(_)));
     let run = endpoint().deliver(deliver, person(3).tombstone());
     assert!(matches!(run.outcome, Outcome::Skipped(_)));
 }
@@ -146,33 +162,67 @@ fn a_tombstone_deletes_what_is_not_newer() {
     let run = endpoint().expect(delete, affected(0)).deliver(deliver, person(3).tombstone());
     assert_eq!(run.outcome, Outcome::delivered());
 
-    let of_time = json!({ "tombstone-version": { "from": "time", "type": "integer" } });
-    testing::settings(settings_of("postgres", of_time.clone()));
+    testing::settings(settings_of("postgres", json!({ "tombstone-version": "{time}" })));
     let delete = format!("{delete} and (\"updated_at\" is null or \"updated_at\" <= $2)");
     let gone = || person(3).time_ms(3).tombstone();
     let run = endpoint().expect(&delete, affected(1)).deliver(deliver, gone());
     assert!(matches!(run.outcome, Outcome::Delivered(_)));
     let again = format!("{delete}; {LOOK}");
     let newer = || endpoint().expect(&delete, affected(0)).expect(&again, affected(0).then(there(9, 3)));
-    let reason = "the row is newer than this deletion, and stays: it has version 9";
-    assert_eq!(newer().deliver(deliver, gone()).outcome, Outcome::skipped(reason));
+    let Outcome::Conflict(conflict) = newer().deliver(deliver, gone()).outcome else { panic!("it is newer") };
+    assert_eq!(conflict.version.as_deref(), Some("9"));
+    assert_eq!(conflict.reason, "the database holds a newer version than this deletion");
     let script = endpoint().expect(&delete, affected(0)).expect(&again, affected(0).then(none()));
     assert!(matches!(script.deliver(deliver, gone()).outcome, Outcome::Delivered(_)));
 
-    let mut decided = of_time;
-    decided["older-tombstone"] = "conflict".into();
-    testing::settings(settings_of("postgres", decided));
-    assert!(matches!(newer().deliver(deliver, gone()).outcome, Outcome::Conflict(_)));
     let over = "SQL delete from \"hr\".\"people\" where \"id\" = $1 and \"updated_at\" = $2";
-    let resolution = Resolution::Overwrite(Some("9".into()));
-    let run = endpoint().expect(over, affected(1)).deliver(deliver, gone().resolution(resolution));
+    let resolved = || gone().resolution(Resolution::Overwrite(Some("9".into())));
+    let run = endpoint().expect(over, affected(1)).deliver(deliver, resolved());
     assert!(matches!(run.outcome, Outcome::Delivered(_)));
+    let moved = affected(0).then(there(10, 3));
+    let script = endpoint().expect(over, affected(0)).expect(&format!("{over}; {LOOK}"), moved);
+    let Outcome::Conflict(moved) = script.deliver(deliver, resolved()).outcome else {
+        panic!("it has moved")
+    };
+    assert_eq!(moved.version.as_deref(), Some("10"));
+}
+
+#[test]
+fn a_tombstone_is_as_old_as_its_event_where_versions_are_times() {
+    let columns = json!({ "id": "key", "name": "/person/name" });
+    testing::settings(settings_of("mysql", json!({ "columns": columns })));
+    let delete =
+        "SQL delete from `hr`.`people` where `id` = ? and (`updated_at` is null or `updated_at` <= ?)";
+    let run = endpoint().expect(delete, affected(1)).deliver(deliver, person(3).time_ms(3).tombstone());
+    assert_eq!(run.outcome, Outcome::delivered());
+    let statement = &run.transactions[0].statements[0];
+    assert_eq!(statement.parameters, ["7".into(), SqlValue::Timestamp(3_000)]);
+}
+
+#[test]
+fn a_version_is_bound_as_what_is_compared_and_not_as_a_text() {
+    let columns = json!({ "id": "key", "name": "/person/name" });
+    testing::settings(settings_of("mysql", json!({ "columns": columns })));
+    let update = "SQL update `hr`.`people` set `name` = ?, `updated_at` = ? where `id` = ? and (`updated_at` is null or \
+                  `updated_at` < ?)";
+    let data = json!({ "person": { "name": "Ada" }, "updatedAt": "1970-01-01T02:00:01+02:00" });
+    let event = || event("person.changed").key("7").data(data.clone());
+    let run = endpoint().expect(update, affected(1)).deliver(deliver, event());
+    let second = SqlValue::Timestamp(1_000_000);
+    let parameters = ["Ada".into(), second.clone(), "7".into(), second];
+    assert_eq!(run.transactions[0].statements[0].parameters, parameters);
+    // SQLite may hold an integer as text.
+    testing::settings(settings_of("sqlite", json!({})));
+    let upsert = "SQL insert into `hr`.`people` (`id`, `name`, `updated_at`) values (?, ?, ?) on conflict (`id`) do update \
+                  set `name` = excluded.`name`, `updated_at` = excluded.`updated_at` where `people`.`updated_at` is null or \
+                  cast(excluded.`updated_at` as integer) > cast(`people`.`updated_at` as integer)";
+    let run = endpoint().expect(upsert, affected(1)).deliver(deliver, person(10));
+    assert_eq!(run.outcome, Outcome::delivered());
 }
 
 #[test]
 fn a_mark_keeps_the_version_of_what_is_deleted() {
-    let more =
-        json!({ "deleted-column": "gone", "tombstone-version": { "from": "time", "type": "integer" } });
+    let more = json!({ "deleted-column": "gone", "tombstone-version": "time" });
     testing::settings(settings_of("postgres", more));
     let mark = "SQL update \"hr\".\"people\" set \"updated_at\" = $1, \"gone\" = $2 where \"id\" = $3 and (\"updated_at\" is \
                 null or \"updated_at\" <= $4)";
@@ -180,7 +230,8 @@ fn a_mark_keeps_the_version_of_what_is_deleted() {
     let run = endpoint().expect(mark, affected(1)).deliver(deliver, gone());
     assert_eq!(run.transactions[0].statements[0].parameters, [3.into(), true.into(), "7".into(), 3.into()]);
     // What was never there is kept as deleted, too.
-    let again = format!("{mark}; {LOOK}");
+    let again = format!("{mark}; {LOOK}")
+        .replace("\"updated_at\", \"updated_at\" =", "\"updated_at\", \"gone\", \"updated_at\" =");
     let insert = "SQL insert into \"hr\".\"people\" (\"id\", \"updated_at\", \"gone\") values ($1, $2, $3)";
     let script = || endpoint().expect(mark, affected(0)).expect(&again, affected(0).then(none()));
     let run = script().expect(insert, affected(1)).deliver(deliver, gone());
@@ -225,7 +276,8 @@ fn refusals_are_of_the_event_or_of_the_settings() {
 
 #[test]
 fn an_event_without_what_its_row_needs_is_rejected() {
-    let more = json!({ "columns": { "id": "/id", "name": { "from": "/name", "type": "integer" } } });
+    let more = json!({ "columns": { "id": "/id", "name": { "from": "/name", "type": "integer" },
+        "updated_at": integer() } });
     testing::settings(settings_of("postgres", more));
     for (event, expected) in [
         (
@@ -256,7 +308,7 @@ fn a_mistake_in_the_settings_pauses_and_names_the_key() {
     for (more, expected) in [
         (json!({ "dialect": "oracle" }), "settings: dialect: unknown variant `oracle`"),
         (json!({ "tabel": "x" }), "settings: tabel: unknown field `tabel`"),
-        (json!({ "table": "a.b.c" }), "settings: table: a table is named as"),
+        (json!({ "table": "a.b.c" }), "settings: table: `a.b.c` is no table"),
         (json!({ "key": [] }), "settings: key: name the columns"),
         (json!({ "key": ["nr"] }), "settings: key: `nr` is not among the columns"),
         (json!({ "columns": { "id": "ident" } }), "settings: columns.id: `ident` is no part of an event"),
@@ -265,6 +317,14 @@ fn a_mistake_in_the_settings_pauses_and_names_the_key() {
             "settings: columns.id.type: unknown variant",
         ),
         (json!({ "columns": { "id": "line-number" } }), "settings: columns: `line-number` is of lines"),
+        (
+            json!({ "columns": { "id": "key", "updated_at": { "from": "/updatedAt", "type": "text" } } }),
+            "settings: columns: `updated_at` is the version, so its type is `timestamp` or `integer`",
+        ),
+        (
+            json!({ "tombstone-version": { "from": "time", "type": "timestamp" } }),
+            "settings: tombstone-version: is compared with `updated_at`",
+        ),
         (json!({ "version-column": "id" }), "settings: version-column: `id` is of the key"),
         (json!({ "tombstone-version": "/at" }), "settings: tombstone-version: `/at` is of the data"),
         (json!({ "deleted-column": "name" }), "settings: deleted-column: `name` is set by this plugin"),
@@ -285,12 +345,36 @@ fn a_mistake_in_the_settings_pauses_and_names_the_key() {
 }
 
 #[test]
-fn a_check_asks_for_the_columns_and_no_row() {
-    testing::settings(settings_of("sqlite", json!({ "deleted-column": "gone" })));
-    let probe = "SQL select `id`, `name`, `updated_at`, `gone` from `hr`.`people` where 1 = 0";
-    let run = endpoint().expect(probe, none()).check(check);
-    assert!(matches!(run.outcome, Check::Usable(_)));
+fn a_check_asks_for_the_columns_and_whether_versions_can_be_compared() {
+    testing::settings(settings_of("postgres", json!({ "deleted-column": "gone" })));
+    let columns = "SQL select \"id\", \"name\", \"updated_at\", \"gone\" from \"hr\".\"people\" where 1 = 0";
+    let version =
+        "SQL select coalesce(max(\"updated_at\"), 0) as liaison_version from \"hr\".\"people\" where 1 = 0";
+    let found =
+        |reply: testing::Reply| endpoint().expect(columns, none()).expect(version, reply).check(check::check);
+    let one = |value: SqlValue| rows(["liaison_version"]).row([value]).into();
+    assert!(matches!(found(one(0.into())).outcome, Check::Usable(_)));
+    let other =
+        "settings: `updated_at` holds the version as `integer`, and the database's column has another type";
+    for reply in [one("0".into()), sql_error(SqlErrorKind::Statement, "42804", "types do not match").into()] {
+        let outcome = found(reply).outcome;
+        assert!(matches!(&outcome, Check::Unusable(why) if why.starts_with(other)), "{outcome:?}");
+    }
     let missing = sql_error(SqlErrorKind::Statement, "", "no such column: gone");
-    let run = endpoint().expect(probe, missing).check(check);
+    let run = endpoint().expect(columns, missing).check(check::check);
     assert!(matches!(run.outcome, Check::Unusable(why) if why.contains("no such column")));
+}
+
+#[test]
+fn a_check_of_sqlite_looks_for_times_that_another_wrote() {
+    let columns = json!({ "id": "key", "name": "/person/name" });
+    testing::settings(settings_of("sqlite", json!({ "columns": columns })));
+    let columns = "SQL select `id`, `name`, `updated_at` from `hr`.`people` where 1 = 0";
+    let version = "SQL select 1 as liaison_version from `hr`.`people` where typeof(`updated_at`) <> 'null' and `updated_at` \
+                   not glob ? limit 1";
+    let found =
+        |reply: SqlReply| endpoint().expect(columns, none()).expect(version, reply).check(check::check);
+    assert!(matches!(found(rows(["liaison_version"])).outcome, Check::Usable(_)));
+    let other = found(rows(["liaison_version"]).row([1.into()])).outcome;
+    assert!(matches!(other, Check::Unusable(why) if why.contains("a row has it in another form")));
 }

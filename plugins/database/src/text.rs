@@ -2,9 +2,7 @@
 
 use liaison_sdk::failure::Failure;
 use liaison_sdk::http::Http;
-use liaison_sdk::sql::{Sql, SqlAnswer, SqlValue};
-
-use crate::settings::Dialect;
+use liaison_sdk::sql::{Dialect, Sql, SqlAnswer, SqlValue, TableName};
 
 /// A statement that is being written.
 #[derive(Debug, Clone)]
@@ -24,29 +22,15 @@ impl Text {
         self
     }
 
-    /// The name of a column. SQLite takes a name in `"` for a text where there is no such column, so it is quoted there as
-    /// in MySQL.
+    /// The name of a column.
     pub(crate) fn name(&mut self, name: &str) -> &mut Self {
-        let quote = match self.dialect {
-            Dialect::Postgres => '"',
-            Dialect::MySql | Dialect::Sqlite => '`',
-        };
-        self.sql.push(quote);
-        for letter in name.chars() {
-            if letter == quote {
-                self.sql.push(quote);
-            }
-            self.sql.push(letter);
-        }
-        self.sql.push(quote);
+        self.dialect.push_name(&mut self.sql, name);
         self
     }
 
-    /// The name of a table, with its schema if it has one.
-    pub(crate) fn table(&mut self, name: &[String]) -> &mut Self {
-        self.each(name, ".", |text, part| {
-            text.name(part);
-        })
+    pub(crate) fn table(&mut self, name: &TableName) -> &mut Self {
+        name.push(self.dialect, &mut self.sql);
+        self
     }
 
     pub(crate) fn bind(&mut self, value: &SqlValue) -> &mut Self {
@@ -90,6 +74,15 @@ impl Text {
 
 /// All of them as one transaction.
 pub(crate) async fn run(http: &Http, texts: Vec<Text>) -> Result<SqlAnswer, Failure> {
+    transaction(http, texts)?.run().await
+}
+
+/// The same, where that delivers the event if each statement changes something.
+pub(crate) async fn run_to_deliver(http: &Http, texts: Vec<Text>) -> Result<SqlAnswer, Failure> {
+    transaction(http, texts)?.run_to_deliver().await
+}
+
+fn transaction(http: &Http, texts: Vec<Text>) -> Result<Sql<'_>, Failure> {
     let mut transaction: Option<Sql<'_>> = None;
     for Text { sql, parameters, .. } in texts {
         let begun = match transaction {
@@ -98,8 +91,7 @@ pub(crate) async fn run(http: &Http, texts: Vec<Text>) -> Result<SqlAnswer, Fail
         };
         transaction = Some(parameters.into_iter().fold(begun, Sql::bind));
     }
-    let transaction = transaction.ok_or_else(|| Failure::Reply("there is nothing to ask".to_owned()))?;
-    transaction.run().await
+    transaction.ok_or_else(|| Failure::Reply("there is nothing to ask".to_owned()))
 }
 
 #[cfg(test)]
@@ -107,18 +99,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_quoted_and_values_bound() {
-        for (dialect, expected) in [
-            (Dialect::Postgres, r#"x "a""b"."c`d" "e""#),
-            (Dialect::MySql, r#"x `a"b`.`c``d` `e`"#),
-            (Dialect::Sqlite, r#"x `a"b`.`c``d` `e`"#),
-        ] {
-            let mut text = Text::new(dialect, "x ");
-            text.table(&["a\"b".to_owned(), "c`d".to_owned()]).push(" ").name("e");
-            assert_eq!(text.sql, expected);
+    fn values_are_bound_and_never_written() {
+        for (dialect, expected) in
+            [(Dialect::Postgres, r#""a" = $1 and "b" = $2"#), (Dialect::MySql, "`a` = ? and `b` = ?")]
+        {
+            let mut text = Text::new(dialect, "");
+            text.matches([("a", &1.into()), ("b", &"'; drop".into())]);
+            assert_eq!((text.sql.as_str(), text.parameters.len()), (expected, 2));
         }
-        let mut text = Text::new(Dialect::Postgres, "");
-        text.matches([("a", &1.into()), ("b", &"'; drop".into())]);
-        assert_eq!((text.sql.as_str(), text.parameters.len()), (r#""a" = $1 and "b" = $2"#, 2));
     }
 }

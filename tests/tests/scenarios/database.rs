@@ -1,10 +1,12 @@
 //! The plugin `database` on real PostgreSQL, MariaDB and SQLite: the same events and the same rows, read back by each one's
 //! own client.
 
+mod batches;
 mod lines;
 mod outages;
 mod rows;
 mod server;
+mod versions;
 
 use bytes::Bytes;
 use liaison::kafka::embedded::Embedded;
@@ -36,7 +38,6 @@ fn settings(kind: Kind) -> Value {
         "table": "people",
         "key": ["id"],
         "version-column": "updated_at",
-        "tombstone-version": "time",
         "columns": {
             "id": "key",
             "name": "/name",
@@ -67,17 +68,7 @@ impl Stage {
         tables: &str,
     ) -> anyhow::Result<Self> {
         let broker = Embedded::start(&[(TOPIC, 1), (DEAD_LETTERS, 1)])?;
-        let settings = inline(settings);
-        let connector = format!("settings = {settings}\n{}\n{more}", server.credential()?);
-        let subscription = format!("conflict = {policy}");
-        let config = Config {
-            plugin: "database",
-            connector: &connector,
-            subscription: &subscription,
-            tables,
-            ..Config::default()
-        };
-        let host = LocalHost::start(&config.text(broker.bootstrap(), &server.url())?)?;
+        let host = LocalHost::start(&config(server, settings, policy, more, tables, broker.bootstrap())?)?;
         Ok(Self { host, broker })
     }
 
@@ -101,6 +92,27 @@ impl Stage {
         let found = by_event(&found)?;
         found.iter().map(|(id, letter)| Ok(((*id).to_owned(), letter.message()?.to_owned()))).collect()
     }
+}
+
+fn config(
+    server: &Server,
+    settings: &Value,
+    policy: &str,
+    more: &str,
+    tables: &str,
+    bootstrap: &str,
+) -> anyhow::Result<String> {
+    let settings = inline(settings);
+    let connector = format!("settings = {settings}\n{}\n{more}", server.credential()?);
+    let subscription = format!("conflict = {policy}");
+    let config = Config {
+        plugin: "database",
+        connector: &connector,
+        subscription: &subscription,
+        tables,
+        ..Config::default()
+    };
+    config.text(bootstrap, &server.url())
 }
 
 /// JSON as TOML on one line.

@@ -1,32 +1,26 @@
 //! The settings as they are written, and their checks.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use liaison_sdk::column::{Column, Mapping, Source, Type};
+use liaison_sdk::pointer::Pointer;
+use liaison_sdk::sql::{Dialect, TableName, is_name};
+use serde::Deserialize;
 
-use super::{Column, Dialect, ForeignKey, Lines, Mode, OlderTombstone, Settings, Table, Version};
-use crate::source::{Pointer, Source};
-use crate::value::Type;
-
-/// Where the version comes from if nothing says so.
-const VERSION: &str = "/updatedAt";
+use super::{ForeignKey, Lines, Mode, Settings, Table, TombstoneVersion, Version};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Written {
     dialect: Dialect,
-    table: String,
+    table: TableName,
     key: Vec<String>,
-    columns: BTreeMap<String, WrittenColumn>,
+    columns: BTreeMap<String, Mapping>,
     #[serde(default)]
     mode: Mode,
     version_column: Option<String>,
-    tombstone_version: Option<WrittenColumn>,
+    tombstone_version: Option<Mapping>,
     deleted_column: Option<String>,
-    #[serde(default)]
-    older_tombstone: OlderTombstone,
     #[serde(default)]
     foreign_key: ForeignKey,
     lines: Option<WrittenLines>,
@@ -36,32 +30,26 @@ pub(super) struct Written {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct WrittenLines {
     rows: String,
-    table: String,
+    table: TableName,
     key: Vec<String>,
     /// As the header's where it is not said.
     header_key: Option<Vec<String>>,
-    columns: BTreeMap<String, WrittenColumn>,
-}
-
-/// `"/a"`, or `{ from = "/a", type = "text" }`.
-struct WrittenColumn {
-    source: Source,
-    of: Option<Type>,
+    columns: BTreeMap<String, Mapping>,
 }
 
 impl Written {
     pub(super) fn read(mut self) -> Result<Settings, String> {
         if let Some(name) = &self.version_column {
-            let default = || WrittenColumn { source: Source::Part(pointer(VERSION)), of: None };
+            let default = || Mapping::from(Source::Part(Pointer::updated_at()));
             self.columns.entry(name.clone()).or_insert_with(default);
         }
-        let table = Table::of(&self.table, &self.key, named(self.columns), "")?;
+        let mut table = Table::of(self.table, &self.key, named(self.columns), "")?;
         if table.all().any(|column| column.source == Source::LineNumber) {
             return Err("columns: `line-number` is of lines".to_owned());
         }
-        let version = version(self.version_column, self.tombstone_version, &table)?;
+        let version = version(self.version_column, self.tombstone_version, &mut table)?;
         if let Some(name) = &self.deleted_column {
-            super::is_name(name, "deleted-column: ")?;
+            is_name(name).map_err(|problem| format!("deleted-column: {problem}"))?;
             if table.all().any(|column| column.name == *name) {
                 return Err(format!(
                     "deleted-column: `{name}` is set by this plugin: take it out of `columns`"
@@ -80,7 +68,6 @@ impl Written {
             table,
             version,
             deleted_column: self.deleted_column,
-            older_tombstone: self.older_tombstone,
             foreign_key: self.foreign_key,
             lines,
         })
@@ -89,10 +76,13 @@ impl Written {
 
 impl WrittenLines {
     fn read(self, header: &Table) -> Result<Lines, String> {
-        let table = Table::of(&self.table, &self.key, named(self.columns), "lines.")?;
+        let table = Table::of(self.table, &self.key, named(self.columns), "lines.")?;
         let same_names = || header.key.iter().map(|column| column.name.clone()).collect();
         let header_key: Vec<String> = self.header_key.unwrap_or_else(same_names);
-        header_key.iter().try_for_each(|name| super::is_name(name, "lines.header-key: "))?;
+        header_key
+            .iter()
+            .try_for_each(|name| is_name(name))
+            .map_err(|problem| format!("lines.header-key: {problem}"))?;
         if header_key.len() != header.key.len() {
             return Err(format!(
                 "lines.header-key: names {} columns, and the header's key has {}",
@@ -112,8 +102,8 @@ impl WrittenLines {
 
 fn version(
     name: Option<String>,
-    of_tombstone: Option<WrittenColumn>,
-    table: &Table,
+    of_tombstone: Option<Mapping>,
+    table: &mut Table,
 ) -> Result<Option<Version>, String> {
     let Some(name) = name else {
         return match of_tombstone {
@@ -121,59 +111,30 @@ fn version(
             None => Ok(None),
         };
     };
-    let column = table.columns.iter().find(|column| column.name == name).cloned();
+    let column = table.columns.iter_mut().find(|column| column.name == name);
     let column =
         column.ok_or_else(|| format!("version-column: `{name}` is of the key, which never changes"))?;
-    let own = column.source.is_of_event().then(|| column.clone());
+    *column = column.clone().as_version().map_err(|problem| format!("columns: {problem}"))?;
+    let column = column.clone();
     let of_tombstone = match of_tombstone {
-        None => own,
-        Some(WrittenColumn { source, .. }) if !source.is_of_event() => {
+        Some(Mapping { source, .. }) if !source.is_of_event() => {
             return Err(format!("tombstone-version: `{source}` is of the data, and a tombstone has none"));
         }
-        Some(WrittenColumn { source, of }) => Some(Column { name, source, of: of.or(column.of) }),
+        Some(Mapping { of: Some(of), .. }) if Some(of) != column.of => {
+            return Err(format!(
+                "tombstone-version: is compared with `{name}`, so it is of the same type: leave `type` out"
+            ));
+        }
+        Some(Mapping { source, .. }) => TombstoneVersion::Of(Column { source, ..column.clone() }),
+        None if column.source.is_of_event() => TombstoneVersion::Of(column.clone()),
+        None if column.of == Some(Type::Timestamp) => {
+            TombstoneVersion::Time(Column { source: Source::Time, ..column.clone() })
+        }
+        None => TombstoneVersion::Unknown,
     };
     Ok(Some(Version { column, of_tombstone }))
 }
 
-fn named(columns: BTreeMap<String, WrittenColumn>) -> BTreeMap<String, Column> {
-    let column =
-        |(name, WrittenColumn { source, of }): (String, _)| (name.clone(), Column { name, source, of });
-    columns.into_iter().map(column).collect()
-}
-
-fn pointer(text: &str) -> Pointer {
-    Pointer::parse(text).expect("a constant pointer is one")
-}
-
-impl<'de> Deserialize<'de> for WrittenColumn {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ColumnVisitor)
-    }
-}
-
-struct ColumnVisitor;
-
-impl<'de> Visitor<'de> for ColumnVisitor {
-    type Value = WrittenColumn;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .write_str("where it comes from, such as \"/title\", or { from = \"/title\", type = \"text\" }")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<WrittenColumn, E> {
-        Ok(WrittenColumn { source: Source::parse(text).map_err(E::custom)?, of: None })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WrittenColumn, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Table {
-            from: String,
-            #[serde(rename = "type")]
-            of: Option<Type>,
-        }
-        let Table { from, of } = Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
-        Ok(WrittenColumn { source: Source::parse(&from).map_err(de::Error::custom)?, of })
-    }
+fn named(columns: BTreeMap<String, Mapping>) -> BTreeMap<String, Column> {
+    columns.into_iter().map(|(name, mapping)| (name.clone(), Column::new(name, mapping))).collect()
 }

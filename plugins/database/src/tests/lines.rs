@@ -8,7 +8,8 @@ fn order(lines: Value) -> EventBuilder {
 
 fn with_lines(dialect: &str) {
     testing::settings(json!({
-        "dialect": dialect, "table": "orders", "key": ["id"], "columns": { "id": "key" }, "version-column": "v",
+        "dialect": dialect, "table": "orders", "key": ["id"], "version-column": "v",
+        "columns": { "id": "key", "v": { "from": "/updatedAt", "type": "integer" } },
         "lines": { "rows": "/lines", "table": "items", "header-key": ["order_id"], "key": ["nr"],
                    "columns": { "nr": "/nr", "what": "/what" } },
     }));
@@ -43,7 +44,7 @@ fn a_header_and_its_lines_are_one_transaction() {
     assert!(matches!(moved.outcome, Outcome::Retry(_)));
 
     let same = endpoint().expect(read, header(3).then(rows(["nr"]))).deliver(deliver, order(lines.clone()));
-    assert!(matches!(same.outcome, Outcome::Delivered(_)));
+    assert!(matches!(same.outcome, Outcome::Skipped(_)));
     let newer = endpoint().expect(read, header(9).then(rows(["nr"]))).deliver(deliver, order(lines));
     assert!(matches!(newer.outcome, Outcome::Conflict(conflict) if conflict.version.as_deref() == Some("9")));
     for (lines, expected) in [
@@ -74,4 +75,29 @@ fn a_new_header_is_inserted_and_a_tombstone_takes_the_lines_along() {
         .expect(delete, affected(2).then(affected(1)))
         .deliver(deliver, order(json!([])).tombstone());
     assert!(matches!(run.outcome, Outcome::Delivered(_)));
+}
+
+/// Two writers insert the same new header: the one that comes second reads it, and is not given up.
+#[test]
+fn a_new_header_that_another_inserted_first_is_looked_at_again() {
+    with_lines("postgres");
+    let look = "select \"id\", \"v\", \"v\" = $1 as liaison_is_same, (\"v\" is null or \"v\" < $2) as liaison_is_older \
+                from \"orders\" where \"id\" = $3";
+    let read = format!("SQL {look}; select \"nr\" from \"items\" where \"order_id\" = $1");
+    let write = "SQL insert into \"orders\" (\"id\", \"v\") values ($1, $2); insert into \"items\" (\"order_id\", \"nr\", \
+                 \"what\") values ($1, $2, $3)";
+    let header = || rows(["id", "v", "liaison_is_same", "liaison_is_older"]);
+    let refused = || sql_error(SqlErrorKind::Constraint, "23505", "duplicate key").constraint("orders_pkey");
+    let outcome = |then: SqlReply| {
+        let script = endpoint().expect(&read, header().then(rows(["nr"]))).expect(write, refused());
+        script
+            .expect(&format!("SQL {look}"), then)
+            .deliver(deliver, order(json!([{ "nr": 1, "what": "a" }])))
+            .outcome
+    };
+    let raced = outcome(header().row(["o1".into(), 9.into(), false.into(), false.into()]));
+    assert!(matches!(&raced, Outcome::Retry(_)), "{raced:?}");
+    // Nobody inserted it: its own values were refused.
+    let own = Outcome::rejected("the database refused it (23505), constraint `orders_pkey`: duplicate key");
+    assert_eq!(outcome(header()), own);
 }

@@ -9,7 +9,7 @@ use super::{NEWEST, Stage, deletion, people, person, settings};
 use crate::fixture::LIMIT;
 
 const EVIL: &str = "'; drop table people";
-const GRANT: &str = "database = { tables = [\"people\", \"teams\"] }\nbreaker = { failures = 64 }";
+pub(super) const GRANT: &str = "database = { tables = [\"people\", \"teams\"] }\nbreaker = { failures = 64 }";
 
 /// Each pair is run on its own server.
 macro_rules! on_each_database {
@@ -31,6 +31,8 @@ macro_rules! on_each_database {
     )*};
 }
 
+pub(super) use on_each_database;
+
 on_each_database! {
     rows_of_postgres_follow_their_events, rows_of_mariadb_follow_their_events, rows_of_sqlite_follow_their_events => follow;
     postgres_obeys_each_conflict_policy, mariadb_obeys_each_conflict_policy, sqlite_obeys_each_conflict_policy => policies;
@@ -42,7 +44,7 @@ on_each_database! {
         a_missing_table_of_sqlite_holds_the_connector => mistakes;
 }
 
-fn on(kind: Kind, test: &str, scenario: fn(&Server) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(super) fn on(kind: Kind, test: &str, scenario: fn(&Server) -> anyhow::Result<()>) -> anyhow::Result<()> {
     match Server::start(kind, test, &people(kind))? {
         Some(server) => scenario(&server),
         None => Ok(()),
@@ -63,7 +65,6 @@ fn follow(server: &Server) -> anyhow::Result<()> {
         person("3", "gone", 1, &json!({})),
         deletion("4", "gone", 2),
         person("5", "kept", 9, &json!({})),
-        deletion("6", "kept", 8),
         person("7", "evil", 1, &json!({ "name": EVIL })),
         deletion("8", "never there", 1),
     ];
@@ -75,6 +76,7 @@ fn follow(server: &Server) -> anyhow::Result<()> {
     };
     let bad = [
         person("older", "ada", 2, &json!({ "name": "older" })),
+        deletion("late", "kept", 8),
         person("unnamed", "unnamed", 1, &json!({ "name": "" })),
         person("same badge", "other", 1, &json!({ "badge": "b1" })),
         person("untimely", "ada", 0, &json!({ "updatedAt": "soon" })),
@@ -86,7 +88,7 @@ fn follow(server: &Server) -> anyhow::Result<()> {
     stage.settled("delivered", good_count)?;
     stage.produce(bad)?;
     stage.settled("delivered", delivered)?;
-    stage.settled("superseded", 1.0)?;
+    stage.settled("superseded", 2.0)?;
     stage.settled("dead-lettered", refused)?;
     let reasons = stage.reasons()?;
     let badge = match server.kind {
@@ -146,13 +148,12 @@ fn policies(server: &Server) -> anyhow::Result<()> {
     stage.host.stop()?;
 
     let stage = Stage::start(server, &settings, r#"{ policy = "target-wins" }"#, GRANT)?;
-    stage.produce(both("target"))?;
-    stage.settled("superseded", 1.0)?;
+    stage.produce(both("target").into_iter().chain([deletion("late", "target", 1)]))?;
+    stage.settled("superseded", 2.0)?;
     assert_eq!(name("target")?, "newer");
     stage.host.stop()?;
 
-    // An older deletion is decided by the policy where the settings say so.
-    settings["older-tombstone"] = json!("conflict");
+    // An older deletion is decided by the policy as well.
     let stage = Stage::start(server, &settings, r#"{ policy = "source-wins" }"#, GRANT)?;
     stage.produce([deletion("gone", "target", 1)])?;
     stage.settled("delivered", 1.0)?;
@@ -188,8 +189,8 @@ fn marks(server: &Server) -> anyhow::Result<()> {
         person("10", "newer", 6, &json!({})),
         deletion("11", "newer", 4),
     ])?;
-    stage.settled("superseded", 2.0)?;
-    stage.settled("delivered", 9.0)?;
+    stage.settled("superseded", 3.0)?;
+    stage.settled("delivered", 8.0)?;
     let living = "select id, name from people where not gone order by id";
     assert_eq!(server.ask(living)?, "alive|again\nnewer|Ada");
     assert_eq!(server.ask("select id from people where gone order by id")?, "early\nonce");

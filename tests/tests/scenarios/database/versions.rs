@@ -1,0 +1,99 @@
+//! What is decided by versions: an equal one with other values, a merge of two, and columns that hold no versions.
+
+use liaison::kafka::embedded::Embedded;
+use serde_json::json;
+
+use super::rows::{GRANT, on, on_each_database};
+use super::server::{Kind, Server};
+use super::{NEWEST, Stage, at, config, person, settings};
+use crate::command::Program;
+use crate::fixture::{DEAD_LETTERS, QUICK, TOPIC};
+
+const MERGE: &str = r#"{ policy = "merge", owners = { "/name" = "source", "/updatedAt" = "source" } }"#;
+
+on_each_database! {
+    fields_of_two_are_merged_in_postgres, fields_of_two_are_merged_in_mariadb, fields_of_two_are_merged_in_sqlite => merges;
+    an_equal_version_in_postgres_is_the_policys, an_equal_version_in_mariadb_is_the_policys,
+        an_equal_version_in_sqlite_is_the_policys => equals;
+    a_column_of_postgres_without_versions_is_found, a_column_of_mariadb_without_versions_is_found,
+        a_column_of_sqlite_without_versions_is_found => unlike;
+}
+
+/// The officer's name is the source's, the badge is the agency's, who gave another since.
+fn merges(server: &Server) -> anyhow::Result<()> {
+    let stage = Stage::start(server, &settings(server.kind), MERGE, GRANT)?;
+    stage.produce([person("1", "ada", 1, &json!({ "name": "Ada", "badge": "b1" }))])?;
+    stage.settled("delivered", 1.0)?;
+    server.ask(
+        "update people set badge = 'theirs', pay = 7, updated_at = '2026-01-01 00:00:09' where id = 'ada'",
+    )?;
+    let moved = || person("2", "ada", 5, &json!({ "name": "Ada Lovelace", "badge": "b1" }));
+    stage.produce([moved()])?;
+    stage.settled("delivered", 2.0)?;
+    let held = || server.ask("select name, badge, pay is null from people where id = 'ada'");
+    let is_paid = if server.kind == Kind::Postgres { "f" } else { "0" };
+    assert_eq!(held()?, format!("Ada Lovelace|theirs|{is_paid}"));
+    let second = server.ask("select count(*) from people where updated_at = '2026-01-01 00:00:05'")?;
+    assert_eq!(second, "1", "the version is the source's");
+    // The same again: its badge is not what is held, and merged it is.
+    stage.produce([moved(), moved()])?;
+    stage.settled("superseded", 2.0)?;
+    assert_eq!(held()?, format!("Ada Lovelace|theirs|{is_paid}"));
+    assert_eq!(stage.reasons()?, []);
+    stage.host.stop()
+}
+
+/// The same version with other values: nobody's is written over unless the policy says so.
+fn equals(server: &Server) -> anyhow::Result<()> {
+    let name = || server.ask("select name from people where id = 'ada'");
+    let event = |id: &str, name: &str| person(id, "ada", 5, &json!({ "name": name }));
+    for (policy, kind, expected) in [
+        (NEWEST, "superseded", "theirs"),
+        (r#"{ policy = "target-wins" }"#, "superseded", "theirs"),
+        (r#"{ policy = "manual" }"#, "dead-lettered", "theirs"),
+        (r#"{ policy = "source-wins" }"#, "delivered", "ours"),
+    ] {
+        let stage = Stage::start(server, &settings(server.kind), policy, GRANT)?;
+        server.ask("delete from people")?;
+        stage.produce([event("1", "first")])?;
+        stage.settled("delivered", 1.0)?;
+        server.ask("update people set name = 'theirs'")?;
+        stage.produce([event("2", "ours")])?;
+        stage.settled(kind, if kind == "delivered" { 2.0 } else { 1.0 })?;
+        assert_eq!((name()?.as_str(), stage.attempts("conflict")), (expected, 1.0), "{policy}");
+        stage.host.stop()?;
+    }
+    Ok(())
+}
+
+/// A check tells where versions could not be compared, and is content where they can.
+fn unlike(server: &Server) -> anyhow::Result<()> {
+    let broker = Embedded::start(&[(TOPIC, 1), (DEAD_LETTERS, 1)])?;
+    let good = settings(server.kind);
+    let mut other = good.clone();
+    other["version-column"] = json!("badge");
+    other["columns"]["badge"] = json!("/updatedAt");
+    let mut integer = good.clone();
+    integer["columns"]["updated_at"] = json!({ "from": "/revision", "type": "integer" });
+    server.ask(
+        "insert into people (id, name, badge, updated_at) values ('x', 'X', 'b9', '2026-01-01 00:00:01')",
+    )?;
+    for (settings, part) in [
+        (&good, None),
+        (&other, Some("`badge` holds the version as `timestamp`, and")),
+        (&integer, Some("`updated_at` holds the version as `integer`, and")),
+    ] {
+        let text = config(server, settings, NEWEST, GRANT, QUICK, broker.bootstrap())?;
+        let checked = Program::new(&text)?.run("check --live")?;
+        assert_eq!(checked.code, Some(i32::from(part.is_some())), "{checked:?}");
+        assert!(checked.out.contains(part.unwrap_or("are there")), "{part:?}: {checked:?}");
+    }
+    // In SQLite a time may be written in any way: such a row is told.
+    if server.kind == Kind::Sqlite {
+        server.ask(&format!("update people set updated_at = '{}'", at(1)))?;
+        let text = config(server, &good, NEWEST, GRANT, QUICK, broker.bootstrap())?;
+        let checked = Program::new(&text)?.run("check --live")?;
+        assert!(checked.code == Some(1) && checked.out.contains("in another form"), "{checked:?}");
+    }
+    Ok(())
+}
