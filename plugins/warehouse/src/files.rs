@@ -1,10 +1,10 @@
 //! One event into a file of lines (NDJSON) by the API of S3. A file's name says which events are in it, so that the same
 //! ones overwrite the same file, and others never do.
 
+use liaison_sdk::column::Document;
 use liaison_sdk::prelude::*;
 use liaison_sdk::push_segment;
 
-use crate::document::Document;
 use crate::line;
 use crate::settings::Files;
 

@@ -7,6 +7,7 @@ use liaison_sdk::joint::{
 };
 use liaison_sdk::sql::SqlValue;
 
+use crate::array;
 use crate::files;
 
 /// What tells a transaction's memo from a file's, which is a number alone.
@@ -15,7 +16,7 @@ const ROWS: &str = "rows ";
 /// Requests that can be one.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Group {
-    /// Of the same statements, each with one list of rows.
+    /// Of the same statements, each with one array a column.
     Rows(Vec<String>),
     /// Into the same folder.
     Lines(String),
@@ -35,7 +36,6 @@ pub(crate) fn join(effects: Vec<Effect>) -> Vec<Joint> {
 fn group(effect: &Effect) -> Option<Group> {
     match effect {
         Effect::Sql(request) => {
-            let has_rows = |statement: &SqlStatement| rows(statement).is_some();
             let texts = request.statements.iter().map(|statement| statement.sql.clone());
             request.statements.iter().all(has_rows).then(|| Group::Rows(texts.collect()))
         }
@@ -47,10 +47,10 @@ fn group(effect: &Effect) -> Option<Group> {
     }
 }
 
-/// The rows of a statement whose only parameter is a list of them, without its brackets.
-fn rows(statement: &SqlStatement) -> Option<&str> {
-    let [SqlValue::Json(list)] = &statement.parameters[..] else { return None };
-    list.strip_prefix('[')?.strip_suffix(']').filter(|rows| !rows.is_empty())
+/// Are its parameters arrays, and nothing else?
+fn has_rows(statement: &SqlStatement) -> bool {
+    let parameters = &statement.parameters;
+    !parameters.is_empty() && parameters.iter().all(|parameter| array::elements(parameter).is_some())
 }
 
 fn lines(request: &HttpRequest) -> Option<&[u8]> {
@@ -60,15 +60,21 @@ fn lines(request: &HttpRequest) -> Option<&[u8]> {
     }
 }
 
-fn joint(group: &Group, members: Vec<u32>, effects: &[Effect]) -> Option<Joint> {
+fn joint<'a>(group: &Group, members: Vec<u32>, effects: &'a [Effect]) -> Option<Joint> {
     let own = members.iter().filter_map(|number| effects.get(*number as usize));
     match group {
         Group::Rows(texts) => {
-            let requests: Vec<&SqlRequest> = own.filter_map(sql).collect();
+            let requests: Vec<&'a SqlRequest> = own.filter_map(sql).collect();
             let statements = texts.iter().enumerate().map(|(number, text)| {
-                let lists = requests.iter().filter_map(|request| rows(request.statements.get(number)?));
-                let list = format!("[{}]", lists.collect::<Vec<_>>().join(","));
-                SqlStatement { sql: text.clone(), parameters: vec![SqlValue::Json(list)] }
+                let own: Vec<&'a SqlStatement> =
+                    requests.iter().filter_map(|request| request.statements.get(number)).collect();
+                let columns = own.first().map_or(0, |statement| statement.parameters.len());
+                let array = |column: usize| {
+                    let of_column =
+                        |statement: &&'a SqlStatement| array::elements(statement.parameters.get(column)?);
+                    array::joined(own.iter().filter_map(of_column))
+                };
+                SqlStatement { sql: text.clone(), parameters: (0..columns).map(array).collect() }
             });
             let effect = Effect::Sql(SqlRequest { statements: statements.collect(), timeout: None });
             let memo = format!("{ROWS}{}", members.len()).into_bytes();
@@ -117,10 +123,10 @@ pub(crate) fn split(memo: Vec<u8>, reply: Reply) -> Vec<Reply> {
 }
 
 fn split_rows(count: usize, results: Vec<SqlResult>) -> Vec<Reply> {
-    let nothing =
-        |result: &SqlResult| SqlResult { affected: 0, columns: result.columns.clone(), rows: Vec::new() };
-    let empty: Vec<SqlResult> = results.iter().map(nothing).collect();
-    let mut replies = vec![empty; count];
+    // Whoever has no row was written: one row of its own.
+    let written = |_: &SqlResult| SqlResult { affected: 1, columns: Vec::new(), rows: Vec::new() };
+    let written: Vec<SqlResult> = results.iter().map(written).collect();
+    let mut replies = vec![written; count];
     for (number, result) in results.into_iter().enumerate() {
         if result.columns.first().is_none_or(|column| column != "member") {
             continue;
@@ -131,8 +137,9 @@ fn split_rows(count: usize, results: Vec<SqlResult>) -> Vec<Reply> {
                 _ => continue,
             };
             let reply = usize::try_from(member).ok().and_then(|member| replies.get_mut(member));
-            if let Some(result) = reply.and_then(|reply| reply.get_mut(number)) {
-                result.rows.push(row);
+            if let Some(own) = reply.and_then(|reply| reply.get_mut(number)) {
+                let (columns, rows) = (result.columns.clone(), vec![row]);
+                *own = SqlResult { affected: 0, columns, rows };
             }
         }
     }

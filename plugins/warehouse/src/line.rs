@@ -1,54 +1,79 @@
-//! An event as one JSON object on one line: what a history holds of it, and a file.
+//! An event with all that a history holds of it: as a row of a table, and as one JSON object on one line of a file.
 
+use liaison_sdk::column::Document;
 use liaison_sdk::failure::Failure;
 use liaison_sdk::outcome::Delivery;
+use liaison_sdk::sql::{SqlValue, timestamp_ms};
+use liaison_sdk::time::rfc3339;
 
-use crate::document::Document;
-use crate::source::{key, quoted};
-use crate::statement::member;
-use crate::time::rfc3339;
+/// The columns of a history, and the members of a line.
+pub(crate) const NAMES: [&str; 12] = [
+    "delivery",
+    "topic",
+    "partition",
+    "offset",
+    "id",
+    "source",
+    "type",
+    "subject",
+    "time",
+    "key",
+    "deleted",
+    "data",
+];
 
-/// Adds a member to an object that is being written: `{` and what came before.
-pub(crate) fn push(object: &mut String, name: &str, json: &str) {
-    if object.len() > 1 {
-        object.push(',');
-    }
-    object.push_str(&member(name));
-    object.push_str(json);
+/// All of an event. `delivery` is the same for the same event on every attempt, and for no other.
+pub(crate) fn values(
+    delivery: &Delivery,
+    document: Option<&Document<'_>>,
+) -> Result<[SqlValue; NAMES.len()], Failure> {
+    let event = &delivery.event;
+    let origin = &event.origin;
+    Ok([
+        (&delivery.idempotency_key).into(),
+        (&origin.topic).into(),
+        origin.partition.into(),
+        origin.offset.into(),
+        (&event.id).into(),
+        (&event.source).into(),
+        (&event.type_).into(),
+        event.subject.as_ref().into(),
+        event.time.map_or(SqlValue::Null, timestamp_ms),
+        event.key_text()?.into(),
+        document.is_none().into(),
+        document.map_or(SqlValue::Null, |document| SqlValue::Json(document.whole().to_owned())),
+    ])
 }
 
-/// All of an event, without a line break. `delivery` is the same for the same event on every attempt, and for no other.
+/// The same as JSON, without what is not there and without a line break.
 pub(crate) fn of(delivery: &Delivery, document: Option<&Document<'_>>) -> Result<String, Failure> {
-    let event = &delivery.event;
-    let mut line = String::with_capacity(256 + event.data.as_ref().map_or(0, Vec::len));
+    let mut line = String::with_capacity(256 + delivery.data().map_or(0, <[u8]>::len));
     line.push('{');
-    push(&mut line, "delivery", &quoted(&delivery.idempotency_key));
-    push(&mut line, "topic", &quoted(&event.origin.topic));
-    push(&mut line, "partition", &event.origin.partition.to_string());
-    push(&mut line, "offset", &event.origin.offset.to_string());
-    push(&mut line, "id", &quoted(&event.id));
-    push(&mut line, "source", &quoted(&event.source));
-    push(&mut line, "type", &quoted(&event.type_));
-    if let Some(subject) = &event.subject {
-        push(&mut line, "subject", &quoted(subject));
-    }
-    if let Some(time) = event.time {
-        push(&mut line, "time", &quoted(&rfc3339(time)));
-    }
-    if let Some(key) = key(event)? {
-        push(&mut line, "key", &quoted(key));
-    }
-    push(&mut line, "deleted", if document.is_none() { "true" } else { "false" });
-    if let Some(document) = document {
-        // Within a text of JSON, line breaks are written as escapes: these are between its parts.
-        let whole = document.whole();
-        match whole.contains(['\n', '\r']) {
-            true => push(&mut line, "data", &whole.replace(['\n', '\r'], " ")),
-            false => push(&mut line, "data", whole),
+    for (name, value) in NAMES.iter().zip(values(delivery, document)?) {
+        let json = match value {
+            SqlValue::Null => continue,
+            SqlValue::Boolean(is) => is.to_string(),
+            SqlValue::Integer(number) => number.to_string(),
+            SqlValue::Text(text) => quoted(&text),
+            // Within a text of JSON, line breaks are written as escapes: these are between its parts.
+            SqlValue::Json(json) => json.replace(['\n', '\r'], " "),
+            SqlValue::Timestamp(_) => quoted(&rfc3339(delivery.event.time.unwrap_or_default())),
+            SqlValue::Real(_) | SqlValue::Bytes(_) => continue,
+        };
+        if line.len() > 1 {
+            line.push(',');
         }
+        line.push_str(&quoted(name));
+        line.push(':');
+        line.push_str(&json);
     }
     line.push('}');
     Ok(line)
+}
+
+/// A text as JSON.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text can always be written as JSON")
 }
 
 #[cfg(test)]

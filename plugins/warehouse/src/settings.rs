@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use liaison_sdk::column::{Column, Mapping, Source, Type};
+use liaison_sdk::pointer::Pointer;
+use liaison_sdk::sql::TableName;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::source::Source;
-use crate::statement::{Columns, History, Merge, TableName};
+use crate::statement::{Columns, History, Merge};
 
 /// The settings as used.
 #[derive(Debug)]
@@ -39,13 +41,13 @@ pub(crate) struct Files {
 struct Written {
     table: Option<TableName>,
     #[serde(default)]
-    key: BTreeMap<String, Source>,
+    key: BTreeMap<String, Mapping>,
     #[serde(default)]
-    columns: BTreeMap<String, Source>,
-    version: Option<Source>,
+    columns: BTreeMap<String, Mapping>,
+    version: Option<Mapping>,
     version_column: Option<String>,
     deleted_column: Option<String>,
-    tombstone_version: Option<Source>,
+    tombstone_version: Option<Mapping>,
     history: Option<TableName>,
     files: Option<String>,
 }
@@ -74,12 +76,12 @@ impl Written {
                     .to_owned())
             }
             (None, Some(history), None) => {
-                let history = Some(History::new(history));
+                let history = Some(History::new(history.clone()));
                 self.nothing_of_a_table()?;
                 Ok(Into::Tables(Box::new(Tables { merge: None, history })))
             }
             (Some(_), _, None) => {
-                let history = self.history.as_ref().map(History::new);
+                let history = self.history.clone().map(History::new);
                 Ok(Into::Tables(Box::new(Tables { merge: Some(self.merge()?), history })))
             }
         }
@@ -101,16 +103,57 @@ impl Written {
 
     fn merge(self) -> Result<Merge, String> {
         let table = self.table.ok_or("`table` is missing")?;
-        let updated_at = || Source::try_from("/updatedAt".to_owned());
+        let (version, tombstone_version) = versions(
+            self.version_column.unwrap_or_else(|| "updated_at".to_owned()),
+            self.version,
+            self.tombstone_version,
+        )?;
         let columns = Columns {
-            key: self.key.into_iter().collect(),
-            others: self.columns.into_iter().collect(),
-            version: self.version_column.unwrap_or_else(|| "updated_at".to_owned()),
+            key: named(self.key)?,
+            others: named(self.columns)?,
+            version,
             deleted: self.deleted_column.unwrap_or_else(|| "deleted".to_owned()),
         };
-        let version = self.version.map_or_else(updated_at, Ok)?;
-        Merge::new(&table, columns, version, self.tombstone_version.unwrap_or(Source::Time))
+        Merge::new(table, columns, tombstone_version)
     }
+}
+
+fn named(columns: BTreeMap<String, Mapping>) -> Result<Vec<Column>, String> {
+    let columns: Vec<Column> =
+        columns.into_iter().map(|(name, mapping)| Column::new(name, mapping)).collect();
+    match columns.iter().find(|column| column.source == Source::LineNumber) {
+        Some(column) => Err(format!("`{}`: an event has no `{}` here", column.name, column.source)),
+        None => Ok(columns),
+    }
+}
+
+/// What fills the version's column, and what does where the event is a tombstone.
+fn versions(
+    name: String,
+    version: Option<Mapping>,
+    of_tombstone: Option<Mapping>,
+) -> Result<(Column, Column), String> {
+    let updated_at = || Mapping::from(Source::Part(Pointer::updated_at()));
+    let version = Column::new(name, version.unwrap_or_else(updated_at)).as_version()?;
+    let default = match version.of {
+        _ if version.source.is_of_event() => version.source.clone(),
+        Some(Type::Timestamp) => Source::Time,
+        _ if of_tombstone.is_none() => {
+            return Err("`version` is an integer, and a tombstone has no data: say in `tombstone-version` which one it has, \
+                        such as {attributes.version}"
+                .to_owned());
+        }
+        _ => Source::Time,
+    };
+    let Mapping { source, of } = of_tombstone.unwrap_or_else(|| default.into());
+    if of.is_some() && of != version.of {
+        return Err(
+            "`tombstone-version` is compared with `version`, so it is of the same type: leave `type` out"
+                .to_owned(),
+        );
+    }
+    let of_tombstone = Column { source, ..version.clone() };
+    Ok((version, of_tombstone))
 }
 
 /// As the part of a path that it becomes.
@@ -150,13 +193,25 @@ mod tests {
             (json!({ "files": "a/../b" }), "`a/../b` is no prefix"),
             (json!({ "table": "t" }), "`key` names no column"),
             (json!({ "table": "a.b.c", "key": { "id": "{key}" } }), "`a.b.c` is no table"),
-            (json!({ "table": "t", "key": { "id": "id" } }), "`id` is nothing of an event"),
+            (json!({ "table": "t", "key": { "id": "ident" } }), "`ident` is no part of an event"),
+            (
+                json!({ "table": "t", "key": { "id": "id" }, "version": { "from": "/v", "type": "text" } }),
+                "its type is `timestamp` or `integer`",
+            ),
+            (
+                json!({ "table": "t", "key": { "id": "id" }, "version": { "from": "/v", "type": "integer" } }),
+                "say in `tombstone-version` which one it has",
+            ),
+            (
+                json!({ "table": "t", "key": { "id": "id" }, "tombstone-version": "/v" }),
+                "a tombstone has none",
+            ),
             (
                 json!({ "table": "t", "key": { "id": "{key}" }, "columns": { "id": "/a" } }),
                 "`id` is named twice",
             ),
             (json!({ "table": "t", "key": { "updated_at": "{key}" } }), "`updated_at` is named twice"),
-            (json!({ "table": "t", "key": { "": "{key}" } }), "a column without a name"),
+            (json!({ "table": "t", "key": { "": "{key}" } }), "`` is no name of a table or column"),
             (json!({ "table": "t", "colums": {} }), "unknown field `colums`"),
         ] {
             let error = read(value.clone()).unwrap_err();

@@ -1,181 +1,186 @@
-//! The SQL of PostgreSQL, written once from the settings: one text for one row and for many, which are bound as one JSON
-//! list. The types of the columns are the table's own.
+//! The SQL of PostgreSQL, written once from the settings: one text for one row and for many, whose values are bound as one
+//! array a column. The types of the columns are the table's own: an array takes that of the column that it is appended to.
 
-use std::fmt;
-
+use liaison_sdk::column::{Column, Record};
 use liaison_sdk::failure::Failure;
-use serde::Deserialize;
+use liaison_sdk::sql::{Dialect, SqlValue, TableName, is_name};
 
+use crate::array;
 use crate::line;
-use crate::source::{Given, Source, quoted};
 
-/// A table, perhaps with its schema.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct TableName {
-    /// As a person writes it.
-    pub(crate) written: String,
-    /// As a statement does.
-    quoted: String,
-}
+/// Which row of several it is, from 1: a name that no column of a table has.
+const NUMBER: &str = "liaison_number";
 
 /// The columns of a table that is merged into.
 #[derive(Debug)]
 pub(crate) struct Columns {
-    pub(crate) key: Vec<(String, Source)>,
-    pub(crate) others: Vec<(String, Source)>,
-    pub(crate) version: String,
+    pub(crate) key: Vec<Column>,
+    pub(crate) others: Vec<Column>,
+    /// A time or an integer.
+    pub(crate) version: Column,
     pub(crate) deleted: String,
 }
 
 /// Merges by key and version.
 #[derive(Debug)]
 pub(crate) struct Merge {
-    pub(crate) table: String,
+    pub(crate) table: TableName,
     pub(crate) columns: Columns,
-    pub(crate) version: Source,
-    tombstone_version: Source,
+    /// The version's column, filled by a tombstone.
+    tombstone_version: Column,
     /// Where the event is newer.
     pub(crate) newer: String,
-    /// Where the table holds this version: its text is the second parameter.
+    /// Where the table holds this version, which is the last parameter.
     pub(crate) over: String,
-    /// Whatever the table holds.
-    pub(crate) anyway: String,
+    /// A value of the version's type, if its column goes together with it.
+    pub(crate) probe: String,
 }
 
 /// Adds each event once.
 #[derive(Debug)]
 pub(crate) struct History {
-    pub(crate) table: String,
+    pub(crate) table: TableName,
     pub(crate) insert: String,
 }
 
-/// The columns of a history.
-const HISTORY: [&str; 12] = [
-    "delivery",
-    "topic",
-    "partition",
-    "offset",
-    "id",
-    "source",
-    "type",
-    "subject",
-    "time",
-    "key",
-    "deleted",
-    "data",
-];
-
 impl Merge {
-    pub(crate) fn new(
-        table: &TableName,
-        columns: Columns,
-        version: Source,
-        tombstone_version: Source,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(table: TableName, columns: Columns, tombstone_version: Column) -> Result<Self, String> {
         if columns.key.is_empty() {
             return Err("`key` names no column: which of them tell one row from another?".to_owned());
         }
         columns.check()?;
-        if !tombstone_version.is_of_tombstones() {
-            return Err("`tombstone-version` cannot be a part of the data: a tombstone has none".to_owned());
+        let source = &tombstone_version.source;
+        if !source.is_of_event() {
+            return Err(format!("`tombstone-version` is of the data (`{source}`), and a tombstone has none"));
         }
-        let text = |guard: &str| merge(table, &columns, guard);
-        let (v, d) = (identifier(&columns.version), identifier(&columns.deleted));
+        let text = |guard: &str| merge(&table, &columns, guard);
+        let (v, d) = (identifier(&columns.version.name), identifier(&columns.deleted));
         let newer = text(&format!(
-            " where excluded.{v} > held.{v} or (excluded.{v} = held.{v} and excluded.{d} and held.{d} is not true)"
+            " where excluded.{v} > held.{v} or held.{v} is null \
+             or (excluded.{v} = held.{v} and excluded.{d} and held.{d} is not true)"
         ));
-        let (over, anyway) = (text(&format!(" where held.{v}::text = $2")), text(""));
-        let table = table.written.clone();
-        Ok(Self { table, version, tombstone_version, newer, over, anyway, columns })
+        let last = columns.names().count() + 1;
+        let over = text(&format!(" where held.{v} is not distinct from ${last}"));
+        let probe = columns.probe(&table);
+        Ok(Self { table, tombstone_version, newer, over, probe, columns })
     }
 
-    /// One row as a JSON object.
-    pub(crate) fn row(&self, given: &Given<'_>) -> Result<String, Failure> {
-        let mut row = String::from("{");
-        let is_gone = given.document.is_none();
-        for (column, source) in &self.columns.key {
-            let value = source.json(given)?.ok_or_else(|| missing_key(column, source, is_gone))?;
-            line::push(&mut row, column, &value);
+    /// One row, in the order of the columns.
+    pub(crate) fn row(&self, record: &Record<'_>) -> Result<Vec<SqlValue>, Failure> {
+        let Columns { key, others, version, .. } = &self.columns;
+        let is_gone = record.is_tombstone();
+        let mut row = Vec::with_capacity(key.len() + others.len() + 2);
+        for column in key {
+            row.push(readable(column, column.present(record, "key")?)?);
         }
-        for (column, source) in &self.columns.others {
-            if let Some(value) = source.json(given)? {
-                line::push(&mut row, column, &value);
-            }
+        for column in others {
+            row.push(readable(column, column.value(record)?)?);
         }
-        let version = if is_gone { &self.tombstone_version } else { &self.version };
-        let value = version
-            .json(given)?
-            .ok_or_else(|| Failure::Event(format!("the event has no version: nothing is at `{version}`")))?;
-        line::push(&mut row, &self.columns.version, &value);
-        line::push(&mut row, &self.columns.deleted, if is_gone { "true" } else { "false" });
-        row.push('}');
+        let version = if is_gone { &self.tombstone_version } else { version };
+        row.push(version.present(record, "version")?);
+        row.push(is_gone.into());
         Ok(row)
     }
 }
 
-fn missing_key(column: &str, source: &Source, is_gone: bool) -> Failure {
-    let why = match is_gone && !source.is_of_tombstones() {
-        true => "; a tombstone has no data: take the key from {key} or {subject}",
-        false => "",
-    };
-    Failure::Event(format!("the event has no `{source}`, which the key column `{column}` needs{why}"))
+/// Bytes are for columns that the settings say are of bytes; in any other they would be kept as digits.
+fn readable(column: &Column, value: SqlValue) -> Result<SqlValue, Failure> {
+    match (&value, column.of) {
+        (SqlValue::Bytes(_), None) => Err(Failure::Event(format!(
+            "the column `{}` is to hold a text, and the event has bytes at `{}`, which are not UTF-8",
+            column.name, column.source
+        ))),
+        _ => Ok(value),
+    }
 }
 
 impl Columns {
     fn check(&self) -> Result<(), String> {
-        let own = [&self.version, &self.deleted];
-        let mapped = self.key.iter().chain(&self.others).map(|(name, _)| name);
-        let mut names: Vec<&String> = mapped.chain(own).collect();
-        if names.iter().any(|name| name.is_empty() || name.contains('\0')) {
-            return Err("a column without a name that PostgreSQL takes".to_owned());
-        }
-        names.sort();
+        let mut names: Vec<&str> = self.names().collect();
+        names.iter().try_for_each(|name| is_name(name))?;
+        names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(format!("the column `{}` is named twice", pair[0])),
             None => Ok(()),
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = &str> {
-        let mapped = self.key.iter().chain(&self.others).map(|(name, _)| name.as_str());
-        mapped.chain([self.version.as_str(), self.deleted.as_str()])
+    /// The columns that the settings fill, the version last.
+    pub(crate) fn filled(&self) -> impl Iterator<Item = &Column> + Clone {
+        self.key.iter().chain(&self.others).chain([&self.version])
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.filled().map(|column| column.name.as_str()).chain([self.deleted.as_str()])
+    }
+
+    /// Gives one row and reads none. A day is a time in a column of times, and stays a day in one of days.
+    fn probe(&self, table: &TableName) -> String {
+        use liaison_sdk::column::Type;
+        let (table, v) = (table.quoted(Dialect::Postgres), identifier(&self.version.name));
+        let other = match self.version.of {
+            Some(Type::Integer) => "0",
+            _ => "cast('1970-01-01' as date)",
+        };
+        format!("select coalesce(max({v}), {other}) as version from {table} where 1 = 0")
     }
 }
 
 /// Gives a row for each member that was not written: which one, and what the table holds instead.
 fn merge(table: &TableName, columns: &Columns, guard: &str) -> String {
-    let table = &table.quoted;
-    let all = list(columns.all());
-    let key = list(columns.key.iter().map(|(name, _)| name.as_str()));
-    let first_key = columns.key.first().map(|(name, _)| identifier(name)).unwrap_or_default();
-    let (v, d) = (identifier(&columns.version), identifier(&columns.deleted));
+    let all = list(columns.names());
+    let key = list(columns.key.iter().map(|column| column.name.as_str()));
+    let first_key = columns.key.first().map(|column| identifier(&column.name)).unwrap_or_default();
+    let (v, d) = (identifier(&columns.version.name), identifier(&columns.deleted));
+    let others: Vec<String> = columns.others.iter().map(|column| identifier(&column.name)).collect();
     // What is gone keeps what it was, but for its version.
-    let kept = columns.others.iter().map(|(name, _)| identifier(name));
-    let kept = kept.map(|c| format!("{c} = case when excluded.{d} then held.{c} else excluded.{c} end, "));
+    let kept =
+        others.iter().map(|c| format!("{c} = case when excluded.{d} then held.{c} else excluded.{c} end, "));
     let kept = kept.collect::<String>();
+    let content = |of: &str| {
+        let values = others.iter().map(|c| format!("case when given.{d} then null else {of}.{c} end, "));
+        format!("row({}{of}.{d})::text", values.collect::<String>())
+    };
+    let (given, held) = (content("given"), content("held"));
+    let rows = rows(table, columns.names());
+    let table = table.quoted(Dialect::Postgres);
     format!(
-        "with given as (select * from json_populate_recordset(null::{table}, $1::json) with ordinality), \
+        "with given as (select * from {rows}), \
          written as (insert into {table} as held ({all}) \
          select distinct on ({key}) {all} from given order by {key}, {v} desc, {d} desc \
          on conflict ({key}) do update set {kept}{v} = excluded.{v}, {d} = excluded.{d}{guard} \
          returning {key}) \
-         select given.ordinality - 1 as member, held.{v} = given.{v} as is_same, held.{v}::text as version, \
-         to_jsonb(held) as held \
+         select given.{NUMBER} - 1 as member, held.{v} = given.{v} as is_same, {given} = {held} as is_equal, \
+         held.{v} as version, to_jsonb(held) as held \
          from given left join written using ({key}) left join {table} as held using ({key}) \
          where written.{first_key} is null"
     )
 }
 
+/// One array a column, as the rows `given`.
+fn rows<'a>(table: &TableName, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    let table = table.quoted(Dialect::Postgres);
+    let arrays = (1..).zip(names.clone()).map(|(number, name)| {
+        format!("array(select {} from {table} limit 0) || ${number}", identifier(name))
+    });
+    let arrays = arrays.collect::<Vec<_>>().join(", ");
+    format!("unnest({arrays}) with ordinality as given({}, {NUMBER})", list(names))
+}
+
 impl History {
-    pub(crate) fn new(table: &TableName) -> Self {
-        let (name, all) = (&table.quoted, list(HISTORY));
+    pub(crate) fn new(table: TableName) -> Self {
+        let (name, all) = (table.quoted(Dialect::Postgres), list(line::NAMES));
+        let rows = rows(&table, line::NAMES.into_iter());
         let insert = format!(
-            "insert into {name} ({all}) select {all} from json_populate_recordset(null::{name}, $1::json) \
-             on conflict (\"delivery\") do nothing"
+            "insert into {name} ({all}) select {all} from {rows} on conflict (\"delivery\") do nothing"
         );
-        Self { table: table.written.clone(), insert }
+        Self { table, insert }
     }
+}
+
+/// What binds no row at all.
+pub(crate) fn nothing(columns: usize) -> Vec<SqlValue> {
+    vec![array::none(); columns]
 }
 
 fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
@@ -183,43 +188,5 @@ fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-impl TryFrom<String> for TableName {
-    type Error = String;
-
-    fn try_from(written: String) -> Result<Self, String> {
-        let parts: Vec<&str> = written.split('.').collect();
-        let is_good = |part: &&str| !part.is_empty() && !part.contains(['\0', '"']);
-        if parts.len() > 2 || !parts.iter().all(is_good) {
-            return Err(format!("`{written}` is no table: write its name, or `schema.name`"));
-        }
-        let quoted = parts.into_iter().map(identifier).collect::<Vec<_>>().join(".");
-        Ok(Self { written, quoted })
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::Part(pointer) => formatter.write_str(&pointer.text),
-            Source::Attribute(name) => write!(formatter, "{{attributes.{name}}}"),
-            Source::Data => formatter.write_str("{data}"),
-            Source::Id => formatter.write_str("{id}"),
-            Source::Uri => formatter.write_str("{source}"),
-            Source::Type => formatter.write_str("{type}"),
-            Source::Subject => formatter.write_str("{subject}"),
-            Source::Time => formatter.write_str("{time}"),
-            Source::Key => formatter.write_str("{key}"),
-            Source::Topic => formatter.write_str("{topic}"),
-            Source::Partition => formatter.write_str("{partition}"),
-            Source::Offset => formatter.write_str("{offset}"),
-        }
-    }
-}
-
-/// A member of a JSON object that is being written.
-pub(crate) fn member(name: &str) -> String {
-    format!("{}:", quoted(name))
+    Dialect::Postgres.quoted(name)
 }

@@ -1,116 +1,103 @@
 //! One event into the tables: one transaction, and what the answer means.
 
+use liaison_sdk::column::{Document, Record, Type, shape, version_bound, version_text};
 use liaison_sdk::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::document::{Document, Pointer};
+use crate::array;
 use crate::line;
 use crate::settings::Tables;
-use crate::source::{Given, Source};
-use crate::statement::Merge;
+use crate::statement::{Merge, nothing};
 
 pub(crate) async fn deliver(tables: &Tables, delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     let document = delivery.data().map(Document::read).transpose()?;
-    let given = Given { event: &delivery.event, document };
+    let record = Record::new(&delivery.event, document.as_ref());
     let mut transaction = None;
     if let Some(merge) = &tables.merge {
-        transaction = Some(merging(merge, &given, delivery, http)?);
+        transaction = Some(merging(merge, &record, delivery, http)?);
     }
     if let Some(history) = &tables.history {
-        let text = history.insert.as_str();
-        let row = list_of(&line::of(delivery, given.document.as_ref())?);
-        transaction = Some(match transaction {
-            Some(merging) => merging.and(text).bind(row),
-            None => http.sql(text).bind(row),
-        });
+        let row = line::values(delivery, document.as_ref())?;
+        transaction = Some(bound(asked(transaction, http, &history.insert), &row));
     }
     let Some(transaction) = transaction else {
         return Err(Failure::Settings("neither a table nor a history is named".to_owned()));
     };
-    let answer = transaction.run().await.map_err(|failure| of_table(tables, failure))?;
+    let answer = transaction.run_to_deliver().await.map_err(|failure| of_table(tables, failure))?;
     match &tables.merge {
-        Some(merge) => merged(merge, given.document.is_none(), answer.rows_of(0).next()),
+        Some(merge) => merged(merge, answer.rows_of(0).next()),
         None => Ok(Outcome::delivered()),
     }
 }
 
 fn merging<'http>(
     merge: &Merge,
-    given: &Given<'_>,
+    record: &Record<'_>,
     delivery: &Delivery,
     http: &'http Http,
 ) -> Result<Sql<'http>, Failure> {
-    let row = list_of(&merge.row(given)?);
-    Ok(match (&delivery.resolution, delivery.version()) {
-        (None, _) => http.sql(&merge.newer).bind(row),
-        (Some(_), Some(version)) => http.sql(&merge.over).bind(row).bind(version),
-        (Some(_), None) => http.sql(&merge.anyway).bind(row),
+    let row = merge.row(record)?;
+    Ok(match &delivery.resolution {
+        None => bound(http.sql(&merge.newer), &row),
+        Some(_) => {
+            let of = merge.columns.version.of;
+            let version = delivery.version().map_or(SqlValue::Null, |version| version_bound(version, of));
+            bound(http.sql(&merge.over), &row).bind(version)
+        }
     })
 }
 
-fn list_of(row: &str) -> SqlValue {
-    SqlValue::Json(format!("[{row}]"))
+/// One more statement.
+fn asked<'http>(before: Option<Sql<'http>>, http: &'http Http, text: &str) -> Sql<'http> {
+    match before {
+        Some(before) => before.and(text),
+        None => http.sql(text),
+    }
+}
+
+fn bound<'http>(transaction: Sql<'http>, row: &[SqlValue]) -> Sql<'http> {
+    row.iter().fold(transaction, |transaction, value| transaction.bind(array::one(value)))
 }
 
 /// The answer holds a row where the event was not written.
-fn merged(merge: &Merge, is_gone: bool, row: Option<Row<'_>>) -> Result<Outcome, Failure> {
+fn merged(merge: &Merge, row: Option<Row<'_>>) -> Result<Outcome, Failure> {
     let Some(row) = row else { return Ok(Outcome::delivered()) };
     let table = &merge.table;
     let Some(held) = row.get::<Option<Value>>("held")? else {
         return Ok(Outcome::retry(format!("{table} was written by somebody else at the same moment")));
     };
-    if row.get::<Option<bool>>("is_same")? == Some(true) {
-        return Ok(Outcome::skipped(format!("{table} holds this version already")));
-    }
-    let version: Option<String> = row.get("version")?;
-    let reason = format!("{table} holds version {}", version.as_deref().unwrap_or("null"));
-    // No policy could compare what has no data.
-    if is_gone {
-        return Ok(Outcome::skipped(format!("{reason}, which is newer than the tombstone")));
-    }
-    let current = current(merge, held).to_string().into_bytes();
+    let is = |name: &str| Ok::<_, Failure>(row.get::<Option<bool>>(name)? == Some(true));
+    let version = version_text(row.value("version").unwrap_or(&SqlValue::Null), merge.columns.version.of);
+    let shown = version.as_deref().unwrap_or("none");
+    let reason = match (is("is_same")?, is("is_equal")?) {
+        (true, true) => {
+            return Ok(Outcome::skipped(format!("already there: {table} holds version {shown}")));
+        }
+        (true, false) => format!("{table} holds version {shown} with other values"),
+        (false, _) => format!("{table} holds version {shown}"),
+    };
+    let current = current(merge, held, version.clone()).to_string().into_bytes();
     Ok(Outcome::conflict(version, Some(current), reason))
 }
 
-/// What the table holds, in the shape of an event's data as far as the settings tell it.
-fn current(merge: &Merge, held: Value) -> Value {
+/// What the table holds, in the shape of an event's data as far as the settings tell it. A time without a zone would be one
+/// that nobody can compare: the version is shown in UTC, as it was kept.
+fn current(merge: &Merge, held: Value, version: Option<String>) -> Value {
     let Value::Object(mut held) = held else { return held };
-    let columns = merge.columns.key.iter().chain(&merge.columns.others);
-    let mut data = Value::Object(Map::new());
-    let mut parts = Vec::new();
-    for (column, source) in columns {
-        match (source, held.remove(column)) {
-            (Source::Data, Some(whole @ Value::Object(_))) => data = whole,
-            (Source::Part(pointer), Some(value)) if !value.is_null() => parts.push((pointer, value)),
-            _ => {}
-        }
-    }
-    if let (Source::Part(pointer), Some(version)) = (&merge.version, held.remove(&merge.columns.version)) {
-        parts.push((pointer, version));
-    }
-    for (pointer, value) in parts {
-        put(&mut data, pointer, value);
-    }
-    data
-}
-
-/// Puts it where the pointer leads, through objects that are made where they are not there.
-fn put(data: &mut Value, pointer: &Pointer, value: Value) {
-    let mut place = data;
-    for token in &pointer.tokens {
-        if !place.is_object() {
-            *place = Value::Object(Map::new());
-        }
-        place = &mut place[token.as_str()];
-    }
-    *place = value;
+    let of_version = &merge.columns.version;
+    shape(merge.columns.filled().map(|column| {
+        let value = held.remove(&column.name).unwrap_or(Value::Null);
+        let is_shown = column.name == of_version.name && of_version.of == Some(Type::Timestamp);
+        (&column.source, if is_shown { version.clone().map_or(value, Value::from) } else { value })
+    }))
 }
 
 /// A failure in the words of the settings: the statements are nobody's who reads it.
 fn of_table(tables: &Tables, failure: Failure) -> Failure {
     let name = |statement: u32| {
-        let merge = tables.merge.as_ref().filter(|_| statement == 0).map(|merge| merge.table.as_str());
-        merge.or(tables.history.as_ref().map(|history| history.table.as_str())).unwrap_or_default().to_owned()
+        let merge = tables.merge.as_ref().filter(|_| statement == 0).map(|merge| &merge.table);
+        let table = merge.or(tables.history.as_ref().map(|history| &history.table));
+        table.map(ToString::to_string).unwrap_or_default()
     };
     match failure {
         Failure::Refused(refusal) => {
@@ -125,18 +112,50 @@ fn of_table(tables: &Tables, failure: Failure) -> Failure {
 }
 
 pub(crate) async fn check(tables: &Tables, http: &Http) -> Result<Check, Failure> {
-    let merge = tables.merge.as_ref().map(|merge| merge.newer.as_str());
-    let texts = merge.into_iter().chain(tables.history.as_ref().map(|history| history.insert.as_str()));
-    let mut transaction: Option<Sql<'_>> = None;
-    // Rows of an empty list: nothing is changed, and all that the statements name must be there.
-    for text in texts {
-        let empty = SqlValue::Json("[]".to_owned());
-        transaction = Some(match transaction {
-            Some(before) => before.and(text).bind(empty),
-            None => http.sql(text).bind(empty),
-        });
+    if let Some(merge) = &tables.merge
+        && let Some(problem) = problem(merge, http).await?
+    {
+        return Ok(Check::unusable(problem));
+    }
+    let merge = tables.merge.as_ref().map(|merge| (&merge.newer, merge.columns.names().count()));
+    let history = tables.history.as_ref().map(|history| (&history.insert, line::NAMES.len()));
+    let mut transaction = None;
+    // No rows at all: nothing is changed, and all that the statements name must be there.
+    for (text, columns) in merge.into_iter().chain(history) {
+        let before = asked(transaction, http, text);
+        transaction = Some(nothing(columns).into_iter().fold(before, Sql::bind));
     }
     let Some(transaction) = transaction else { return Ok(Check::usable("nothing to ask for")) };
     transaction.run().await.map_err(|failure| of_table(tables, failure))?;
     Ok(Check::usable("the tables take an empty list of rows"))
+}
+
+/// Why versions in the table's column cannot be compared, if they cannot.
+async fn problem(merge: &Merge, http: &Http) -> Result<Option<String>, Failure> {
+    let (column, wanted) =
+        (&merge.columns.version.name, merge.columns.version.of.map_or("timestamp", Type::word));
+    let other_type = |said: &str| {
+        format!(
+            "settings: `{column}` holds the version as `{wanted}`, and the column of {} has another type{said}: versions \
+             could not be compared; give `version` the type that the column has, or the column the type that is wanted",
+            merge.table
+        )
+    };
+    let answer = match http.sql(&merge.probe).run().await {
+        Ok(answer) => answer,
+        // PostgreSQL has no value for both types.
+        Err(Failure::Refused(refusal)) if refusal.error.code == "42804" || refusal.error.code == "42883" => {
+            return Ok(Some(other_type(&format!(" ({})", refusal.error.message))));
+        }
+        Err(Failure::Refused(refusal)) => {
+            let request = format!("a look at {}", merge.table);
+            return Err(Failure::Refused(SqlRefusal { request, ..refusal }));
+        }
+        Err(failure) => return Err(failure),
+    };
+    let found = answer.row().and_then(|row| row.value("version").cloned());
+    Ok(match (merge.columns.version.of, found) {
+        (Some(Type::Integer), Some(SqlValue::Integer(_))) | (_, Some(SqlValue::Timestamp(_))) => None,
+        _ => Some(other_type("")),
+    })
 }

@@ -1,5 +1,6 @@
 //! What each event asks for, what the answers mean, and that several asked together come to the same.
 
+use liaison_sdk::column::Document;
 use liaison_sdk::joint::{Body, Effect, Joint, Reply, SqlRequest, SqlResponse, SqlResult};
 use liaison_sdk::testing::{self, EventBuilder, Run, affected, rows, sql_error};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ fn merging() -> Value {
 }
 
 fn event(key: &str, title: &str) -> EventBuilder {
-    let data = json!({ "title": title, "place": { "room": 7 }, "updatedAt": "2026-01-02T00:00:00Z" });
+    let data = json!({ "title": title, "place": { "room": 7 }, "updatedAt": "2026-01-02T02:00:00+02:00" });
     testing::event("policy.updated").key(key).data(data)
 }
 
@@ -34,23 +35,30 @@ fn run(settings: Value, delivery: EventBuilder, reply: impl std::convert::Into<t
     testing::endpoint().expect(&statement(settings), reply).deliver(deliver, delivery)
 }
 
-/// The rows that a transaction binds, as JSON.
-fn bound(run: &Run, number: usize) -> Value {
-    let SqlValue::Json(list) = &run.transactions[0].statements[number].parameters[0] else { panic!() };
-    serde_json::from_str(list).unwrap()
+/// What a statement of a transaction binds: an array a column.
+fn bound(run: &Run, number: usize) -> &[SqlValue] {
+    &run.transactions[0].statements[number].parameters
 }
+
+/// In the order of the columns: the key, the others by their names, the version and the mark.
+fn arrays<const COLUMNS: usize>(texts: [&str; COLUMNS]) -> Vec<SqlValue> {
+    texts.map(SqlValue::from).to_vec()
+}
+
+const COLUMNS: [&str; 5] = ["member", "is_same", "is_equal", "version", "held"];
 
 #[test]
 fn an_event_is_one_row_of_one_statement() {
-    let run = run(merging(), event("p-1", "Leave"), rows(["member", "is_same", "version", "held"]));
+    let run = run(merging(), event("p-1", "Le\"ave"), rows(COLUMNS));
     assert_eq!(run.outcome, Outcome::delivered());
-    let whole = json!({ "title": "Leave", "place": { "room": 7 }, "updatedAt": "2026-01-02T00:00:00Z" });
-    let row = json!({ "id": "p-1", "title": "Leave", "room": 7, "rest": whole,
-        "updated_at": "2026-01-02T00:00:00Z", "deleted": false });
-    assert_eq!(bound(&run, 0), json!([row]));
+    let rest =
+        r#"{"{\"place\":{\"room\":7},\"title\":\"Le\\\"ave\",\"updatedAt\":\"2026-01-02T02:00:00+02:00\"}"}"#;
+    let row = arrays(["{\"p-1\"}", rest, "{7}", r#"{"Le\"ave"}"#, "{2026-01-02T00:00:00Z}", "{false}"]);
+    assert_eq!(bound(&run, 0), row);
     let text = &run.transactions[0].statements[0].sql;
     for part in [
-        "json_populate_recordset(null::\"dw\".\"policies\", $1::json)",
+        "unnest(array(select \"id\" from \"dw\".\"policies\" limit 0) || $1, ",
+        "|| $6) with ordinality as given(\"id\", \"rest\", \"room\", \"title\", \"updated_at\", \"deleted\", liaison_number)",
         "distinct on (\"id\") \"id\", \"rest\", \"room\", \"title\", \"updated_at\", \"deleted\"",
         "on conflict (\"id\") do update set \"rest\" = case when excluded.\"deleted\" then held.\"rest\"",
         "where excluded.\"updated_at\" > held.\"updated_at\"",
@@ -62,56 +70,82 @@ fn an_event_is_one_row_of_one_statement() {
 #[test]
 fn a_tombstone_marks_its_row_by_the_time_of_the_event() {
     let gone = testing::event("policy.removed").key("p-1").time_ms(1_000).tombstone();
-    let run = run(merging(), gone, rows(["member"]));
+    let run = run(merging(), gone, rows(COLUMNS));
     assert_eq!(run.outcome, Outcome::delivered());
-    let row = json!({ "id": "p-1", "updated_at": "1970-01-01T00:00:01.000Z", "deleted": true });
-    assert_eq!(bound(&run, 0), json!([row]));
+    let row = arrays(["{\"p-1\"}", "{NULL}", "{NULL}", "{NULL}", "{1970-01-01T00:00:01Z}", "{true}"]);
+    assert_eq!(bound(&run, 0), row);
+}
+
+/// The row of an answer: the table holds a version of May.
+fn held(is_same: bool, is_equal: bool) -> testing::SqlReply {
+    let held = json!({ "id": "p-1", "title": "Theirs", "room": 9, "rest": { "more": true },
+        "updated_at": "2026-05-05T00:00:00", "deleted": false });
+    let version = SqlValue::Timestamp(1_777_939_200_000_000);
+    rows(COLUMNS).row([0.into(), is_same.into(), is_equal.into(), version, held.into()])
 }
 
 #[test]
 fn a_row_of_the_answer_says_what_is_held_instead() {
-    let columns = ["member", "is_same", "version", "held"];
-    let held = json!({ "id": "p-1", "title": "Theirs", "room": 9, "rest": { "more": true },
-        "updated_at": "2026-05-05T00:00:00+00:00", "deleted": false });
-    let row = |is_same: bool| {
-        let version = "2026-05-05 00:00:00+00".to_owned();
-        rows(columns).row([0.into(), is_same.into(), version.into(), held.clone().into()])
-    };
-    let same = run(merging(), event("p-1", "a"), row(true)).outcome;
-    assert_eq!(same, Outcome::skipped("dw.policies holds this version already"));
-    let Outcome::Conflict(conflict) = run(merging(), event("p-1", "a"), row(false)).outcome else { panic!() };
-    assert_eq!(conflict.version.as_deref(), Some("2026-05-05 00:00:00+00"));
-    let current: Value = serde_json::from_slice(&conflict.current.unwrap()).unwrap();
-    let expected = json!({ "more": true, "title": "Theirs", "place": { "room": 9 },
-        "updatedAt": "2026-05-05T00:00:00+00:00" });
-    assert_eq!(current, expected);
-    let nobody = rows(columns).row([0.into(), SqlValue::Null, SqlValue::Null, SqlValue::Null]);
+    let same = run(merging(), event("p-1", "a"), held(true, true)).outcome;
+    assert_eq!(same, Outcome::skipped("already there: dw.policies holds version 2026-05-05T00:00:00Z"));
+    let older = "dw.policies holds version 2026-05-05T00:00:00Z";
+    let other = "dw.policies holds version 2026-05-05T00:00:00Z with other values";
+    for (is_same, reason) in [(false, older), (true, other)] {
+        let outcome = run(merging(), event("p-1", "a"), held(is_same, false)).outcome;
+        let Outcome::Conflict(conflict) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(conflict.version.as_deref(), Some("2026-05-05T00:00:00Z"));
+        assert_eq!(conflict.reason, reason);
+        // The column has no time zone: the version is shown in UTC, so that it can be compared.
+        let current: Value = serde_json::from_slice(&conflict.current.unwrap()).unwrap();
+        let expected = json!({ "more": true, "title": "Theirs", "place": { "room": 9 },
+            "updatedAt": "2026-05-05T00:00:00Z" });
+        assert_eq!(current, expected);
+    }
+    let nobody = || [0.into(), SqlValue::Null, SqlValue::Null, SqlValue::Null, SqlValue::Null];
+    let nobody = rows(COLUMNS).row(nobody());
     assert_eq!(run(merging(), event("p-1", "a"), nobody).outcome.kind(), OutcomeKind::Retry);
+}
+
+#[test]
+fn a_late_tombstone_is_a_conflict_and_the_policy_decides() {
+    let gone = || testing::event("policy.removed").key("p-1").time_ms(1_000);
+    let outcome = run(merging(), gone().tombstone(), held(false, false)).outcome;
+    let Outcome::Conflict(conflict) = outcome else { panic!("{outcome:?}") };
+    assert!(conflict.version.as_deref() == Some("2026-05-05T00:00:00Z") && conflict.current.is_some());
+    let over = gone().tombstone().resolution(Resolution::Overwrite(conflict.version));
+    testing::settings(merging());
+    let run =
+        testing::endpoint().expect(&format!("SQL {}", over_text()), rows(COLUMNS)).deliver(deliver, over);
+    assert_eq!(run.outcome, Outcome::delivered());
+    assert_eq!(bound(&run, 0)[5..], ["{true}".into(), SqlValue::Timestamp(1_777_939_200_000_000)]);
+}
+
+/// What is asked where the host has decided.
+fn over_text() -> String {
+    let Ok(Settings { into: Into::Tables(tables) }) = serde_json::from_value(merging()) else { panic!() };
+    tables.merge.unwrap().over
 }
 
 #[test]
 fn what_the_host_decided_is_written_over_the_version_that_it_saw() {
     let attempt = |resolution| {
         testing::settings(merging());
-        let Ok(Settings { into: Into::Tables(tables) }) = serde_json::from_value(merging()) else { panic!() };
-        let merge = tables.merge.unwrap();
-        let text = if resolution == Resolution::Overwrite(None) { merge.anyway } else { merge.over };
         testing::endpoint()
-            .expect(&format!("SQL {text}"), rows(["member"]))
+            .expect(&format!("SQL {}", over_text()), rows(COLUMNS))
             .deliver(deliver, event("p-1", "a").resolution(resolution))
     };
-    let over = attempt(Resolution::Overwrite(Some("v7".into())));
+    let seen = "1970-01-01T00:00:07Z".to_owned();
+    let over = attempt(Resolution::Overwrite(Some(seen.clone())));
     assert_eq!(over.outcome, Outcome::delivered());
-    assert_eq!(over.transactions[0].statements[0].parameters[1], "v7".into());
-    assert!(over.transactions[0].statements[0].sql.contains("where held.\"updated_at\"::text = $2"));
-    assert_eq!(attempt(Resolution::Overwrite(None)).outcome, Outcome::delivered());
-    let data = br#"{"title": "both", "updatedAt": "2026-06-06T00:00:00Z"}"#.to_vec();
-    let merged = attempt(Resolution::Merged(Merged { data, version: Some("v7".into()) }));
-    let bound = bound(&merged, 0);
-    assert_eq!(
-        (&bound[0]["title"], &bound[0]["updated_at"]),
-        (&json!("both"), &json!("2026-06-06T00:00:00Z"))
+    assert_eq!(bound(&over, 0)[6], SqlValue::Timestamp(7_000_000));
+    assert!(
+        over.transactions[0].statements[0].sql.contains("where held.\"updated_at\" is not distinct from $7")
     );
+    // A row without a version is still one that was seen.
+    assert_eq!(bound(&attempt(Resolution::Overwrite(None)), 0)[6], SqlValue::Null);
+    let data = br#"{"title": "both", "updatedAt": "2026-06-06T00:00:00Z"}"#.to_vec();
+    let merged = attempt(Resolution::Merged(Merged { data, version: Some(seen) }));
+    assert_eq!(bound(&merged, 0)[3..5], ["{\"both\"}".into(), "{2026-06-06T00:00:00Z}".into()]);
 }
 
 #[test]
@@ -122,17 +156,24 @@ fn what_cannot_be_a_row_is_rejected_with_the_reason() {
         other => panic!("{other:?}"),
     };
     let no_key = testing::event("t").data(json!({ "updatedAt": 1 }));
-    assert_eq!(reason(no_key), "the event has no `{key}`, which the key column `id` needs");
+    let expected = "the event has nothing at `{key}`, which is to be the key `id`";
+    assert_eq!(reason(no_key), expected);
     let no_version = testing::event("t").key("k").data(json!({ "title": "a" }));
-    assert_eq!(reason(no_version), "the event has no version: nothing is at `/updatedAt`");
+    let expected = "the event has nothing at `/updatedAt`, which is to be the version `updated_at`";
+    assert_eq!(reason(no_version), expected);
+    let no_time = testing::event("t").key("k").data(json!({ "updatedAt": "10" }));
+    assert!(reason(no_time).starts_with("the column `updated_at` is to hold a time such as"));
+    let no_text = testing::event("t").key([0xff]).data(json!({ "updatedAt": "2026-01-02T00:00:00Z" }));
+    assert!(reason(no_text).contains("which are not UTF-8"));
     let no_json = testing::event("t").key("k").bytes("{", None);
     assert!(reason(no_json).starts_with("the event's data is not JSON: "));
 
     testing::settings(json!({ "table": "t", "key": { "id": "/id" } }));
     let gone = testing::event("t").time_ms(1).tombstone();
-    let expected = "the event has no `/id`, which the key column `id` needs; a tombstone has no data: take the key from \
-                    {key} or {subject}";
-    assert_eq!(reason(gone), expected);
+    assert!(
+        reason(gone)
+            .starts_with("the event has nothing at `/id`, which is to be the key `id`: it is a tombstone")
+    );
 }
 
 #[test]
@@ -148,10 +189,12 @@ fn a_refusal_names_the_table_and_not_the_statement() {
 #[test]
 fn a_history_has_each_event_once_beside_the_table_or_alone() {
     let both = json!({ "table": "t", "key": { "id": "{key}" }, "history": "h" });
-    let run_both = run(both, event("p-1", "a"), rows(["member"]).then(affected(1)));
+    let run_both = run(both, event("p-1", "a"), rows(COLUMNS).then(affected(1)));
     assert_eq!(run_both.outcome, Outcome::delivered());
-    let row = &bound(&run_both, 1)[0];
-    assert_eq!((&row["key"], &row["data"]["title"]), (&json!("p-1"), &json!("a")));
+    let row = bound(&run_both, 1);
+    assert_eq!(row.len(), 12);
+    assert_eq!((&row[9], &row[10]), (&"{\"p-1\"}".into(), &"{false}".into()));
+    assert!(matches!(&row[11], SqlValue::Text(data) if data.contains("\\\"title\\\":\\\"a\\\"")), "{row:?}");
     let alone = run(json!({ "history": "h" }), event("p-1", "a"), affected(0));
     assert_eq!(alone.outcome, Outcome::delivered());
     assert!(alone.transactions[0].statements[0].sql.ends_with("on conflict (\"delivery\") do nothing"));
@@ -159,7 +202,7 @@ fn a_history_has_each_event_once_beside_the_table_or_alone() {
 
 fn transaction(delivery: EventBuilder) -> Effect {
     testing::settings(merging());
-    let run = testing::endpoint().expect(&statement(merging()), rows(["member"])).deliver(deliver, delivery);
+    let run = testing::endpoint().expect(&statement(merging()), rows(COLUMNS)).deliver(deliver, delivery);
     Effect::Sql(run.transactions.into_iter().next().unwrap())
 }
 
@@ -167,34 +210,32 @@ fn transaction(delivery: EventBuilder) -> Effect {
 fn rows_of_the_same_statement_are_joined_and_the_answer_is_split() {
     let mut over = transaction(event("p-3", "c"));
     if let Effect::Sql(SqlRequest { statements, .. }) = &mut over {
-        statements[0].parameters.push("v7".into());
+        statements[0].parameters.push(SqlValue::Timestamp(7));
     }
     let effects = vec![transaction(event("p-1", "a")), over, transaction(event("p-2", "b"))];
     let mut joints = join(effects);
     assert_eq!(joints.len(), 1);
     let Joint { effect: Effect::Sql(request), members, memo } = joints.remove(0) else { panic!() };
     assert_eq!(members, [0, 2]);
-    let SqlValue::Json(list) = &request.statements[0].parameters[0] else { panic!() };
-    let list: Value = serde_json::from_str(list).unwrap();
-    assert_eq!(
-        (&list[0]["id"], &list[1]["id"], list.as_array().unwrap().len()),
-        (&json!("p-1"), &json!("p-2"), 2)
-    );
+    assert_eq!(request.statements[0].parameters[0], "{\"p-1\",\"p-2\"}".into());
+    assert_eq!(request.statements[0].parameters[5], "{false,false}".into());
 
     let columns = vec!["member".to_owned(), "is_same".to_owned()];
     let rows = vec![vec![1.into(), true.into()], vec![9.into(), true.into()]];
     let merged = SqlResult { affected: 0, columns, rows };
     let history = SqlResult { affected: 2, columns: Vec::new(), rows: Vec::new() };
     let replies = split(memo, Reply::Sql(SqlResponse::Done(vec![merged, history])));
-    let found: Vec<_> = replies.iter().map(own_rows).collect();
-    assert_eq!(found, [vec![], vec![vec![SqlValue::Integer(0), SqlValue::Boolean(true)]]]);
+    // The first was written, and is told so; the other has its row.
+    let found: Vec<_> = replies.iter().map(changes_and_rows).collect();
+    let row = vec![SqlValue::Integer(0), SqlValue::Boolean(true)];
+    assert_eq!(found, [([1, 1], vec![]), ([0, 1], vec![row])]);
 }
 
-/// The rows of the first statement; there are two statements.
-fn own_rows(reply: &Reply) -> Vec<Vec<SqlValue>> {
+/// Rows that each of two statements changed, and those that the first gave.
+fn changes_and_rows(reply: &Reply) -> ([u64; 2], Vec<Vec<SqlValue>>) {
     let Reply::Sql(SqlResponse::Done(results)) = reply else { panic!("{reply:?}") };
-    assert_eq!(results.len(), 2);
-    results[0].rows.clone()
+    let [merged, history] = &results[..] else { panic!("{results:?}") };
+    ([merged.affected, history.affected], merged.rows.clone())
 }
 
 /// The file that an event alone is put to.
@@ -205,7 +246,7 @@ fn file(key: &str, offset: i64) -> Effect {
     delivery.event.origin.topic = "policy events".to_owned();
     delivery.idempotency_key = format!("key-{offset}");
     let content = {
-        let document = document::Document::read(delivery.data().unwrap()).unwrap();
+        let document = Document::read(delivery.data().unwrap()).unwrap();
         line::of(&delivery, Some(&document)).unwrap() + "\n"
     };
     let name = files::name(offset, offset, content.as_bytes());
@@ -255,7 +296,7 @@ fn what_stands_alone_is_not_joined() {
 fn a_bucket_that_is_not_there_holds_the_connector_back() {
     testing::settings(json!({ "files": "" }));
     let delivery = Delivery::from(event("k", "a"));
-    let document = document::Document::read(delivery.data().unwrap()).unwrap();
+    let document = Document::read(delivery.data().unwrap()).unwrap();
     let content = line::of(&delivery, Some(&document)).unwrap() + "\n";
     let offset = delivery.event.origin.offset;
     let path =
@@ -264,5 +305,26 @@ fn a_bucket_that_is_not_there_holds_the_connector_back() {
     {
         let run = testing::endpoint().expect(&path, testing::reply(status)).deliver(deliver, event("k", "a"));
         assert_eq!(run.outcome.kind(), kind, "{status}");
+    }
+}
+
+#[test]
+fn a_check_says_where_versions_cannot_be_compared() {
+    testing::settings(merging());
+    let probe = "SQL select coalesce(max(\"updated_at\"), cast('1970-01-01' as date)) as version from \"dw\".\"policies\" \
+                 where 1 = 0";
+    let found = |value: SqlValue| rows(["version"]).row([value]);
+    let run = testing::endpoint()
+        .expect(probe, found(SqlValue::Timestamp(0)))
+        .expect(&statement(merging()), rows(COLUMNS))
+        .check(check);
+    assert!(matches!(run.outcome, Check::Usable(_)));
+    assert_eq!(run.transactions[1].statements[0].parameters, arrays(["{}"; 6]));
+    let other = "settings: `updated_at` holds the version as `timestamp`, and the column of dw.policies has another type";
+    let mismatch =
+        sql_error(SqlErrorKind::Statement, "42804", "COALESCE types text and date cannot be matched");
+    for reply in [testing::Reply::from(found("1970-01-01".into())), mismatch.into()] {
+        let outcome = testing::endpoint().expect(probe, reply).check(check).outcome;
+        assert!(matches!(&outcome, Check::Unusable(why) if why.starts_with(other)), "{outcome:?}");
     }
 }

@@ -173,13 +173,13 @@ impl Systems {
             format!("concurrency = 16\nsettings = {{ calendar = \"{CALENDAR}\", version = \"/revision\" }}");
         let records = format!(
             r#"{credential}
-            settings = {{ dialect = "postgres", table = "records", key = ["id"], version-column = "revision", tombstone-version = {{ from = "attributes.revision", type = "integer" }}, columns = {{ id = "key", {COLUMNS}, revision = "/revision" }} }}"#
+            settings = {{ dialect = "postgres", table = "records", key = ["id"], version-column = "revision", tombstone-version = {{ from = "attributes.revision", type = "integer" }}, columns = {{ id = "key", {COLUMNS}, revision = {{ from = "/revision", type = "integer" }} }} }}"#
         );
         let warehouse = format!(
             r#"{credential}
             concurrency = 100
             batch = {{ events = 100, wait = "50ms" }}
-            settings = {{ table = "mirror", key = {{ id = "{{key}}" }}, columns = {{ {COLUMNS} }}, version = "/revision", version-column = "revision", tombstone-version = "{{attributes.revision}}" }}"#
+            settings = {{ table = "mirror", key = {{ id = "{{key}}" }}, columns = {{ {COLUMNS} }}, version = {{ from = "/revision", type = "integer" }}, version-column = "revision", tombstone-version = "{{attributes.revision}}" }}"#
         );
         let database = self.database.url();
         for (name, plugin, endpoint, connector) in [

@@ -163,6 +163,73 @@ fn the_policy_decides_where_the_table_holds_something_newer() -> anyhow::Result<
     Ok(())
 }
 
+/// The title is the source's, the pages are counted by the agency, who counted them since; their column has no time zone.
+#[test]
+fn fields_of_two_are_merged_in_a_warehouse() -> anyhow::Result<()> {
+    let Some(stage) = Stage::new("fields_of_two_are_merged_in_a_warehouse")? else { return Ok(()) };
+    stage
+        .server
+        .psql("alter table policies alter updated_at type timestamp using updated_at at time zone 'utc'")?;
+    let subscription =
+        r#"conflict = { policy = "merge", owners = { "/title" = "source", "/updatedAt" = "source" } }"#;
+    let host = stage.host(BATCH, subscription)?;
+    let held = || stage.server.psql("select title, pages, updated_at from policies where id = 'a'");
+    // Midnight of the 2nd, in another zone.
+    let moved = || {
+        let data = json!({ "title": "ours", "pages": 3, "updatedAt": "2026-01-02T02:00:00+02:00" });
+        with("moved", "a", &data)
+    };
+    stage.produce([policy("first", "a", "first", 1)])?;
+    settled(&host, "delivered", 1.0)?;
+    stage
+        .server
+        .psql("update policies set title = 'theirs', pages = 9, updated_at = '2026-05-05 00:00:00'")?;
+    stage.produce([moved()])?;
+    settled(&host, "delivered", 2.0)?;
+    assert_eq!(held()?, "ours|9|2026-01-02 00:00:00");
+    // The same again: its pages are not what is held, and merged they are.
+    stage.produce([moved(), moved()])?;
+    settled(&host, "delivered", 4.0)?;
+    assert_eq!(held()?, "ours|9|2026-01-02 00:00:00");
+    host.stop()?;
+    assert!(letters(&stage.broker)?.is_empty());
+    Ok(())
+}
+
+/// Times in other zones and in columns without one, and a deletion that comes late, under the policy that removes.
+#[test]
+fn times_are_compared_as_times_and_a_late_deletion_is_the_policys() -> anyhow::Result<()> {
+    let name = "times_are_compared_as_times_and_a_late_deletion_is_the_policys";
+    let Some(stage) = Stage::new(name)? else { return Ok(()) };
+    stage
+        .server
+        .psql("alter table policies alter updated_at type timestamp using updated_at at time zone 'utc'")?;
+    let at = |id: &str, title: &str, time: &str| with(id, "a", &json!({ "title": title, "updatedAt": time }));
+    let host = stage.host("", "")?;
+    stage.produce([at("1", "noon", "2026-01-02T12:00:00Z")])?;
+    settled(&host, "delivered", 1.0)?;
+    // By their letters the first is newer, and the second older.
+    stage.produce([
+        at("2", "before noon", "2026-01-02T13:00:00+02:00"),
+        at("3", "after", "2026-01-02T11:30:00-01:00"),
+    ])?;
+    settled(&host, "superseded", 1.0)?;
+    settled(&host, "delivered", 2.0)?;
+    assert_eq!(stage.policies()?.split('|').nth(1), Some("after"));
+    host.stop()?;
+    for (policy_name, kind, is_deleted) in
+        [("target-wins", "superseded", "f"), ("source-wins", "delivered", "t")]
+    {
+        let host = stage.host(BATCH, &format!("conflict = {{ policy = \"{policy_name}\" }}"))?;
+        stage.produce([gone(policy_name, "a", 1)])?;
+        settled(&host, kind, 1.0)?;
+        host.stop()?;
+        assert_eq!(stage.server.psql("select deleted from policies")?, is_deleted, "{policy_name}");
+    }
+    assert!(letters(&stage.broker)?.is_empty());
+    Ok(())
+}
+
 #[test]
 fn a_warehouse_that_is_killed_and_comes_back_has_all_of_it_once() -> anyhow::Result<()> {
     let name = "a_warehouse_that_is_killed_and_comes_back_has_all_of_it_once";
@@ -212,7 +279,7 @@ fn one_bad_record_fails_by_itself_and_its_neighbours_do_not() -> anyhow::Result<
         messages,
         [
             "the row for policies was refused (22P02): invalid input syntax for type integer: \"many\"",
-            "the event has no version: nothing is at `/updatedAt`",
+            "the event has nothing at `/updatedAt`, which is to be the version `updated_at`",
         ]
     );
     Ok(())
