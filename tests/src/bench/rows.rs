@@ -40,6 +40,8 @@ const SCHEMA: &str = "create table arrivals (id text primary key, title text, bo
 pub(super) const BATCH: usize = 500;
 /// Connections, for both who send one row a statement.
 pub(super) const CONNECTIONS: usize = 8;
+/// Deliveries of such rows that are gathered, of which the plugin makes as many transactions as there are connections for.
+const AT_WORK: usize = 8 * CONNECTIONS;
 
 impl Bench<'_> {
     /// One run: the events as rows of a fresh database.
@@ -136,7 +138,8 @@ fn warehouse() -> String {
 
 fn database() -> String {
     format!(
-        "database = {{ tables = [\"{TABLE}\"], connections = {CONNECTIONS} }}\n\
+        "database = {{ tables = [\"{TABLE}\"], connections = {CONNECTIONS} }}\nbatch = {{ events = {AT_WORK}, wait = \"10ms\" \
+         }}\n\
          settings = {{ dialect = \"postgres\", table = \"{TABLE}\", key = [\"id\"], version-column = \"updated_at\", \
          deleted-column = \"deleted\", columns = {{ id = \"id\", title = \"/title\", body = \"/text\", updated_at = {{ from = \
          \"/updatedAt\", type = \"timestamp\" }} }} }}"
