@@ -94,6 +94,31 @@ pub struct Producer {
 
 type Inner = ThreadedProducer<Acknowledgements>;
 
+/// A record in the local queue. Dropped, it is written all the same.
+pub struct Queued<'a> {
+    producer: &'a Producer,
+    inner: Arc<Inner>,
+    record: Outgoing,
+    acknowledgement: oneshot::Receiver<Acknowledgement>,
+}
+
+impl Queued<'_> {
+    /// Its partition and offset, when Kafka has acknowledged it.
+    pub async fn acknowledged(self) -> Result<(i32, i64), ProduceError> {
+        match self.acknowledgement.await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(error)) => Err(self.producer.failed(&self.inner, &self.record, error)),
+            Err(_) => Err(ProduceError::Stopped { topic: self.record.topic }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Queued<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Queued").field("topic", &self.record.topic).finish_non_exhaustive()
+    }
+}
+
 impl Producer {
     /// Sets up the producer and its thread. Does not wait for a broker.
     pub fn new(settings: &config::Kafka, bootstrap: &str) -> Result<Producer, KafkaError> {
@@ -114,14 +139,30 @@ impl Producer {
 
     /// Writes a record, and resolves to its partition and offset when Kafka has acknowledged it.
     ///
-    /// Waits while the local queue is full. Dropping the future after its first poll does not take the record back.
+    /// Waits while the local queue is full. Dropping the future once the record is queued does not take it back.
     pub async fn send(&self, record: Outgoing) -> Result<(i32, i64), ProduceError> {
+        self.queue(record).await?.acknowledged().await
+    }
+
+    /// Puts a record into the local queue, and resolves when it is there: what is queued one after another keeps its
+    /// order within a partition.
+    ///
+    /// Waits while the queue is full.
+    pub async fn queue(&self, record: Outgoing) -> Result<Queued<'_>, ProduceError> {
         let inner = self.inner();
-        let result = self.send_by(&inner, record).await;
-        if let Err(ProduceError::Fatal { .. }) = result {
-            self.replace(&inner);
+        loop {
+            let room = self.room.notified();
+            match enqueue(&inner, &record) {
+                Ok(acknowledgement) => {
+                    return Ok(Queued { producer: self, inner, record, acknowledgement });
+                }
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                    // Elapsed or notified: either way the next thing to do is to look again.
+                    let _ = tokio::time::timeout(LOOK_AGAIN, room).await;
+                }
+                Err(error) => return Err(self.failed(&inner, &record, error)),
+            }
         }
-        result
     }
 
     /// As [`Producer::send`], one at a time. Kafka refuses a batch as a whole, so what was sent with something too large
@@ -131,23 +172,13 @@ impl Producer {
         self.send(record).await
     }
 
-    async fn send_by(&self, inner: &Inner, record: Outgoing) -> Result<(i32, i64), ProduceError> {
-        let acknowledgement = loop {
-            let room = self.room.notified();
-            match enqueue(inner, &record) {
-                Ok(acknowledgement) => break acknowledgement,
-                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
-                    // Elapsed or notified: either way the next thing to do is to look again.
-                    let _ = tokio::time::timeout(LOOK_AGAIN, room).await;
-                }
-                Err(error) => return Err(classify(&record, error)),
-            }
-        };
-        match acknowledgement.await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(error)) => Err(classify(&record, error)),
-            Err(_) => Err(ProduceError::Stopped { topic: record.topic }),
+    /// Its class; a producer that cannot go on is replaced.
+    fn failed(&self, inner: &Arc<Inner>, record: &Outgoing, error: Failure) -> ProduceError {
+        let error = classify(record, error);
+        if let ProduceError::Fatal { .. } = error {
+            self.replace(inner);
         }
+        error
     }
 
     /// Waits until all that was sent is acknowledged or has failed; `false` if that takes longer than `limit`.
