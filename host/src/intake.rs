@@ -8,13 +8,18 @@
 //!
 //! 202 is answered once Kafka has acknowledged every event of the request; of a request in which anything is wrong nothing
 //! is written. Everything is bounded by the configuration. It is a server and no client: what it knows of Kafka is the
-//! producer. `server` has the connections, `request` reads, `rules` allow, `sending` writes, `answer` has the words.
+//! producer. `server` has the connections and `stream` their bytes; `events` does what is asked: `tokens` know who asks,
+//! `body` and `request` read, `rules` allow, `sending` writes. `answer` has the words.
 
 mod answer;
+mod body;
+mod events;
 mod request;
 mod rules;
 mod sending;
 mod server;
+mod stream;
+mod tokens;
 
 use std::io;
 use std::net::SocketAddr;

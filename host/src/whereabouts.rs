@@ -1,7 +1,8 @@
 //! What became of the latest events, as far as this host knows: for whoever asks by an event's id.
 //!
 //! The intake says what it wrote, each subscription what it read and how that ended; [`Whereabouts::of`] answers. It is
-//! a bounded record in memory, the oldest event going first, and no store: it begins anew with the host. On the way of an
+//! a bounded record in memory, the oldest event going first, and no store: it begins anew with the host. An event is known
+//! by its id, source and type: who may ask is said by type, so that two types under one id are never told as one. On the way of an
 //! event it costs two short locks, each on one of many parts, and nothing at all where it is off.
 
 mod answer;
@@ -147,10 +148,7 @@ impl Whereabouts {
 
     fn change_fate(&self, subscription: &SubscriptionName, event: &Event, change: impl FnOnce(&mut Fate)) {
         let Some(mut part) = self.part(&event.id) else { return };
-        let entries = part.by_id.get_mut(event.id.as_str());
-        let entry =
-            entries.and_then(|entries| entries.iter_mut().find(|entry| *entry.source == *event.source));
-        let fate = entry.and_then(|entry| entry.fate(subscription));
+        let fate = part.entry(event).and_then(|entry| entry.fate(subscription));
         // Of another record of the same event nothing is said here.
         if let Some(fate) = fate.filter(|fate| fate.origin == event.origin) {
             change(fate);
@@ -163,9 +161,7 @@ impl Whereabouts {
             return;
         }
         let Some(mut part) = self.part(&event.id) else { return };
-        if let Some(entries) = part.by_id.get_mut(event.id.as_str())
-            && let Some(entry) = entries.iter_mut().find(|entry| *entry.source == *event.source)
-        {
+        if let Some(entry) = part.entry(event) {
             return change(entry);
         }
         part.forget_beyond(shared.most - 1);
@@ -185,6 +181,11 @@ impl Whereabouts {
 }
 
 impl Part {
+    fn entry(&mut self, event: &Event) -> Option<&mut Entry> {
+        let entries = self.by_id.get_mut(event.id.as_str())?;
+        entries.iter_mut().find(|entry| *entry.source == *event.source && *entry.kind == *event.kind)
+    }
+
     fn add(&mut self, event: &Event) -> &mut Entry {
         let number = self.next;
         self.next += 1;

@@ -34,7 +34,7 @@ pub struct IntakeLimits {
     pub connections: usize,
     /// Request line and headers.
     pub head_bytes: usize,
-    /// For the head to come, and then for the body.
+    /// For the head to come, then for the body, and then for the answer to be taken.
     pub read_timeout: Duration,
     /// How long what is at work may go on at a shutdown.
     pub grace: Duration,
@@ -45,7 +45,7 @@ pub struct IntakeLimits {
 pub struct Client {
     pub token: SecretRef,
     pub types: EventTypes,
-    /// `None`: wherever the routes lead.
+    /// That it may write to and ask about. `None`: wherever the routes lead, and all.
     pub topics: Option<Vec<String>>,
 }
 

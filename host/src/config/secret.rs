@@ -20,6 +20,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The most bytes of a secret.
 const LIMIT_BYTES: u64 = 64 * 1024;
 
+/// What lets somebody in has at least this many.
+pub(super) const TOKEN_BYTES: usize = 16;
+
 /// A secret value. Its `Debug` hides it, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -69,9 +72,22 @@ pub enum SecretError {
     Empty(SecretRef),
     #[error("{0} should hold a secret, but holds more than 64 KiB")]
     TooLarge(SecretRef),
+    #[error(
+        "{0} should hold a token, but what it holds is shorter than {TOKEN_BYTES} characters and may be guessed; make it \
+         with `openssl rand -hex 32`"
+    )]
+    TooShort(SecretRef),
+    #[error("{0} holds the token of somebody else, so that nobody can tell them apart; give each its own")]
+    NotItsOwn(SecretRef),
 }
 
 impl SecretRef {
+    /// Reads what lets somebody in, which nobody may guess.
+    fn read_token(&self) -> Result<Secret, SecretError> {
+        let secret = self.read()?;
+        if secret.0.len() < TOKEN_BYTES { Err(SecretError::TooShort(self.clone())) } else { Ok(secret) }
+    }
+
     /// Reads the secret. White space at its end, such as the newline that editors add to files, does not belong to it.
     pub fn read(&self) -> Result<Secret, SecretError> {
         let text = match self {
@@ -99,6 +115,7 @@ impl SecretRef {
 pub struct Watched {
     reference: SecretRef,
     secret: Secret,
+    read: fn(&SecretRef) -> Result<Secret, SecretError>,
     /// Of the file when it was read.
     stamp: Option<Stamp>,
     looked: Instant,
@@ -116,10 +133,27 @@ impl Watched {
     ///
     /// When it is not there, empty or too large.
     pub fn read(reference: &SecretRef) -> Result<Self, SecretError> {
+        Self::read_by(reference, SecretRef::read)
+    }
+
+    /// As [`Watched::read`], of what lets somebody in: one that may be guessed is never taken up.
+    ///
+    /// # Errors
+    ///
+    /// Also when it is shorter than 16 characters.
+    pub fn token(reference: &SecretRef) -> Result<Self, SecretError> {
+        Self::read_by(reference, SecretRef::read_token)
+    }
+
+    fn read_by(
+        reference: &SecretRef,
+        read: fn(&SecretRef) -> Result<Secret, SecretError>,
+    ) -> Result<Self, SecretError> {
         // The stamp first: a file that is replaced in between is read again, and not missed.
         let stamp = stamp(reference);
-        let secret = reference.read()?;
-        Ok(Self { reference: reference.clone(), secret, stamp, looked: Instant::now(), complained: None })
+        let secret = read(reference)?;
+        let reference = reference.clone();
+        Ok(Self { reference, secret, read, stamp, looked: Instant::now(), complained: None })
     }
 
     pub fn secret(&self) -> &Secret {
@@ -132,18 +166,32 @@ impl Watched {
 
     /// Looks at the file if that was a second ago or more. True where the secret is another one now.
     pub fn refresh(&mut self, now: Instant) -> bool {
-        now.saturating_duration_since(self.looked) >= LOOK_INTERVAL && self.refresh_now(now)
+        self.refresh_if(now, |_| Ok(()))
+    }
+
+    /// As [`Watched::refresh`], but takes up no secret that is not fit to be one here: said as one that cannot be read.
+    pub fn refresh_if(
+        &mut self,
+        now: Instant,
+        is_fit: impl FnOnce(&Secret) -> Result<(), SecretError>,
+    ) -> bool {
+        now.saturating_duration_since(self.looked) >= LOOK_INTERVAL && self.look(now, is_fit)
     }
 
     /// Looks at the file at once. One that cannot be read, or is half written, leaves the secret as it was: it is said
     /// once in the log.
     pub fn refresh_now(&mut self, now: Instant) -> bool {
+        self.look(now, |_| Ok(()))
+    }
+
+    fn look(&mut self, now: Instant, is_fit: impl FnOnce(&Secret) -> Result<(), SecretError>) -> bool {
         self.looked = now;
         let stamp = stamp(&self.reference);
         if stamp == self.stamp {
             return false;
         }
-        match self.reference.read() {
+        let read = (self.read)(&self.reference).and_then(|secret| is_fit(&secret).map(|()| secret));
+        match read {
             Ok(secret) => {
                 self.stamp = stamp;
                 self.complained = None;
@@ -153,11 +201,27 @@ impl Watched {
             }
             Err(error) => {
                 if self.complained != Some(stamp) {
-                    tracing::warn!(%error, "a secret cannot be read again; the one that was read before stays in use");
+                    complain(&error);
                     self.complained = Some(stamp);
                 }
                 false
             }
+        }
+    }
+}
+
+/// What is not there may be half written, and is looked at again; what is not fit waits for a person.
+fn complain(error: &SecretError) {
+    match error {
+        SecretError::NotSet(_)
+        | SecretError::NotText(_)
+        | SecretError::Unreadable { .. }
+        | SecretError::Empty(_)
+        | SecretError::TooLarge(_) => {
+            tracing::warn!(%error, "a secret cannot be read again; the one that was read before stays in use");
+        }
+        SecretError::TooShort(_) | SecretError::NotItsOwn(_) => {
+            tracing::error!(%error, "a token that was replaced is refused; the one that was read before stays in use");
         }
     }
 }
@@ -257,6 +321,29 @@ mod tests {
         }
         std::fs::write(&path, "three\n").unwrap();
         assert!(!watched.refresh_now(at(2003)), "it is the same secret");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_token_that_may_be_guessed_or_is_not_fit_never_takes_the_place_of_a_good_one() {
+        let folder = folder("token");
+        let path = folder.join("token");
+        let reference = SecretRef::File(path.clone());
+        std::fs::write(&path, "x".repeat(15)).unwrap();
+        assert!(matches!(Watched::token(&reference), Err(SecretError::TooShort(_))));
+        std::fs::write(&path, "first-token-0123").unwrap();
+        let mut watched = Watched::token(&reference).unwrap();
+        let mut now = watched.looked;
+        for (text, is_fit) in [("short", true), ("", true), ("of-somebody-else-0123", false)] {
+            std::fs::write(&path, text).unwrap();
+            now += LOOK_INTERVAL;
+            let fit = || if is_fit { Ok(()) } else { Err(SecretError::NotItsOwn(reference.clone())) };
+            assert!(!watched.refresh_if(now, |_| fit()), "{text:?}");
+            assert_eq!(watched.secret().expose(), "first-token-0123");
+        }
+        // What made it unfit may have gone: the same file is looked at again.
+        assert!(watched.refresh(now + LOOK_INTERVAL));
+        assert_eq!(watched.secret().expose(), "of-somebody-else-0123");
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -62,6 +62,8 @@ pub enum IncomingError {
     TooManyAttributes,
     #[error("`{0}` is no name of an attribute: use lower-case letters and digits alone")]
     Name(String),
+    #[error("`{0}` is said by the header Content-Type and the body, and by no attribute: leave it out")]
+    OfData(String),
     #[error("the attribute `{0}` is an object or a list: an attribute is text, a number or a boolean")]
     NotScalar(String),
     #[error("the attribute `{0}` holds a control character, which none may")]
@@ -194,7 +196,10 @@ impl Making {
             return Err(IncomingError::TooManyAttributes);
         }
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        if name.is_empty() || !name.bytes().all(is_plain) || matches!(name, "data" | "datacontenttype") {
+        if matches!(name, "data" | "datacontenttype") {
+            return Err(IncomingError::OfData(name.to_owned()));
+        }
+        if name.is_empty() || !name.bytes().all(is_plain) {
             return Err(IncomingError::Name(name.to_owned()));
         }
         if value.chars().any(char::is_control) {

@@ -117,7 +117,7 @@ impl Setup {
 
     /// What whoever wants to change something has to show.
     pub(super) fn token(&self) -> Result<Option<Watched>, HostError> {
-        Ok(self.config.admin.token.as_ref().map(Watched::read).transpose()?)
+        Ok(self.config.admin.token.as_ref().map(Watched::token).transpose()?)
     }
 
     /// Who may send what by HTTP, by its configuration.

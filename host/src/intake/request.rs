@@ -1,12 +1,9 @@
-//! Reads a request: head and body in, events out, or why there are none. Each read is bounded in bytes and in time.
-
-use std::time::Duration;
+//! Reads a request: head and body in, events out, or why there are none.
 
 use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming as Body;
+use http::{HeaderMap, StatusCode};
 use ring::rand::SecureRandom as _;
 
 use super::answer::Problem;
@@ -26,38 +23,6 @@ enum Form {
     Plain,
 }
 
-/// The whole body.
-pub(super) async fn body(head: &Parts, body: Body, limits: &IntakeLimits) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let detail = format!("the body has more than {} bytes: send less at once", limits.body_bytes);
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
-    };
-    let encoding = head.headers.get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        let problem = Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "send the body as it is, without Content-Encoding",
-        );
-        return Err(problem.header(header::ACCEPT_ENCODING, "identity"));
-    }
-    let announced =
-        head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: u64| length > limits.body_bytes as u64) {
-        return Err(too_large());
-    }
-    let read = Limited::new(body, limits.body_bytes).collect();
-    match tokio::time::timeout(limits.read_timeout, read).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::bad("the body broke off")),
-        Err(_) => Err(late(limits.read_timeout)),
-    }
-}
-
-fn late(limit: Duration) -> Problem {
-    Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body did not come within {limit:?}"))
-}
-
 /// The events in a body, in their order.
 pub(super) fn events(
     head: &Parts,
@@ -74,8 +39,10 @@ pub(super) fn events(
         Form::Structured => {
             Incoming::from_structured(&body).map(|one| vec![one]).map_err(|error| refused(&error))
         }
-        Form::Batch => Incoming::from_batch(&body, limits.events)
-            .map_err(|(index, error)| refused(&error).of_event(index, None)),
+        Form::Batch => Incoming::from_batch(&body, limits.events).map_err(|(index, error)| {
+            let is_of_all = matches!(error, IncomingError::TooMany { .. } | IncomingError::NotABatch(_));
+            if is_of_all { refused(&error) } else { refused(&error).of_event(index, None) }
+        }),
         Form::Plain => {
             let attributes = plain(head, client, rules)?;
             let made = Incoming::from_plain(attributes, content_type.unwrap_or("application/json"), body);
@@ -92,6 +59,7 @@ fn refused(error: &IncomingError) -> Problem {
         | IncomingError::NotABatch(_)
         | IncomingError::TooManyAttributes
         | IncomingError::Name(_)
+        | IncomingError::OfData(_)
         | IncomingError::NotScalar(_)
         | IncomingError::Control(_)
         | IncomingError::Twice(_)
@@ -104,13 +72,27 @@ fn refused(error: &IncomingError) -> Problem {
 }
 
 fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
+    let Some(value) = only(headers, &header::CONTENT_TYPE)? else { return Ok(None) };
     value.to_str().map(Some).map_err(|_| Problem::bad("the header `content-type` is not plain text"))
+}
+
+/// A header that comes once at most: of two, a proxy before this may go by the other one.
+pub(super) fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Problem::bad(format!("the header `{name}` comes twice"))),
+    }
 }
 
 fn form(headers: &HeaderMap, content_type: Option<&str>) -> Result<Form, Problem> {
     let (essence, charset) = content_type.map(taken_apart).unwrap_or_default();
-    let is_utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    // The second is no name of it, and yet what many a client calls it.
+    let is_utf8 = |charset: &str| ["utf-8", "utf8"].iter().any(|name| charset.eq_ignore_ascii_case(name));
+    let is_utf8 = charset.is_none_or(is_utf8);
     let is_binary =
         ["ce-specversion", "ce-id", "ce-source", "ce-type"].iter().any(|name| headers.contains_key(*name));
     match essence.as_str() {
@@ -212,6 +194,7 @@ mod tests {
             (&[("ce-type", "t")], Ok(Form::Binary)),
             (&[("content-type", "application/json")], Ok(Form::Plain)),
             (&[("content-type", "application/vnd.policy+json;charset=utf-8")], Ok(Form::Plain)),
+            (&[("content-type", "application/json;charset=UTF8")], Ok(Form::Plain)),
             (&[("content-type", "application/json; charset=utf-16")], Err(415)),
             (&[("content-type", "text/plain")], Err(415)),
             (&[], Err(415)),
@@ -221,6 +204,16 @@ mod tests {
             let found = form(&map, content_type(&map).unwrap()).map_err(|problem| problem.status.as_u16());
             assert_eq!(found, expected, "{headers:?}");
         }
+    }
+
+    #[test]
+    fn a_header_that_says_two_things_is_refused() {
+        let mut headers = HeaderMap::new();
+        assert!(content_type(&headers).unwrap().is_none());
+        headers.append("content-type", HeaderValue::from_static("application/json"));
+        assert_eq!(content_type(&headers).unwrap(), Some("application/json"));
+        headers.append("content-type", HeaderValue::from_static("application/cloudevents+json"));
+        assert_eq!(content_type(&headers).unwrap_err().status, StatusCode::BAD_REQUEST);
     }
 
     #[test]

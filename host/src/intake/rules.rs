@@ -1,21 +1,23 @@
 //! Who may send what, and where it goes: the configuration's clients and routes, ready to be asked.
 //!
-//! Tokens are secrets by reference, read again when their files change. A reload puts other rules in the place of these;
-//! a request that is at work ends by those that it began with.
+//! A reload puts other rules in the place of these; a request that is at work ends by those that it began with.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::IntakeError;
 use super::answer::Problem;
-use crate::config::secret::{Watched, bearer};
+use super::request::only;
+use super::tokens::Tokens;
+use crate::config::secret::bearer;
 use crate::config::{Client, ClientName, Intake, Plain, Route, Subscription, SubscriptionName, json_schema};
 use crate::event::Incoming;
+use crate::whereabouts::Known;
 
 /// What is wrong with one event's data by its schema: so many places are named.
 const NAMED: usize = 10;
@@ -41,6 +43,7 @@ impl Rulebook {
 #[derive(Debug, Default)]
 pub struct Rules {
     clients: Vec<KnownClient>,
+    tokens: Tokens,
     routes: Vec<KnownRoute>,
     pub(super) plain: Plain,
     /// Each subscription with the topics that it reads.
@@ -52,7 +55,6 @@ pub struct Rules {
 pub(super) struct KnownClient {
     pub(super) name: ClientName,
     settings: Client,
-    token: Mutex<Watched>,
 }
 
 #[derive(Debug)]
@@ -70,40 +72,25 @@ impl Rules {
         settings: &Intake,
         subscriptions: &BTreeMap<SubscriptionName, Subscription>,
     ) -> Result<Self, IntakeError> {
-        let mut clients: Vec<KnownClient> = Vec::new();
-        for (name, settings) in &settings.clients {
-            let token = Watched::read(&settings.token)
-                .map_err(|source| IntakeError::Token { client: name.clone(), source })?;
-            let is_same = |client: &&KnownClient| client.has(token.secret().expose().as_bytes());
-            if let Some(first) = clients.iter().find(is_same) {
-                return Err(IntakeError::SameToken { first: first.name.clone(), second: name.clone() });
-            }
-            clients.push(KnownClient {
-                name: name.clone(),
-                settings: settings.clone(),
-                token: Mutex::new(token),
-            });
-        }
+        let tokens = Tokens::read(&settings.clients)?;
+        let clients = settings.clients.iter();
+        let clients =
+            clients.map(|(name, settings)| KnownClient { name: name.clone(), settings: settings.clone() });
+        let clients = clients.collect();
         let route = |settings: &Route| {
             let schema = settings.schema.as_deref().map(json_schema::read).transpose();
             Ok(KnownRoute { settings: settings.clone(), schema: schema.map_err(IntakeError::Schema)? })
         };
         let routes = settings.routes.iter().map(route).collect::<Result<_, IntakeError>>()?;
         let readers = subscriptions.iter().map(|(name, settings)| (name.clone(), settings.topics.clone()));
-        Ok(Self { clients, routes, plain: settings.plain.clone(), readers: readers.collect() })
+        Ok(Self { clients, tokens, routes, plain: settings.plain.clone(), readers: readers.collect() })
     }
 
-    /// Who shows this header `authorization`.
-    pub(super) fn admit(&self, shown: Option<&HeaderValue>, now: Instant) -> Result<&KnownClient, Problem> {
-        let shown = shown.and_then(|shown| bearer(shown.as_bytes()));
-        let found = shown.and_then(|shown| {
-            // All of them are looked at: how long it takes tells nothing of which it is.
-            self.clients.iter().fold(None, |found, client| {
-                client.refresh(now);
-                if client.has(shown) { Some(client) } else { found }
-            })
-        });
-        found.ok_or_else(|| {
+    /// Whose token the request shows.
+    pub(super) fn admit(&self, headers: &HeaderMap, now: Instant) -> Result<&KnownClient, Problem> {
+        let shown = only(headers, &header::AUTHORIZATION)?.and_then(|shown| bearer(shown.as_bytes()));
+        let owner = shown.and_then(|shown| self.tokens.owner(shown, now));
+        owner.and_then(|owner| self.clients.get(owner)).ok_or_else(|| {
             let detail = "show the token of one of [intake.clients]: `Authorization: Bearer …`";
             let problem = Problem::new(StatusCode::UNAUTHORIZED, detail);
             problem.header(header::WWW_AUTHENTICATE, "Bearer realm=\"liaison\"")
@@ -137,30 +124,25 @@ impl Rules {
         Ok((topic, incoming.key(&route.settings.key)))
     }
 
-    /// The subscriptions that read a topic.
-    pub(super) fn readers_of(&self, topic: &str) -> impl Iterator<Item = &SubscriptionName> {
-        let reads = move |topics: &[String]| topics.iter().any(|read| read == topic);
-        self.readers.iter().filter(move |(_, topics)| reads(topics)).map(|(name, _)| name)
+    /// The subscriptions that read one of the topics.
+    pub(super) fn readers_of<'a>(&'a self, topics: &[&str]) -> impl Iterator<Item = &'a SubscriptionName> {
+        let reads = move |read: &&'a (SubscriptionName, Vec<String>)| {
+            read.1.iter().any(|read| topics.contains(&read.as_str()))
+        };
+        self.readers.iter().filter(reads).map(|(name, _)| name)
     }
 }
 
 impl KnownClient {
-    /// May it ask about events of this type?
-    pub(super) fn may_see(&self, kind: &str) -> bool {
-        self.settings.types.have(kind)
-    }
-
-    fn has(&self, shown: &[u8]) -> bool {
-        self.token().secret().is(shown)
-    }
-
-    fn refresh(&self, now: Instant) {
-        self.token().refresh(now);
-    }
-
-    fn token(&self) -> std::sync::MutexGuard<'_, Watched> {
-        // Whole after any panic: it is replaced as one.
-        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What it may be told of an event: what is of a type that it may send, and in the topics that it may write to.
+    pub(super) fn seen(&self, known: Known) -> Option<Known> {
+        if !self.settings.types.have(&known.kind) {
+            return None;
+        }
+        match &self.settings.topics {
+            Some(topics) => known.within(topics),
+            None => Some(known),
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub enum State {
 }
 
 impl Whereabouts {
-    /// All events of this id that are remembered, one for each source.
+    /// All events of this id that are remembered, one for each source and type.
     pub fn of(&self, id: &str) -> Vec<Known> {
         let Some(part) = self.part(id) else { return Vec::new() };
         part.by_id.get(id).into_iter().flatten().map(Known::of).collect()
@@ -81,10 +81,26 @@ impl Known {
         }
     }
 
-    /// The topic that it was written to or read from, if that is known.
-    pub fn topic(&self) -> Option<&str> {
+    /// The topics that it was written to or read from, as far as that is known.
+    pub fn topics(&self) -> Vec<&str> {
+        let mut topics: Vec<_> = self.places().map(|place| place.topic.as_str()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    /// What of it is in these topics; `None` where nothing is.
+    pub fn within(mut self, topics: &[String]) -> Option<Self> {
+        let is_there = |place: &Place| topics.contains(&place.topic);
+        self.accepted = self.accepted.filter(is_there);
+        self.subscriptions.retain(|(_, told)| told.received.as_ref().is_some_and(is_there));
+        self.places().next()?;
+        Some(self)
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Place> {
         let received = self.subscriptions.iter().filter_map(|(_, told)| told.received.as_ref());
-        self.accepted.iter().chain(received).map(|place| place.topic.as_str()).next()
+        self.accepted.iter().chain(received)
     }
 }
 

@@ -33,7 +33,7 @@ fn an_event_is_followed_from_its_writing_to_its_end() {
     whereabouts.accepted(&event, event.origin.clone(), 1_700_000_000_000);
     let known = &whereabouts.of("e-1")[0];
     assert_eq!(known.accepted.as_ref().unwrap().at, "2023-11-14T22:13:20.000Z");
-    assert_eq!((known.topic(), known.subscriptions.len()), (Some("events"), 0));
+    assert_eq!((known.topics(), known.subscriptions.len()), (vec!["events"], 0));
     whereabouts.received(&calendar(), &event, 2);
     assert_eq!(state(&whereabouts, "e-1").unwrap().state, State::Waiting);
     whereabouts.attempted(&calendar(), &event, 1, ("retry", &"é".repeat(200)), 3);
@@ -79,6 +79,41 @@ fn events_of_one_id_and_different_sources_are_told_apart() {
     }
     let sources: Vec<_> = whereabouts.of("e-1").into_iter().map(|known| known.source).collect();
     assert_eq!(sources, ["/a", "/b"]);
+}
+
+#[test]
+fn events_of_one_id_and_source_and_different_types_are_told_apart() {
+    let whereabouts = Whereabouts::new(100, 0);
+    let of_type = |kind: &str, offset| Event { kind: kind.to_owned(), ..event("e-1", "/s", offset) };
+    let (open, closed) = (of_type("open", 1), of_type("closed", 2));
+    for event in [&open, &closed] {
+        whereabouts.accepted(event, event.origin.clone(), 1);
+        whereabouts.received(&calendar(), event, 1);
+    }
+    whereabouts.ended(&calendar(), &closed, 1, End::Settled("delivered"), 2);
+    let states = whereabouts.of("e-1");
+    let states: Vec<_> =
+        states.iter().map(|known| (known.kind.as_str(), known.subscriptions[0].1.state)).collect();
+    assert_eq!(states, [("open", State::Waiting), ("closed", State::Delivered)]);
+}
+
+#[test]
+fn what_is_in_other_topics_is_left_out() {
+    let whereabouts = Whereabouts::new(100, 0);
+    let (written, mut copied) = (event("e-1", "/s", 7), event("e-1", "/s", 8));
+    copied.origin.topic = "copies".into();
+    whereabouts.accepted(&written, written.origin.clone(), 1);
+    whereabouts.received(&calendar(), &copied, 1);
+    let within = |topics: &[&str]| {
+        let topics: Vec<_> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let known = whereabouts.of("e-1").remove(0).within(&topics)?;
+        Some((known.accepted.is_some(), known.subscriptions.len()))
+    };
+    assert_eq!(whereabouts.of("e-1")[0].topics(), ["copies", "events"]);
+    assert_eq!(within(&["events", "copies"]), Some((true, 1)));
+    assert_eq!(within(&["events"]), Some((true, 0)));
+    assert_eq!(within(&["copies"]), Some((false, 1)));
+    assert_eq!(within(&["others"]), None);
 }
 
 #[test]

@@ -110,6 +110,21 @@ fn what_is_wrong_is_refused_with_its_reason_and_nothing_is_written() -> anyhow::
         (PORTAL, &[STRUCTURED], structured("1", "other.x"), 403, "may not write to topic other"),
         (CORE, &[STRUCTURED], large.clone(), 413, "more than 2048 bytes"),
         (CORE, &[BATCH], batch_of(&[&good, &good, &good]), 413, "holds 3 events, and 2 are taken"),
+        (CORE, &[STRUCTURED, JSON], good.clone(), 400, "`content-type` comes twice"),
+        (
+            CORE,
+            &[STRUCTURED, ("authorization", "Bearer x")],
+            good.clone(),
+            400,
+            "`authorization` comes twice",
+        ),
+        (
+            CORE,
+            &[STRUCTURED, ("content-encoding", "identity"), ("content-encoding", "br")],
+            "x".to_owned(),
+            415,
+            "without",
+        ),
         (CORE, &[("content-type", "text/plain")], "x".to_owned(), 415, "application/cloudevents+json"),
         (CORE, &[("content-type", "application/cloudevents+avro")], "x".to_owned(), 415, "as UTF-8"),
         (CORE, &[STRUCTURED, ("content-encoding", "gzip")], "x".to_owned(), 415, "without Content-Encoding"),
@@ -131,7 +146,7 @@ fn what_is_wrong_is_refused_with_its_reason_and_nothing_is_written() -> anyhow::
     assert_eq!(channel.ask("POST", "/events", &chunked, body.as_bytes())?.status, 413);
     for (method, path, status, header) in [
         ("GET", "/events", 405, "allow: post"),
-        ("PUT", "/events/1", 405, "allow: get"),
+        ("PUT", "/events/1", 405, "allow: get, head"),
         ("GET", "/", 404, ""),
         ("GET", "/events/a/b", 404, ""),
     ] {

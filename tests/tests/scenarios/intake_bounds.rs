@@ -1,6 +1,7 @@
 //! The intake within its bounds, with Kafka away, and at a shutdown: who was answered 202 has its events in Kafka.
 
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 
 use liaison_tests::system::Behaviour;
@@ -63,7 +64,7 @@ fn what_comes_too_slowly_or_is_too_large_in_its_head_is_let_go() -> anyhow::Resu
     let late = reply(slow)?;
     assert_eq!((late.status, late.detail()?.contains("did not come within 300ms")), (408, true), "{late:?}");
     // A head that never ends: the connection is closed, whatever is said before.
-    let mut endless = std::net::TcpStream::connect(channel.address)?;
+    let mut endless = TcpStream::connect(channel.address)?;
     endless.set_read_timeout(Some(LIMIT))?;
     endless.write_all(b"POST /events HTTP/1.1\r\nhost: x\r\n")?;
     endless.read_to_end(&mut Vec::new())?;
@@ -78,6 +79,91 @@ fn what_comes_too_slowly_or_is_too_large_in_its_head_is_let_go() -> anyhow::Resu
         }
     }
     channel.fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn a_client_that_does_not_read_what_it_is_answered_is_let_go() -> anyhow::Result<()> {
+    let channel = Channel::start("read-timeout = \"1s\"", &Config::default(), Behaviour::ok())?;
+    let mut deaf = TcpStream::connect(channel.address)?;
+    deaf.set_write_timeout(Some(LIMIT))?;
+    let requests = "GET /events/1 HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
+    // The host reads no more while its answers are not taken: without an end to that this would wait for ever.
+    let error = loop {
+        if let Err(error) = deaf.write_all(requests.as_bytes()) {
+            break error;
+        }
+    };
+    let is_closed = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
+    assert!(is_closed, "{error:?}");
+    channel.fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn who_is_refused_while_still_sending_can_read_why() -> anyhow::Result<()> {
+    let channel = Channel::start("max-body = \"2KiB\"", &Config::default(), Behaviour::ok())?;
+    let large = "x".repeat(8 << 20);
+    for _ in 0..5 {
+        let reply = channel.post(CORE, &[STRUCTURED], &large)?;
+        assert_eq!(
+            (reply.status, reply.detail()?.contains("more than 2048 bytes")),
+            (413, true),
+            "{reply:?}"
+        );
+        let reply = channel.post("wrong-token-of-nobody", &[STRUCTURED], &large)?;
+        assert_eq!(reply.status, 401, "{reply:?}");
+    }
+    channel.fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn an_event_whose_sender_went_away_is_written_and_remembered_all_the_same() -> anyhow::Result<()> {
+    let channel = Channel::start("", &Config::default(), Behaviour::ok())?;
+    channel.fixture.broker.go_down();
+    let body = structured("left");
+    let mut stream = channel.begin("POST", "/events", &borrowed(&head(body.len())))?;
+    stream.write_all(body.as_bytes())?;
+    let at_work = |found: f64| found == 1.0;
+    channel.fixture.host.wait_for_metric(LIMIT, "liaison_intake_requests_in_flight", &[], at_work)?;
+    // Whoever is answered after it was heard after it.
+    for _ in 0..10 {
+        assert_eq!(channel.get("/events/left")?.status, 404);
+    }
+    drop(stream);
+    assert_eq!(channel.get("/events/left")?.status, 404);
+    channel.fixture.broker.come_up();
+    let is_remembered = || {
+        let told = channel.get("/events/left").ok().filter(|reply| reply.status == 200)?.json().ok()?;
+        told["events"][0]["accepted"]["offset"].as_i64()
+    };
+    let offset = liaison_tests::wait::until_some(LIMIT, "the event to be remembered", is_remembered)?;
+    assert_eq!(offset, 0);
+    channel.fixture.settled("delivered", 1)?;
+    channel.fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn who_has_sent_all_and_says_so_by_closing_its_half_is_answered() -> anyhow::Result<()> {
+    let channel = Channel::start("", &Config::default(), Behaviour::ok())?;
+    let body = structured("half");
+    let mut stream = channel.begin("POST", "/events", &borrowed(&head(body.len())))?;
+    stream.write_all(body.as_bytes())?;
+    stream.shutdown(Shutdown::Write)?;
+    assert_eq!(reply(stream)?.status, 202);
+    channel.fixture.settled("delivered", 1)?;
+    channel.fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn a_connection_on_which_nothing_came_delays_no_shutdown() -> anyhow::Result<()> {
+    let more = "read-timeout = \"1h\"\ngrace = \"1h\"";
+    let channel = Channel::start(more, &Config::default(), Behaviour::ok())?;
+    let silent = TcpStream::connect(channel.address)?;
+    // It was accepted before this one.
+    assert_eq!(channel.get("/nothing")?.status, 404);
+    let stopping = thread::spawn(move || channel.fixture.stop_without_dead_letters());
+    liaison_tests::wait::until(LIMIT, "the host to stop", || stopping.is_finished())?;
+    drop(silent);
+    stopping.join().expect("it does not panic")
 }
 
 #[test]
@@ -124,7 +210,7 @@ fn what_is_at_work_at_a_shutdown_is_answered_and_in_kafka() -> anyhow::Result<()
     let Channel { fixture, address, folder: _folder } = channel;
     let crate::fixture::Fixture { host, system: _system, broker, .. } = fixture;
     let stopping = thread::spawn(move || host.stop());
-    let is_closed = || std::net::TcpStream::connect(address).is_err();
+    let is_closed = || TcpStream::connect(address).is_err();
     liaison_tests::wait::until(LIMIT, "the port to be closed", is_closed)?;
     stream.write_all(body.as_bytes())?;
     assert_eq!(reply(stream)?.status, 202);

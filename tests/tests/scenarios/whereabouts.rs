@@ -82,6 +82,31 @@ fn what_is_not_known_or_not_for_the_asker_is_said_plainly() -> anyhow::Result<()
     assert_eq!(channel.post(CORE, &[STRUCTURED], &structured("elsewhere", "other.one"))?.status, 202);
     let elsewhere = channel.get("/events/elsewhere")?.json()?;
     assert_eq!(elsewhere["events"][0]["subscriptions"], json!({}));
+    let foreign = channel.ask("GET", "/events/elsewhere", &[("authorization", &bearer)], b"")?;
+    assert_eq!(foreign.status, 404, "portal may send other.one, but not to that topic");
+    Ok(())
+}
+
+#[test]
+fn events_of_one_id_and_two_types_are_told_each_to_whom_it_is_for() -> anyhow::Result<()> {
+    let channel = Channel::start("", &Config::default(), Behaviour::ok())?;
+    for kind in ["policy.updated", "schedule.moved"] {
+        assert_eq!(channel.post(CORE, &[STRUCTURED], &structured("same", kind))?.status, 202);
+    }
+    channel.fixture.settled("delivered", 2)?;
+    let types = |token: &str, path: &str| -> anyhow::Result<Vec<String>> {
+        let bearer = format!("Bearer {token}");
+        let reply = channel.ask("GET", path, &[("authorization", &bearer)], b"")?.json()?;
+        let events = reply["events"].as_array().context("events")?;
+        Ok(events.iter().filter_map(|event| event["type"].as_str()).map(str::to_owned).collect())
+    };
+    assert_eq!(types(CORE, "/events/same")?, ["policy.updated", "schedule.moved"]);
+    assert_eq!(types(CORE, "/events/same?type=policy.updated")?, ["policy.updated"]);
+    assert_eq!(types(PORTAL, "/events/same?source=/core")?, ["schedule.moved"]);
+    assert_eq!(channel.get("/events/same?kind=policy.updated")?.status, 400);
+    let head = channel.ask("HEAD", "/events/same", &[("authorization", &format!("Bearer {CORE}"))], b"")?;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert!(head.head.contains("content-length: "), "{head:?}");
     Ok(())
 }
 

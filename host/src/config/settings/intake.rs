@@ -38,7 +38,7 @@ pub(in crate::config) struct IntakeSettings {
     pub(in crate::config) max_connections: Option<Count<1>>,
     /// The largest request line with its headers: from 8 KiB to 1 MiB.
     pub(in crate::config) max_head: Option<ByteSize>,
-    /// How long the head of a request may take to come, and then its body.
+    /// How long the head of a request may take to come, then its body, and then its answer to be taken.
     pub(in crate::config) read_timeout: Option<DurationText>,
     /// How long what is at work may go on at a shutdown.
     pub(in crate::config) grace: Option<DurationText>,
@@ -55,7 +55,7 @@ pub(in crate::config) struct ClientSettings {
     pub(in crate::config) token: Option<SecretSettings>,
     /// The event types it may send and ask about, `*` standing for any text. Default: all.
     pub(in crate::config) types: Option<Vec<String>>,
-    /// The topics it may write to. Default: wherever the routes lead.
+    /// The topics it may write to, and ask about events in. Default: wherever the routes lead, and all.
     pub(in crate::config) topics: Option<Vec<String>>,
 }
 

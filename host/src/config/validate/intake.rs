@@ -15,9 +15,9 @@ use crate::config::{
     SubscriptionName, json_schema,
 };
 
-/// What the library that reads heads can do with.
-/// Of the producer's queue, so that the events of a request keep their order.
+/// What the producer's queue holds: a request that finds it full waits for others.
 const ON_THEIR_WAY: usize = 10_000;
+/// What the library that reads heads can do with.
 const HEAD_BYTES: std::ops::RangeInclusive<usize> = 8 << 10..=1 << 20;
 
 pub(super) fn intake(

@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use super::Checker;
 use crate::config::SecretRef;
 use crate::config::document::KeyPath;
+use crate::config::secret::TOKEN_BYTES;
 use crate::config::settings::{FolderSecret, SecretSettings};
 use crate::config::webhook_key::WebhookKey;
 
 /// Secrets are struck out of what a system answers: a shorter one would be met by chance.
 const SHORT_CHARACTERS: usize = 6;
-
-/// What lets somebody change a host has at least this many.
-const TOKEN_BYTES: usize = 16;
 
 /// Reports a secret that could not be read when it is wanted.
 pub(super) fn secret(path: &KeyPath, settings: SecretSettings, checker: &mut Checker<'_>) -> SecretRef {

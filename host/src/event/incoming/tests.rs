@@ -127,6 +127,10 @@ fn what_is_no_event_is_said() {
         (binary(&[("ce-id", "again")], ""), "the attribute `id` comes twice"),
         (binary(&[("ce-x", "a%0Ab")], ""), "the attribute `x` holds a control character"),
         (binary(&[("ce-x", "%ff")], ""), "the header `ce-x` is not UTF-8"),
+        (
+            binary(&[("ce-datacontenttype", "text/plain")], "x"),
+            "`datacontenttype` is said by the header Content-Type",
+        ),
         (binary(&[("ce-my-name", "x")], ""), "`my-name` is no name of an attribute"),
         (binary(&[("ce-time", "yesterday")], ""), "time `yesterday` is not an RFC 3339 time"),
         (binary(&[("content-type", "application/json")], "{"), "the data says that it is JSON, and is not"),
