@@ -59,13 +59,19 @@ fn is_same_scalar(event: &Value, held: &Value) -> bool {
     if version::compare(event, held) == Some(Ordering::Equal) || scalar(event) == scalar(held) {
         return true;
     }
-    match (event.as_f64(), held.as_f64()) {
-        // A number that was held in half as many bits.
-        (Some(event), Some(held)) => event == held || event as f32 == held as f32,
-        // A value of an enum by its number, which is held by its name.
-        (Some(_), None) => held.as_str().is_some_and(|text| text.parse::<f64>().is_err()),
-        (None, _) => false,
+    if !(event.is_number() || held.is_number()) {
+        return false;
     }
+    match (number(event), number(held)) {
+        // Written in another way, or held in half as many bits.
+        (Some(event), Some(held)) => event == held || event as f32 == held as f32,
+        // A value of an enum, by its number on one side and by its name on the other.
+        (None, _) | (_, None) => true,
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -99,7 +105,10 @@ mod tests {
             (json!({ "a": 7 }), json!({ "a": "8" }), false),
             (json!({ "a": 1.0, "b": 0.1 }), json!({ "a": 1, "b": 0.1_f32 }), true),
             (json!({ "a": 1.5 }), json!({ "a": 1.25 }), false),
-            (json!({ "a": 1 }), json!({ "a": "KIND_HALL" }), true),
+            (json!({ "a": 12.5, "b": "12.50" }), json!({ "a": "12.50", "b": 12.5 }), true),
+            (json!({ "a": 12.5 }), json!({ "a": "12.51" }), false),
+            (json!({ "a": "07" }), json!({ "a": "7" }), false),
+            (json!({ "a": 1, "b": "KIND_HALL" }), json!({ "a": "KIND_HALL", "b": 1 }), true),
             (json!({ "a": "KIND_LAB" }), json!({ "a": "KIND_HALL" }), false),
             (json!({ "a": ["x"], "b": [] }), json!({ "a": "x", "b": "" }), true),
             (json!({ "a": ["x"] }), json!({ "a": "y" }), false),
