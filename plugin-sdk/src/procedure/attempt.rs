@@ -70,7 +70,7 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
             Looked::Ended(outcome) => Ok(outcome),
             Looked::Nothing(why) if self.delete.is_some() => Ok(Outcome::skipped(why)),
             Looked::Nothing(_) => self.change(source.with_etag(None), Before::Nothing).await,
-            Looked::Held(mut held) => match self.standing(&mut held, &source)? {
+            Looked::Held(held) => match self.standing(&held, &source)? {
                 Standing::Free => self.change(source.with_etag(held.etag), Before::Seen).await,
                 Standing::AlreadyThere => Ok(held.already_there()),
                 Standing::Conflict(why) => Ok(held.conflict(why)),
@@ -92,7 +92,7 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
         self.delete.unwrap_or_else(|| self.calls.write_of(&self.delivery.event.type_)).uses()
     }
 
-    fn standing(&self, held: &mut Held, source: &Source<'_>) -> Result<Standing, Failure> {
+    fn standing(&self, held: &Held, source: &Source<'_>) -> Result<Standing, Failure> {
         if self.delivery.resolution.is_some() {
             return Ok(match held.is_version(self.delivery.version()) {
                 true => Standing::Free,
@@ -111,7 +111,7 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
             Looked::Ended(Outcome::rejected(format!("the lookup does not show what is there: {why}")))
         };
         Ok(match (self.ask)(Role::Lookup, &lookup.call, source).await? {
-            Answer::Done(answer) => match Held::find(self.calls, &answer) {
+            Answer::Done(answer) => match Held::find(self.calls, self.delivery, source, &answer) {
                 Some(held) => Looked::Held(held),
                 None => Looked::Nothing("there is nothing to delete".to_owned()),
             },
@@ -160,7 +160,7 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
     /// The external system found a conflict itself: with what it holds now, where that can be seen.
     async fn refused(&self, source: Source<'_>, why: String) -> Result<Outcome, Failure> {
         let Some(lookup) = &self.calls.lookup else { return Ok(Outcome::conflict(None, None, why)) };
-        let mut held = match self.look(lookup, &source).await? {
+        let held = match self.look(lookup, &source).await? {
             Looked::Held(held) => held,
             // Somebody removed it in between: the next attempt finds out.
             Looked::Nothing(_) => return Ok(Outcome::retry(why)),
@@ -170,7 +170,7 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
             Looked::Ended(_) => return Ok(Outcome::conflict(None, None, why)),
         };
         let is_decided = self.delivery.resolution.is_some();
-        match is_decided || self.standing(&mut held, &source)? != Standing::AlreadyThere {
+        match is_decided || self.standing(&held, &source)? != Standing::AlreadyThere {
             true => Ok(held.conflict(why)),
             false => Ok(held.already_there()),
         }
