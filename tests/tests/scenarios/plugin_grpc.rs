@@ -60,6 +60,11 @@ fn held(rooms: &Rooms, key: &str) -> anyhow::Result<Option<(String, String, Stri
     Ok((found["status"] != "NOT_FOUND").then(|| (text("title"), text("updatedAt"), text("revision"))))
 }
 
+/// The seconds that the server was told it has for a call.
+fn left(call: &str) -> Option<f64> {
+    call.rsplit("left=").next()?.parse().ok()
+}
+
 fn is(title: &str, minute: u32, revision: u32) -> Option<(String, String, String)> {
     Some((title.to_owned(), at(minute), revision.to_string()))
 }
@@ -84,8 +89,7 @@ fn grpc_creates_changes_and_deletes_and_repeats_nothing() -> anyhow::Result<()> 
     assert_eq!(found, expected);
     let call = rooms.calls().into_iter().find(|line| line.contains("CreateRoom")).unwrap_or_default();
     assert!(call.contains(r#""x-tenant": "north""#) && call.contains(r#""idempotency-key": "#), "{call}");
-    let left = call.rsplit("left=").next().and_then(|left| left.parse::<f64>().ok());
-    assert!(left.is_some_and(|left| left > 1.0 && left <= 10.0), "the attempt's own time: {call}");
+    assert!(left(&call).is_some_and(|left| left > 4.0 && left <= 10.0), "the attempt's own time: {call}");
 
     stage.produce([north(changed("a-2", "a", &room("a", "B", &at(2))))])?;
     stage.settled("delivered", 2)?;
@@ -148,7 +152,7 @@ fn grpc_leaves_what_somebody_else_made_newer_unless_the_source_wins() -> anyhow:
 fn a_late_grpc_tombstone_leaves_what_was_written_after_it() -> anyhow::Result<()> {
     let test = "a_late_grpc_tombstone_leaves_what_was_written_after_it";
     let Some(rooms) = server(test)? else { return Ok(()) };
-    let stage = start(&rooms, LOOKUP, TARGET)?;
+    let stage = start(&rooms, &format!("{LOOKUP}\ntimeout-ms = 4000"), TARGET)?;
     let gone_at = |id: &str, minute| crate::fixture::with_header(gone(id, "a"), "ce_time", &at(minute));
     stage.produce([changed("a-1", "a", &room("a", "A", &at(5)))])?;
     stage.settled("delivered", 1)?;
@@ -158,6 +162,10 @@ fn a_late_grpc_tombstone_leaves_what_was_written_after_it() -> anyhow::Result<()
     stage.produce([gone_at("in time", 6)])?;
     stage.settled("delivered", 2)?;
     assert_eq!(held(&rooms, "a")?, None);
+    // The server was told how long a call may take: less than what the attempt had left.
+    for call in rooms.calls().iter().filter(|line| line.contains("idempotency-key")) {
+        assert!(left(call).is_some_and(|left| left > 0.0 && left <= 4.0), "{call}");
+    }
     stage.stop_without_dead_letters()
 }
 
