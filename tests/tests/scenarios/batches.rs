@@ -1,13 +1,17 @@
 //! What deliveries ask for is gathered and done by few requests: by number and by time, and at once where somebody waits.
-//! On a real PostgreSQL, by the plugin `warehouse`.
+//! On a real PostgreSQL, by the plugin `warehouse`; and over HTTP, by a connector in Python.
+
+use std::collections::BTreeSet;
 
 use anyhow::ensure;
 use liaison_tests::host::HostProcess;
-use liaison_tests::port;
+use liaison_tests::languages::Language;
+use liaison_tests::system::Behaviour;
+use liaison_tests::{is_quick, port, say_skipped};
 use serde_json::Value;
 
 use crate::command::Program;
-use crate::fixture::{LIMIT, letters};
+use crate::fixture::{Config, Fixture, LIMIT, QUICK, event, letters};
 use crate::warehouse_table::{BATCH, Stage, UNORDERED, policy, settled};
 
 #[test]
@@ -113,6 +117,41 @@ fn a_host_that_is_killed_between_batches_does_nothing_twice() -> anyhow::Result<
     );
     assert!(letters(&stage.broker)?.is_empty());
     Ok(())
+}
+
+#[test]
+fn a_connector_in_python_shares_requests_and_one_bad_event_fails_by_itself() -> anyhow::Result<()> {
+    if is_quick() {
+        say_skipped("a_connector_in_python_shares_requests_and_one_bad_event_fails_by_itself", "needs pip");
+        return Ok(());
+    }
+    let config = Config {
+        plugin: "lines-python",
+        plugin_settings: Language::Python.plugin_settings(),
+        connector: BATCH,
+        subscription: UNORDERED,
+        tables: QUICK,
+        ..Config::default()
+    };
+    let lines = |body: &[u8]| -> BTreeSet<String> {
+        String::from_utf8_lossy(body).lines().map(str::to_owned).collect()
+    };
+    let refusing =
+        Behaviour::ok().when(move |request| lines(request.body).contains("bad"), Behaviour::status(400));
+    let fixture = Fixture::start(&config, refusing)?;
+    let ids: BTreeSet<_> = (0..400).map(|number| number.to_string()).collect();
+    let sent = ids.iter().map(String::as_str).chain(["bad"]);
+    fixture.produce(sent.map(|id| event(id, id)))?;
+    fixture.settled("delivered", ids.len())?;
+    let refused = fixture.dead_letters(1)?;
+    assert_eq!((refused[0].event_id()?, refused[0].reason()?), ("bad", "rejected"));
+    assert_eq!(refused[0].message()?, "POST /lines answered 400 Bad Request");
+    let ledger = fixture.system.ledger();
+    let accepted = ledger.iter().filter(|entry| entry.is_accepted());
+    let taken: Vec<_> = accepted.flat_map(|entry| lines(&entry.body)).collect();
+    assert_eq!((taken.len(), taken.into_iter().collect::<BTreeSet<_>>()), (ids.len(), ids));
+    assert!(ledger.len() <= 100, "{} requests", ledger.len());
+    fixture.host.stop()
 }
 
 #[test]

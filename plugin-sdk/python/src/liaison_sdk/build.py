@@ -18,11 +18,12 @@ import tempfile
 from pathlib import Path
 
 import liaison_sdk
-from liaison_sdk.plugin import Connector, Registered
+from liaison_sdk.plugin import Connector, Registered, Transformer
 
 _ENTRY = """import {module}
 from liaison_sdk.guest.{kind} import {export}
 """
+_JOINER = "from liaison_sdk.guest.joiner import Joiner\n"
 
 
 class Mistake(Exception):
@@ -53,13 +54,16 @@ def build(module: Path, output: Path) -> None:
     if not (module.suffix == ".py" and module.is_file() and module.stem.isidentifier()):
         raise Mistake(f"{module} is no Python file that can be imported")
     program = _componentize_py()
-    kind = _kind(module)
-    entry = _ENTRY.format(module=module.stem, kind=kind, export=kind.capitalize())
+    plugin = _registered(module)
+    kind = "connector" if isinstance(plugin, Connector) else "transformer"
+    is_joining = isinstance(plugin, Connector) and plugin.is_joining
+    world = f"liaison:plugin/{'joining-' if is_joining else ''}{kind}-plugin"
+    entry = _ENTRY.format(module=module.stem, kind=kind, export=kind.capitalize()) + (_JOINER if is_joining else "")
     with tempfile.TemporaryDirectory(prefix="liaison-sdk-") as folder:
         name = "liaison_entry"
         (Path(folder) / f"{name}.py").write_text(entry)
         made = Path(folder) / "made.wasm"
-        command: list[str | Path] = [program, "--quiet", "--wit-path", _wit(), "--world", f"liaison:plugin/{kind}-plugin"]
+        command: list[str | Path] = [program, "--quiet", "--wit-path", _wit(), "--world", world]
         command += ["componentize", name, "--output", made]
         for path in [Path(folder), module.parent, Path(liaison_sdk.__file__).parent.parent, *_libraries()]:
             command += ["--python-path", path]
@@ -68,13 +72,13 @@ def build(module: Path, output: Path) -> None:
         shutil.move(made, output)
 
 
-def _kind(module: Path) -> str:
-    """Imports the plugin's module, natively, and says what it registered."""
+def _registered(module: Path) -> Connector | Transformer:
+    """Imports the plugin's module, natively: what it registered."""
     sys.path.insert(0, str(module.parent))
     importlib.import_module(module.stem)
     if Registered.plugin is None:
         raise Mistake(f"{module} calls neither `connector` nor `transformer`: it is no plugin")
-    return "connector" if isinstance(Registered.plugin, Connector) else "transformer"
+    return Registered.plugin
 
 
 def _wit() -> Path:

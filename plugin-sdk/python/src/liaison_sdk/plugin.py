@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from liaison_sdk.joint import Join, Split
 from liaison_sdk.steps import Deliver, DoCheck, Transform, no_check
 
 
@@ -11,6 +12,13 @@ from liaison_sdk.steps import Deliver, DoCheck, Transform, no_check
 class Connector:
     deliver: Deliver
     check: DoCheck
+    join: Join | None = None
+    split: Split | None = None
+
+    @property
+    def is_joining(self) -> bool:
+        """Can its deliveries share requests?"""
+        return self.join is not None
 
 
 @dataclass(frozen=True)
@@ -24,13 +32,19 @@ class Registered:
     plugin: Connector | Transformer | None = None
 
 
-def connector(deliver: Deliver, check: DoCheck = no_check) -> None:
+def connector(
+    deliver: Deliver, check: DoCheck = no_check, *, join: Join | None = None, split: Split | None = None
+) -> None:
     """Makes the module that calls it a connector.
 
     `deliver` is an `async def` of a delivery and the way to the external system; it returns an `Outcome`, and a `Failure`
     that it raises becomes one. `check` finds out whether the external system is usable, and must change nothing there.
+
+    With `join` and `split` its deliveries can share requests: see `liaison_sdk.joint`.
     """
-    _register(Connector(deliver, check))
+    if (join is None) != (split is None):
+        raise RuntimeError("give `join` and `split`, or neither: what is joined must be split again")
+    _register(Connector(deliver, check, join, split))
 
 
 def transformer(transform: Transform) -> None:

@@ -11,10 +11,11 @@ use crate::command::{Failure, output, run, say};
 const OLDEST: (u32, u32) = (3, 11);
 
 /// What is built by it: the SDK's example, and guests of the tests.
-const MODULES: [(&str, &str); 3] = [
+const MODULES: [(&str, &str); 4] = [
     ("training_python", "plugin-sdk/python/example/src/training.py"),
     ("booking_python", "tests/guests/booking/booking.py"),
     ("records_python", "tests/guests/records/records.py"),
+    ("lines_python", "tests/guests/lines/lines.py"),
 ];
 
 pub(super) fn tools() -> Result<(), Failure> {

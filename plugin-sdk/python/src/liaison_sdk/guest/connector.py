@@ -5,26 +5,12 @@ from datetime import timedelta
 from wit_world.exports import connector as contract
 from wit_world.imports import effects
 
-from liaison_sdk.database import SqlRequest
 from liaison_sdk.event import Delivery, Merged, Overwrite, Resolution
-from liaison_sdk.failure import Unanswered
-from liaison_sdk.guest import common, sql
+from liaison_sdk.guest import common, exchange
 from liaison_sdk.outcome import Conflict, Delivered, Denied, Outcome, Rejected, Retry, Skipped, Throttled, Unusable, Usable
 from liaison_sdk.plugin import Connector as Functions
 from liaison_sdk.plugin import Registered
-from liaison_sdk.rounds import (
-    Effect,
-    EventData,
-    Fault,
-    GrpcRequest,
-    GrpcResponse,
-    HttpRequest,
-    HttpResponse,
-    KeptBody,
-    Place,
-    Reply,
-    milliseconds,
-)
+from liaison_sdk.rounds import Fault, Reply, milliseconds
 from liaison_sdk.settling import SettleBy
 from liaison_sdk.steps import check_one, deliver_one, told
 
@@ -42,7 +28,7 @@ class Connector:
             return contract.CheckStep_Unusable(told(fault))
         match asked:
             case list():
-                return contract.CheckStep_Perform([_effect(effect) for effect in asked])
+                return contract.CheckStep_Perform([exchange.effect(effect) for effect in asked])
             case Usable(how):
                 return contract.CheckStep_Usable(how)
             case Unusable(why):
@@ -64,9 +50,9 @@ def _step(raw: contract.Delivery) -> contract.Step:
         return contract.Step_Settle(contract.Outcome_Rejected(told(fault)))
     match asked:
         case list():
-            return contract.Step_Perform([_effect(effect) for effect in asked])
+            return contract.Step_Perform([exchange.effect(effect) for effect in asked])
         case SettleBy(effect):
-            return contract.Step_SettleBy(_effect(effect))
+            return contract.Step_SettleBy(exchange.effect(effect))
         case outcome:
             return contract.Step_Settle(_outcome(outcome))
 
@@ -95,81 +81,7 @@ def _resolution(raw: contract.Resolution | None) -> Resolution | None:
 
 
 def _rounds(raw: list[list[effects.Reply]]) -> list[list[Reply]]:
-    return [[_reply(reply) for reply in round] for round in raw]
-
-
-def _reply(raw: effects.Reply) -> Reply:
-    match raw:
-        case effects.Reply_Http(response):
-            return HttpResponse(response.status, response.headers, _response_body(response.body))
-        case effects.Reply_Failed(failure):
-            return _unanswered(failure)
-        case effects.Reply_Grpc(answer):
-            return GrpcResponse(answer.status, answer.status_message, answer.metadata, answer.message)
-        case effects.Reply_Sql(response):
-            return sql.response(response)
-    raise TypeError(f"{raw!r} is no reply")
-
-
-def _response_body(raw: effects.ResponseBody) -> bytes | KeptBody:
-    match raw:
-        case effects.ResponseBody_Bytes(body):
-            return bytes(body)
-        case effects.ResponseBody_Kept(kept):
-            return KeptBody(kept.length, kept.sha256)
-    raise TypeError(f"{raw!r} is no body")
-
-
-def _unanswered(raw: effects.Failure) -> Unanswered:
-    match raw:
-        case effects.Failure_NotAllowed(why):
-            return Unanswered("not-allowed", why)
-        case effects.Failure_Invalid(why):
-            return Unanswered("invalid", why)
-        case effects.Failure_Connection(why):
-            return Unanswered("connection", why)
-        case effects.Failure_TimedOut():
-            return Unanswered("timed-out")
-        case effects.Failure_TooLarge(limit):
-            return Unanswered("too-large", str(limit))
-        case effects.Failure_Unsupported(why):
-            return Unanswered("unsupported", why)
-        case effects.Failure_Other(why):
-            return Unanswered("other", why)
-    raise TypeError(f"{raw!r} is no failure")
-
-
-def _effect(effect: Effect) -> effects.Effect:
-    match effect:
-        case HttpRequest():
-            return effects.Effect_Http(_http(effect))
-        case GrpcRequest(method, metadata, message, timeout_ms):
-            return effects.Effect_Grpc(effects.GrpcRequest(method, metadata, message, timeout_ms))
-        case SqlRequest():
-            return effects.Effect_Sql(sql.request(effect))
-
-
-def _http(request: HttpRequest) -> effects.HttpRequest:
-    return effects.HttpRequest(
-        method=request.method,
-        url=request.url,
-        headers=request.headers,
-        body=_body(request),
-        timeout=request.timeout_ms,
-        keep_body=request.keep_body,
-    )
-
-
-def _body(request: HttpRequest) -> effects.Body:
-    match request.body:
-        case None:
-            return effects.Body_None_()
-        case bytes() as body:
-            return effects.Body_Bytes(body)
-        case Place(round, position):
-            return effects.Body_OfReply((round, position))
-    assert request.body is EventData
-    return effects.Body_EventData()
+    return [[exchange.reply(reply) for reply in round] for round in raw]
 
 
 def _outcome(outcome: Outcome) -> contract.Outcome:

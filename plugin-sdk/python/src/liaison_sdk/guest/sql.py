@@ -79,3 +79,26 @@ def _value(raw: effects.SqlValue) -> SqlValue:
             native: bool | int | float | str = value
             return native
     raise TypeError(f"{raw!r} is no value of a database")
+
+
+def asked(raw: effects.SqlRequest) -> SqlRequest:
+    """As `request`, the other way round."""
+    statements = [
+        SqlStatement(statement.sql, [_value(value) for value in statement.parameters]) for statement in raw.statements
+    ]
+    return SqlRequest(statements, raw.timeout)
+
+
+def answered(response: SqlDone | SqlError) -> effects.SqlResponse:
+    """As `response`, the other way round."""
+    match response:
+        case SqlDone(results):
+            return effects.SqlResponse_Done([_done(result) for result in results])
+        case SqlError(kind, statement, code, message, constraint):
+            raw = effects.SqlErrorKind[kind.name]
+            return effects.SqlResponse_Error(effects.SqlError(raw, statement, code, message, constraint))
+
+
+def _done(result: SqlResult) -> effects.SqlResult:
+    rows = [[_bound(value) for value in row] for row in result.rows]
+    return effects.SqlResult(result.affected, result.columns, rows)

@@ -1,0 +1,26 @@
+"""The second export of a connector whose deliveries can share requests."""
+
+from wit_world.exports import joiner as contract
+from wit_world.imports import effects
+
+from liaison_sdk.guest import exchange
+from liaison_sdk.joint import Join, Split
+from liaison_sdk.plugin import Connector, Registered
+
+
+class Joiner:
+    def join(self, asked: list[effects.Effect]) -> list[contract.Joint]:
+        join, _ = _functions()
+        joints = join([exchange.asked(effect) for effect in asked])
+        return [contract.Joint(exchange.effect(joint.effect), joint.members, joint.memo) for joint in joints]
+
+    def split(self, memo: bytes, reply: effects.Reply) -> list[effects.Reply]:
+        _, split = _functions()
+        return [exchange.answered(reply) for reply in split(bytes(memo), exchange.reply(reply))]
+
+
+def _functions() -> tuple[Join, Split]:
+    match Registered.plugin:
+        case Connector(join=join, split=split) if join is not None and split is not None:
+            return join, split
+    raise RuntimeError("this module has not called `connector` with `join` and `split`")
