@@ -24,6 +24,7 @@ mod plugin;
 pub(crate) mod provenance;
 mod read;
 mod schema;
+mod schema_registry;
 pub mod secret;
 mod security;
 mod settings;
@@ -60,6 +61,7 @@ pub use provenance::{
 };
 pub use read::Checked;
 pub use schema::schema;
+pub use schema_registry::SchemaRegistry;
 pub use security::{KafkaSecurity, KafkaTls, Sasl, SaslMechanism, TlsIdentity};
 pub use sla::{Burn, Objective, Sla, SlaTable};
 pub use subscription::{Bounds, FloodGuard, Ordering, Parking, Subscription};
@@ -112,6 +114,8 @@ pub struct Kafka {
     pub commit_interval: Duration,
     /// No answer of any broker for that long, and the host says that it is not ready.
     pub away_after: Duration,
+    /// Whose schemas records in Confluent's wire format are decoded by; `None` decodes none.
+    pub schema_registry: Option<SchemaRegistry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -86,6 +86,7 @@ use crate::kafka::client::KafkaError;
 use crate::kafka::producer;
 use crate::native::NativeConnector;
 use crate::rehearsal::certificate::CertificateError;
+use crate::schema_registry::RegistryError;
 use crate::subscription::stages::Loaded;
 use crate::telemetry::Telemetry;
 
@@ -125,6 +126,8 @@ pub enum HostError {
     Admin(#[from] AdminError),
     #[error(transparent)]
     Intake(#[from] IntakeError),
+    #[error(transparent)]
+    SchemaRegistry(#[from] RegistryError),
     #[error("admin.token: {0}")]
     Token(#[from] SecretError),
     #[error("subscription {subscription}: {source}")]
@@ -156,6 +159,7 @@ impl HostError {
             | HostError::Stages(_)
             | HostError::Alerts(_)
             | HostError::Token(_)
+            | HostError::SchemaRegistry(_)
             | HostError::Kafka(
                 KafkaError::Settings(_) | KafkaError::Secret { .. } | KafkaError::NoAuthorities { .. },
             )

@@ -21,6 +21,7 @@
 //! | [`host`] | everything a configuration names, running: plans, workers, reloads, plugins' versions, and what is done once |
 //! | [`kafka`] | all that touches librdkafka: consumer thread, commit, producer, embedded broker |
 //! | [`event`] | a Kafka record read as a CloudEvent |
+//! | [`schema_registry`] | Confluent's wire format to JSON, by the schemas of a registry |
 //! | [`subscription`] | the task that joins the stages; lanes, offsets and partitions in `subscription/` are pure |
 //! | [`contract`] | the words of `wit/` as the stages share them |
 //! | [`plugin`] | all that touches wasmtime: engine, cache, sandbox, instances, calls in batches |
@@ -59,6 +60,7 @@ pub mod native;
 pub mod plugin;
 mod provenance;
 pub mod rehearsal;
+pub mod schema_registry;
 pub mod subscription;
 pub mod telemetry;
 pub mod whereabouts;

@@ -24,6 +24,7 @@ mod partitions;
 mod recordings;
 pub(crate) mod redrive;
 pub(crate) mod replay;
+mod schemas;
 mod share;
 pub mod stages;
 mod task;
@@ -54,6 +55,7 @@ use crate::config;
 use crate::kafka::client::KafkaError;
 use crate::kafka::consumer::{self, Batch, Consumer, Control};
 use crate::kafka::producer::Producer;
+use crate::schema_registry::{SchemaRegistry, Schemas};
 
 pub(crate) use self::carried::unix_ms;
 pub(crate) use self::oversight::KnownRetentions;
@@ -76,6 +78,8 @@ pub(crate) struct SubscriptionPlan {
     pub(crate) producer: Arc<Producer>,
     pub(crate) health: Health,
     pub(crate) retentions: watch::Receiver<KnownRetentions>,
+    /// What decodes records in the wire format.
+    pub(crate) registry: SchemaRegistry,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +102,8 @@ enum Happened {
     Acknowledged(Settles),
     Chore(Chore),
     Control(Control),
-    Records(Batch),
+    /// With the schemas of those that need any.
+    Records(Batch, Schemas),
     Tick,
     Shutdown,
     ConsumerGone,
@@ -145,6 +150,7 @@ async fn deliver(
     let mut shutdown = pin!(shutdown);
     let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
     let mut stop_by: Option<Instant> = None;
+    let mut reading = schemas::Reading::default();
     loop {
         let now = Instant::now();
         stages.refresh();
@@ -183,10 +189,10 @@ async fn deliver(
             if let Poll::Ready(control) = consumer.controls.poll_recv(context) {
                 return Poll::Ready(control.map_or(Happened::ConsumerGone, Happened::Control));
             }
-            if task.has_room()
-                && let Poll::Ready(Some(batch)) = consumer.batches.poll_recv(context)
-            {
-                return Poll::Ready(Happened::Records(batch));
+            if let Poll::Ready((batch, schemas)) = reading.poll(plan, context, |context| {
+                if task.has_room() { consumer.batches.poll_recv(context) } else { Poll::Pending }
+            }) {
+                return Poll::Ready(Happened::Records(batch, schemas));
             }
             timer.as_mut().poll(context).map(|()| Happened::Tick)
         });
@@ -219,12 +225,12 @@ fn follow(
         Happened::Chore(Chore::JournalRead(read, found)) => task.journal_read(read, found),
         Happened::Chore(Chore::JournalTidied) | Happened::Tick => {}
         Happened::Control(control) => obey(plan, task, control)?,
-        Happened::Records(batch) => {
+        Happened::Records(batch, schemas) => {
             // Its partitions were assigned before it was sent, which must be heard first.
             while let Ok(control) = controls.try_recv() {
                 obey(plan, task, control)?;
             }
-            task.receive(batch);
+            task.receive(batch, schemas);
         }
         Happened::Shutdown => task.stop(),
         Happened::ConsumerGone => {

@@ -27,12 +27,12 @@ use family::{Counters, Families, Registering};
 use forgetting::Forgetting;
 pub use handles::{
     AlertMetrics, ConflictMetrics, ConnectorMetrics, Fraction, IntakeMetrics, ParkedMetrics, PluginMetrics,
-    ReloadMetrics, SlaMetrics, SubscriptionMetrics, Timing,
+    RegistryMetrics, ReloadMetrics, SlaMetrics, SubscriptionMetrics, Timing,
 };
 pub use label::{
     AlertReceiver, AttemptOutcome, BurnWindow, CommitResult, ConflictDecision, DeadLetterReason, FaultKind,
-    IntakeAnswer, JointResult, Label, LogLimit, PluginFunction, ReloadResult, Settlement, ShadowResult,
-    SlaResult, StatusClass, SwapResult, VersionState,
+    IntakeAnswer, JointResult, Label, LogLimit, PluginFunction, RegistryResult, ReloadResult, Settlement,
+    ShadowResult, SlaResult, StatusClass, SwapResult, VersionState,
 };
 pub use series::ByLabel;
 use series::{Labels, Names};
@@ -53,6 +53,7 @@ struct Shared {
     alerts: AlertMetrics,
     reloads: ReloadMetrics,
     intake: IntakeMetrics,
+    registry_requests: RegistryMetrics,
     all: Vec<Box<dyn Forgetting>>,
     /// Of what comes and goes with the configuration.
     names: Mutex<BTreeSet<Names>>,
@@ -66,9 +67,21 @@ impl Telemetry {
         let alerts = family::register_alerts(&mut registering);
         let reloads = family::register_reloads(&mut registering);
         let intake = family::register_intake(&mut registering);
+        let registry_requests = family::register_schema_registry(&mut registering);
         let Registering { registry, families: all } = registering;
         let names = Mutex::default();
-        Telemetry { shared: Arc::new(Shared { registry, families, alerts, reloads, intake, all, names }) }
+        Telemetry {
+            shared: Arc::new(Shared {
+                registry,
+                families,
+                alerts,
+                reloads,
+                intake,
+                registry_requests,
+                all,
+                names,
+            }),
+        }
     }
 
     /// The handles of one subscription. Its series are there, at zero, from now on.
@@ -201,6 +214,10 @@ impl Telemetry {
 
     pub fn intake(&self) -> &IntakeMetrics {
         &self.shared.intake
+    }
+
+    pub fn schema_registry(&self) -> &RegistryMetrics {
+        &self.shared.registry_requests
     }
 
     /// Events of this client that Kafka has.

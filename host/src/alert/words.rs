@@ -27,6 +27,8 @@ pub enum AlertKind {
     RetentionLost,
     /// A new version of a plugin was refused or rolled back.
     PluginVersion,
+    /// The schema registry gives no schema: events wait.
+    SchemaRegistryAway,
 }
 
 /// How the cause of an alert ends.
@@ -53,6 +55,7 @@ impl AlertKind {
             AlertKind::RetentionNear => "retention-near",
             AlertKind::RetentionLost => "retention-lost",
             AlertKind::PluginVersion => "plugin-version",
+            AlertKind::SchemaRegistryAway => "schema-registry-away",
         }
     }
 
@@ -71,6 +74,7 @@ impl AlertKind {
             AlertKind::RetentionNear => "Kafka will delete events before they are delivered",
             AlertKind::RetentionLost => "Kafka deleted events before they were delivered",
             AlertKind::PluginVersion => "a new version of a plugin is not used",
+            AlertKind::SchemaRegistryAway => "the schema registry does not answer",
         }
     }
 
@@ -113,6 +117,9 @@ impl AlertKind {
             AlertKind::PluginVersion => {
                 "mend the plugin, or put the version back that is live; events go on with that one meanwhile"
             }
+            AlertKind::SchemaRegistryAway => {
+                "look at the registry and at its `credential`; its events wait in Kafka and delivery goes on by itself"
+            }
         }
     }
 
@@ -125,7 +132,8 @@ impl AlertKind {
             | AlertKind::KafkaAway
             | AlertKind::RetentionNear
             | AlertKind::RetentionLost
-            | AlertKind::PluginVersion => true,
+            | AlertKind::PluginVersion
+            | AlertKind::SchemaRegistryAway => true,
             AlertKind::DeadLetter
             | AlertKind::DeadlineMissed
             | AlertKind::AtRisk
@@ -145,7 +153,8 @@ impl AlertKind {
             | AlertKind::Flood
             | AlertKind::KafkaAway
             | AlertKind::RetentionNear
-            | AlertKind::PluginVersion => Ending::Told,
+            | AlertKind::PluginVersion
+            | AlertKind::SchemaRegistryAway => Ending::Told,
         }
     }
 }

@@ -14,8 +14,8 @@ use super::{
     Access, Admin, Alerts, Batch, Bounds, Breaker, Brokers, Burn, Config, ConflictPolicy, Connector,
     ConnectorName, Database, Egress, Engine, EventTypes, FloodGuard, Grant, Instances, Intake, IntakeLimits,
     Kafka, KafkaSecurity, KeySource, Limits, Objective, Ordering, Parking, Plain, Plugin, PluginName,
-    Registry, Rollout, Route, Runtime, Signers, Sla, SlaTable, Source, Subscription, SubscriptionName,
-    Transformer, database,
+    Registry, Rollout, Route, Runtime, SchemaRegistry, Signers, Sla, SlaTable, Source, Subscription,
+    SubscriptionName, Transformer, database,
 };
 
 /// The prefix of consumer groups.
@@ -44,6 +44,20 @@ impl Default for Admin {
     /// To this machine alone, and nobody changes anything.
     fn default() -> Self {
         Self { address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9464))), token: None }
+    }
+}
+
+impl SchemaRegistry {
+    /// This one, as nobody, for every topic.
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            credential: None,
+            ca_file: None,
+            timeout: Duration::from_secs(10),
+            cache: 1_000,
+            topics: None,
+        }
     }
 }
 
@@ -98,6 +112,7 @@ impl Kafka {
             type_header: "type".to_owned(),
             commit_interval: Duration::from_millis(100),
             away_after: Duration::from_secs(30),
+            schema_registry: None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod alerts;
 mod connectors;
 mod intake;
 mod provenance;
+mod schema_registry;
 mod security;
 mod subscriptions;
 mod values;
@@ -30,6 +31,7 @@ pub(super) use connectors::{
 };
 pub(super) use intake::{ClientSettings, IntakeSettings, KeySetting, RouteSettings};
 pub(super) use provenance::{KeySettings, RegistryCredentialSettings, RegistrySettings, TrustSettings};
+pub(super) use schema_registry::SchemaRegistrySettings;
 pub(super) use security::{KafkaSecuritySettings, SaslMechanismSetting, SaslSettings};
 pub(super) use subscriptions::{
     BoundsSettings, BurnSettings, ConflictSettings, FloodGuardSettings, OrderingSetting, OwnerSetting,
@@ -101,6 +103,8 @@ pub(super) struct KafkaSettings {
     pub(super) away_after: Option<DurationText>,
     /// The consumer group of a subscription is this, a dot and the subscription's name.
     pub(super) group_prefix: Option<String>,
+    /// What decodes records in Confluent's wire format. Default: they are delivered as they are.
+    pub(super) schema_registry: Option<SchemaRegistrySettings>,
 }
 
 /// A WebAssembly component.

@@ -13,6 +13,7 @@ mod intake;
 mod kafka;
 mod plugins;
 mod provenance;
+mod schema_registry;
 mod secrets;
 mod security;
 mod sla;

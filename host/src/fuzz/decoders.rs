@@ -15,6 +15,7 @@ use crate::dead_letter::{Attempts, DeadLetter, attempts, file, header, mark};
 use crate::event::{DecodeRules, Event, Incoming, Origin, PlainAttributes, Record};
 use crate::journal::entry::Key;
 use crate::journal::rounds::{self, Answered, Arguments};
+use crate::schema_registry::tests::{AVRO, PROTO, record as wire, registry};
 use crate::subscription::metadata;
 use crate::subscription::parked::{Parked, open, seal};
 
@@ -81,6 +82,26 @@ fn events_are_read_without_a_panic_and_what_is_written_of_them_reads_back() {
         if let Some(at) = event.time.filter(|at| header::time_text(*at).ends_with('Z')) {
             assert_eq!(again.time, Some(at), "{text}");
         }
+    });
+}
+
+#[test]
+fn records_in_the_wire_format_are_decoded_to_json_within_bounds() {
+    let rules = DecodeRules { type_header: "type".to_owned() };
+    let registry = registry(&[(1, "avro", AVRO), (2, "protobuf", PROTO), (3, "json", "{}")], 10);
+    let seeds = [
+        wire(1, b"\x06a.b\x02\x02n\x02\x08\0"),
+        wire(2, b"\0\x0a\x03a.b\x12\x02\x01\x02\x1a\x02\x0a\0"),
+        wire(3, br#"{"type": "a.b", "n": [1]}"#),
+    ];
+    for seed in &seeds {
+        registry.event_if_known(seed, &rules).expect("its schema is known").expect("a seed is an event");
+    }
+    fuzz("wire format", &seeds, |record| {
+        let Some(schemas) = registry.look_up([record]) else { return };
+        let Ok(Some(json)) = schemas.json_of(record) else { return };
+        serde_json::from_slice::<serde::de::IgnoredAny>(&json).expect("what is written is JSON");
+        assert!(json.len() <= 8 << 20);
     });
 }
 

@@ -190,7 +190,7 @@ fn as_it_is(subscription: &Subscription) -> Subscription {
 
 /// What every consumer is told beside how to reach Kafka.
 fn of_consumers(kafka: &Kafka) -> impl PartialEq + '_ {
-    (&kafka.type_header, kafka.commit_interval, kafka.away_after)
+    (&kafka.type_header, kafka.commit_interval, kafka.away_after, &kafka.schema_registry)
 }
 
 impl fmt::Display for Part {

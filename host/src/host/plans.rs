@@ -76,6 +76,7 @@ impl Setup {
             producer: ground.producer.clone(),
             health,
             retentions: ground.retentions.clone(),
+            registry: self.registry.clone(),
         })
     }
 

@@ -17,8 +17,10 @@ use crate::dead_letter::store::outgoing_mark;
 use crate::event::Origin;
 use crate::kafka::producer::Producer;
 use crate::kafka::topics::Topics;
+use crate::schema_registry::SchemaRegistry;
 use crate::subscription::redrive::{Overtaken, Tray, redrive};
 use crate::subscription::unix_ms;
+use crate::telemetry::Telemetry;
 
 /// The dead letters of one subscription of a configuration. Needs no plugin and no secret.
 #[derive(Debug, Clone)]
@@ -52,7 +54,10 @@ impl DeadLetters {
         let Tray { kafka, bootstrap, subscription, .. } = &self.tray;
         let waiting = self.tray.waiting(&request.selected(), request.force).await?;
         self.tray.resolvable(request, &waiting).await?;
-        let overtaken = Overtaken::follow(kafka, bootstrap, subscription, &waiting).await?;
+        // Nothing is asked of it here: of an event in the wire format it is held that it is wanted.
+        let registry =
+            SchemaRegistry::unasked(kafka.schema_registry.as_ref(), Telemetry::new().schema_registry());
+        let overtaken = Overtaken::follow(kafka, &registry, bootstrap, subscription, &waiting).await?;
         let candidates = waiting.letters.into_iter().map(|letter| {
             let overtaken_by = overtaken.by(&letter)?;
             Ok(Candidate { letter, overtaken_by })

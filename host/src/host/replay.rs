@@ -9,8 +9,9 @@ use crate::dead_letter::recording::{Recorded, Recording, TransformRecording};
 use crate::dead_letter::replayed::{Replayed, Rerun};
 use crate::dead_letter::store::Letter;
 use crate::delivery::ask::Limits;
-use crate::event::{DecodeError, DecodeRules, Event};
+use crate::event::{DecodeRules, Event};
 use crate::plugin::{Plugin, PluginError, PoolSize, Runtime};
+use crate::schema_registry::{Away, ReadError, RegistryError, SchemaRegistry};
 use crate::subscription::replay::{replay as run, replay_transform};
 use crate::telemetry::Telemetry;
 
@@ -35,7 +36,11 @@ pub enum ReplayError {
     )]
     Pointer,
     #[error("the original record is no event: {0}")]
-    NoEvent(#[from] DecodeError),
+    NoEvent(#[from] ReadError),
+    #[error(transparent)]
+    SchemaRegistry(#[from] RegistryError),
+    #[error("{0}; the original is in its wire format, and cannot be read without it")]
+    RegistryAway(#[from] Away),
     #[error("the configuration has no {0}, which the dead letter needs")]
     Missing(String),
     #[error(transparent)]
@@ -51,7 +56,14 @@ pub async fn replay(
 ) -> Result<Replayed, ReplayError> {
     let recorded = recorded(letter)?;
     let rules = DecodeRules { type_header: config.kafka.type_header.clone() };
-    let original = Event::decode(&letter.letter.record, &rules)?;
+    let (settings, metrics) =
+        (config.kafka.schema_registry.as_ref(), Telemetry::new().schema_registry().clone());
+    // No network and no secret, but for an original that cannot be read without its schema.
+    let original =
+        match SchemaRegistry::unasked(settings, &metrics).event_if_known(&letter.letter.record, &rules) {
+            Some(original) => original?,
+            None => SchemaRegistry::new(settings, &metrics)?.event(&letter.letter.record, &rules).await??,
+        };
     let (sha256, rerun) = match recorded {
         Recorded::Whole(recording) => attempt(config, letter, recording, original, plugin).await?,
         Recorded::Transform(recording) => transform(config, *recording, original, plugin).await?,

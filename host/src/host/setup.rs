@@ -16,6 +16,7 @@ use crate::config::{Config, PluginName, Subscription};
 use crate::intake::{Rulebook, Rules};
 use crate::native::NativeConnector;
 use crate::plugin::{Plugin, PoolSize, Runtime};
+use crate::schema_registry::SchemaRegistry;
 use crate::subscription::stages::served::{Line, Served};
 use crate::subscription::stages::{Loaded, Stages, StagesPlan};
 use crate::subscription::unix_ms;
@@ -41,6 +42,8 @@ pub(super) struct Setup {
     /// Who may send what by HTTP.
     pub(super) rulebook: Rulebook,
     pub(super) whereabouts: Whereabouts,
+    /// What decodes records in the wire format.
+    pub(super) registry: SchemaRegistry,
 }
 
 /// Why a configuration cannot be set up.
@@ -65,6 +68,7 @@ impl Setup {
     ) -> Result<Self, SetupError> {
         let natives = native.into_iter().map(|(name, connector)| (name, Loaded::Native(connector)));
         let telemetry = Telemetry::new();
+        let registry = registry(&config, &telemetry)?;
         let remembered = config.intake.as_ref().map_or(0, |intake| intake.remember);
         let empty = Self {
             config,
@@ -79,6 +83,7 @@ impl Setup {
             door: Door::default(),
             rulebook: Rulebook::default(),
             whereabouts: Whereabouts::new(remembered, unix_ms()),
+            registry,
         };
         let size = pool_size(&empty.config);
         let setup = empty.load(&BTreeMap::new(), size)?;
@@ -98,6 +103,9 @@ impl Setup {
         let room = self.room.as_ref().filter(fits).cloned();
         // A room that was outgrown stays for as long as a call is in it. Half as much again, so that few are.
         let size = needed.and_a_half();
+        let is_same = config.kafka.schema_registry == self.config.kafka.schema_registry;
+        // What is known already stays known.
+        let registry = if is_same { self.registry.clone() } else { registry(&config, &self.telemetry)? };
         let empty = Self {
             config,
             plugins: natives.map(|(name, loaded)| (name.clone(), loaded.clone())).collect(),
@@ -111,6 +119,7 @@ impl Setup {
             door: self.door.clone(),
             rulebook: self.rulebook.clone(),
             whereabouts: self.whereabouts.clone(),
+            registry,
         };
         empty.load(&self.lines(), size)
     }
@@ -228,6 +237,10 @@ fn is_to_join(config: &Config, plugin: &PluginName) -> bool {
 /// Can what is live go on until this takes its place? What cannot join is of no use to a connector that has a `batch` by now.
 fn is_in_place_of(plugin: &Plugin, live: &Plugin, is_to_join: bool) -> bool {
     plugin.is_connector() == live.is_connector() && (live.is_joining() || !is_to_join)
+}
+
+fn registry(config: &Config, telemetry: &Telemetry) -> Result<SchemaRegistry, HostError> {
+    Ok(SchemaRegistry::new(config.kafka.schema_registry.as_ref(), telemetry.schema_registry())?)
 }
 
 /// Room for all calls that the subscriptions may have under way.

@@ -15,6 +15,7 @@ use crate::journal::entry::Key;
 use crate::journal::rounds::Recorded;
 use crate::journal::store::Entries;
 use crate::kafka::consumer::{Batch, Partition};
+use crate::schema_registry::Schemas;
 
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
@@ -25,7 +26,7 @@ pub(crate) struct Journal {
     /// Started or to be started.
     reading: usize,
     /// Came while something was being read.
-    held: Vec<Batch>,
+    held: Vec<(Batch, Schemas)>,
     /// Entries that may go.
     removals: Vec<Key>,
 }
@@ -110,8 +111,8 @@ impl Journal {
     }
 
     /// Keeps what came too early.
-    pub(crate) fn hold(&mut self, batch: Batch) {
-        self.held.push(batch);
+    pub(crate) fn hold(&mut self, batch: Batch, schemas: Schemas) {
+        self.held.push((batch, schemas));
     }
 
     /// Takes in what was read of the partitions that are still ours, and gives back what was held if that was all.
@@ -120,7 +121,7 @@ impl Journal {
         read: Read,
         mut found: Found,
         is_ours: impl Fn(&Partition, PartitionIndex) -> bool,
-    ) -> Vec<Batch> {
+    ) -> Vec<(Batch, Schemas)> {
         self.reading -= 1;
         for (partition, number) in read.partitions {
             if is_ours(&partition, number) {
@@ -300,7 +301,7 @@ mod tests {
         assert!(!journal.is_reading());
         journal.assigned(vec![(partition(), 2)], 200);
         journal.assigned(vec![(partition(), 3)], 300);
-        journal.hold(Batch { epoch: 1, records: Vec::new() });
+        journal.hold(Batch { epoch: 1, records: Vec::new() }, Schemas::default());
         let mut reads = journal.take_reads();
         let (second, first) = (reads.remove(1), reads.remove(0));
         assert!(journal.read(second, found(&[(5, 90, 1)]), |_, number| number == 3).is_empty());

@@ -161,7 +161,8 @@ async fn run(
     let waiting = tray.waiting(&request.selected(), request.force).await?;
     tray.resolvable(request, &waiting).await?;
     tracing::info!(letters = waiting.letters.len(), "looking for later events of the same keys");
-    let overtaken = Overtaken::follow(&plan.kafka, &plan.bootstrap, &plan.settings, &waiting).await?;
+    let overtaken =
+        Overtaken::follow(&plan.kafka, &plan.registry, &plan.bootstrap, &plan.settings, &waiting).await?;
     let run = Run::new(plan, tray, request, overtaken)?;
     let mut interrupted = pin!(async {
         tokio::select! {

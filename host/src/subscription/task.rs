@@ -41,6 +41,7 @@ use crate::delivery::breaker::{Permit, State};
 use crate::delivery::flood::FloodGuard;
 use crate::event::DecodeRules;
 use crate::kafka::consumer::{Command, Partition, Position};
+use crate::schema_registry::SchemaRegistry;
 
 /// How often what waits is looked over.
 const OVERSIGHT: Duration = Duration::from_secs(1);
@@ -68,6 +69,7 @@ pub(super) struct Task {
     commit_interval: Duration,
     pause_after: Duration,
     rules: DecodeRules,
+    registry: SchemaRegistry,
     filter: Filter,
     has_transformers: bool,
     witness: Witness,
@@ -140,6 +142,7 @@ impl Task {
             commit_interval: plan.kafka.commit_interval,
             pause_after: plan.stages.connector.breaker.pause_after,
             rules: DecodeRules { type_header: plan.kafka.type_header.clone() },
+            registry: plan.registry.clone(),
             filter,
             has_transformers: !settings.transformers.is_empty(),
             witness: plan.witness.clone(),

@@ -11,7 +11,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::forgetting::Forgetting;
 use super::series::{Labels, Names};
-use super::{AlertMetrics, Fraction, IntakeMetrics, ReloadMetrics, Timing, each};
+use super::{AlertMetrics, Fraction, IntakeMetrics, RegistryMetrics, ReloadMetrics, Timing, each};
 
 /// Calls of a plugin: 10 µs to 10 s.
 const CALL_BUCKETS: [f64; 13] =
@@ -176,6 +176,12 @@ pub(super) fn register_reloads(registry: &mut Registering) -> ReloadMetrics {
     let (help, loaded_at) = ("When the configuration that runs was loaded, since 1970", Fraction::default());
     registry.registry.register_with_unit("config_loaded_timestamp", help, Unit::Seconds, loaded_at.clone());
     ReloadMetrics { reloads: each(&reloads, &Names::new([])), loaded_at }
+}
+
+pub(super) fn register_schema_registry(registry: &mut Registering) -> RegistryMetrics {
+    let help = "Schemas asked of the schema registry, by what came of it";
+    let requests = counters(registry, "schema_registry_requests", help);
+    RegistryMetrics { requests: each(&requests, &Names::new([])) }
 }
 
 pub(super) fn register_intake(registry: &mut Registering) -> IntakeMetrics {

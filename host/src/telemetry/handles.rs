@@ -10,7 +10,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use super::class::BreakerState;
 use super::label::{
     AlertReceiver, AttemptOutcome, BurnWindow, CommitResult, ConflictDecision, DeadLetterReason, FaultKind,
-    IntakeAnswer, JointResult, LogLimit, PluginFunction, ReloadResult, Settlement, SlaResult, StatusClass,
+    IntakeAnswer, JointResult, LogLimit, PluginFunction, RegistryResult, ReloadResult, Settlement, SlaResult,
+    StatusClass,
 };
 use super::series::ByLabel;
 
@@ -119,6 +120,12 @@ pub struct ReloadMetrics {
     pub reloads: ByLabel<ReloadResult, Counter>,
     /// In seconds since 1970.
     pub loaded_at: Fraction,
+}
+
+/// What the schema registry is asked, by what came of it.
+#[derive(Debug, Clone)]
+pub struct RegistryMetrics {
+    pub requests: ByLabel<RegistryResult, Counter>,
 }
 
 /// What the intake counts on.

@@ -214,6 +214,15 @@ labels! {
         Refused = "refused",
     }
 
+    /// What came of asking the schema registry.
+    RegistryResult("result") {
+        Found = "found",
+        /// It knows no such schema.
+        Unknown = "unknown",
+        /// It did not answer, or not as a registry.
+        Failed = "failed",
+    }
+
     /// What a request to the intake was answered.
     IntakeAnswer("answer") {
         Done = "done",

@@ -87,7 +87,7 @@ fn every_metric_has_the_prefix_a_help_and_the_ending_of_its_kind() {
         encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
     };
     let (helps, types) = (described("# HELP "), described("# TYPE "));
-    assert_eq!(types.len(), 55);
+    assert_eq!(types.len(), 56);
     for (name, kind) in &types {
         assert!(name.starts_with("liaison_"), "{name}");
         assert!(helps[name].len() > 10, "{name} has no help");

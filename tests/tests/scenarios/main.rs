@@ -80,6 +80,7 @@ mod reload_api;
 mod reload_connector;
 mod reload_fixture;
 mod rest_records;
+mod schema_registry;
 mod shutdown;
 mod sql;
 mod sql_at_once;

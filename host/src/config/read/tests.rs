@@ -2,6 +2,7 @@
 
 mod databases;
 mod intake;
+mod schema_registry;
 mod settings_files;
 
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Checker, security, set};
+use super::{Checker, schema_registry, security, set};
 use crate::config::document::KeyPath;
 use crate::config::settings::{BrokersSetting, KafkaSettings};
 use crate::config::{Brokers, Kafka};
@@ -66,6 +66,8 @@ pub(super) fn kafka(settings: KafkaSettings, checker: &mut Checker<'_>) -> Kafka
     set(&mut kafka.type_header, settings.type_header);
     set(&mut kafka.commit_interval, settings.commit_interval);
     set(&mut kafka.away_after, settings.away_after);
+    kafka.schema_registry =
+        settings.schema_registry.and_then(|settings| schema_registry::schema_registry(settings, checker));
     kafka
 }
 

@@ -195,7 +195,7 @@ fn plain(path: &KeyPath, registry: &Registry, checker: &mut Checker<'_>) {
     }
 }
 
-fn credential(
+pub(super) fn credential(
     path: &KeyPath,
     settings: RegistryCredentialSettings,
     checker: &mut Checker<'_>,

@@ -39,9 +39,14 @@ impl Run<'_> {
         if let Some(end) = self.target_end(letter).or_else(|| self.overtaken_end(summary)) {
             return end;
         }
-        let event = match Event::decode(&letter.record, &self.rules) {
-            Ok(event) => Rc::new(event),
-            Err(error) => {
+        let event = match self.plan.registry.event(&letter.record, &self.rules).await {
+            // It is no fault of the letter, nor of those behind it.
+            Err(away) => {
+                self.stop(away.to_string());
+                return End::Left;
+            }
+            Ok(Ok(event)) => Rc::new(event),
+            Ok(Err(error)) => {
                 let new = self.plan.witness.letter(
                     letter.record.clone(),
                     Stage::Decode,

@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 use super::RedriveError;
 use crate::config::{self, Ordering as EventOrdering};
 use crate::dead_letter::listing::{Summary, Waiting};
-use crate::event::{DecodeRules, Event, Origin, Record};
+use crate::event::{DecodeRules, Origin, Record};
 use crate::kafka::client::KafkaError;
 use crate::kafka::reader::{Followed, follow_topic};
+use crate::schema_registry::SchemaRegistry;
 use crate::subscription::filter::{Filter, FilterError, Verdict};
 
 /// A key in a partition of a topic: the unit of order.
@@ -40,6 +41,7 @@ struct Seen {
 /// What one thread follows, and by which rules.
 struct Follower {
     kafka: config::Kafka,
+    registry: SchemaRegistry,
     bootstrap: String,
     topic: Arc<str>,
     starts: BTreeMap<i32, i64>,
@@ -53,6 +55,7 @@ impl Overtaken {
     /// Reads what is there now, then goes on. Without order by key nothing overtakes anything.
     pub(crate) async fn follow(
         kafka: &config::Kafka,
+        registry: &SchemaRegistry,
         bootstrap: &str,
         subscription: &config::Subscription,
         waiting: &Waiting,
@@ -67,6 +70,7 @@ impl Overtaken {
         for (topic, starts) in overtaken.starts(&waiting.letters) {
             let follower = Follower {
                 kafka: kafka.clone(),
+                registry: registry.clone(),
                 bootstrap: bootstrap.to_owned(),
                 topic,
                 starts,
@@ -167,8 +171,10 @@ impl Follower {
         if self.undelivered.contains(&record.origin) {
             return;
         }
+        let event = self.registry.event_if_known(&record, rules);
+        // Of one whose schema is not known nobody can say that it is not wanted: the letter before it is left then.
         let is_wanted =
-            Event::decode(&record, rules).is_ok_and(|event| filter.verdict(&event) == Verdict::Wanted);
+            event.is_none_or(|event| event.is_ok_and(|event| filter.verdict(&event) == Verdict::Wanted));
         if is_wanted {
             *latest = offset.max(*latest);
         }

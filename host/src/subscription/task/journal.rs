@@ -24,7 +24,7 @@ impl Task {
         let partitions = &self.partitions;
         let held =
             journal.read(read, found, |partition, number| partitions.number(partition) == Some(number));
-        held.into_iter().for_each(|batch| self.receive(batch));
+        held.into_iter().for_each(|(batch, schemas)| self.receive(batch, schemas));
     }
 
     pub(super) fn journal_committed(&mut self, positions: &[(PartitionIndex, &Position)]) {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Settles, Task};
@@ -10,32 +11,39 @@ use crate::config;
 use crate::delivery::deadline::Deadline;
 use crate::event::{Event, Record};
 use crate::kafka::consumer::{Batch, Partition};
+use crate::schema_registry::{ReadError, Schemas, WireError, event};
 use crate::subscription::carried::{Carried, Place, record_bytes, unix_ms};
 use crate::subscription::filter::Verdict;
 use crate::subscription::journal::Journalled;
 use crate::subscription::parked::{self, Opened};
 
+/// What a record in the wire format was decoded to.
+type Json = Result<Bytes, WireError>;
+
 impl Task {
-    pub(in crate::subscription) fn receive(&mut self, batch: Batch) {
+    /// Takes records in; `schemas` are those of the ones in the wire format.
+    pub(in crate::subscription) fn receive(&mut self, batch: Batch, schemas: Schemas) {
         if let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_reading()) {
-            return journal.hold(batch);
+            return journal.hold(batch, schemas);
         }
         self.witness.metrics.received.inc_by(batch.records.len() as u64);
         for record in batch.records {
-            self.receive_record(record, batch.epoch);
+            let json = schemas.json_of(&record).transpose();
+            self.receive_record(record, json, batch.epoch);
         }
     }
 
-    fn receive_record(&mut self, mut record: Record, epoch: u64) {
+    fn receive_record(&mut self, mut record: Record, json: Option<Json>, epoch: u64) {
         let partition = Partition { topic: record.origin.topic.clone(), number: record.origin.partition };
-        let (offset, bytes) = (record.origin.offset, record_bytes(&record));
+        let decoded = json.as_ref().and_then(|json| json.as_ref().ok()).map_or(0, Bytes::len);
+        let (offset, bytes) = (record.origin.offset, record_bytes(&record) + decoded);
         let Some(number) = self.partitions.receive(&partition, epoch, offset, bytes) else { return };
         let place = Place { partition: number, offset, bytes };
         if !self.delays.contains_key(&*record.origin.topic) {
-            return self.receive_original(place, record, None);
+            return self.receive_original(place, record, json, None);
         }
         match parked::open(&mut record) {
-            Ok(opened) => self.receive_original(place, record, Some(opened)),
+            Ok(opened) => self.receive_original(place, record, json, Some(opened)),
             Err(error) => {
                 let letter = self.witness.undecodable(record, &error);
                 self.dead_letter(letter, Settles::Record(place));
@@ -43,8 +51,10 @@ impl Task {
         }
     }
 
-    fn receive_original(&mut self, place: Place, record: Record, opened: Option<Opened>) {
-        let event = match Event::decode(&record, &self.rules) {
+    fn receive_original(&mut self, place: Place, record: Record, json: Option<Json>, opened: Option<Opened>) {
+        let json = json.filter(|_| self.registry.is_for(&record.origin.topic)).transpose();
+        let event = json.map_err(ReadError::from).and_then(|json| Ok(event(&record, json, &self.rules)?));
+        let event = match event {
             Ok(event) => event,
             Err(error) => {
                 let letter = self.witness.undecodable(record, &error);

@@ -20,6 +20,7 @@ use crate::kafka::client::test_settings;
 use crate::kafka::consumer::{Assigned, Batch, Command, Control, Partition};
 use crate::kafka::producer::{Outgoing, Producer};
 use crate::native::NativeConnector;
+use crate::schema_registry::{SchemaRegistry, Schemas};
 use crate::subscription::carried::{Carried, Place, unix_ms};
 use crate::subscription::filter::Filter;
 use crate::subscription::lanes::LaneId;
@@ -92,6 +93,7 @@ pub(super) fn plan(settle: impl FnOnce(&mut config::Subscription)) -> Subscripti
         producer,
         health,
         retentions: watch::channel(KnownRetentions { of_topics: Default::default(), warn_at_share: 0.8 }).1,
+        registry: SchemaRegistry::default(),
     }
 }
 
@@ -122,7 +124,7 @@ impl World {
     }
 
     pub(super) fn receive(&mut self, epoch: u64, records: Vec<Record>) {
-        self.task.receive(Batch { epoch, records });
+        self.task.receive(Batch { epoch, records }, Schemas::default());
     }
 
     /// The next turn, with the id of its event.

@@ -1,0 +1,188 @@
+//! Confluent's wire format, decoded by the schemas of a registry.
+//!
+//! No registry runs here: none can be had on the machines that run these tests. A small server answers in its place, with
+//! paths, statuses and bodies as the registry's API documents them (`GET /schemas/ids/ID`,
+//! `GET /subjects/SUBJECT/versions/VERSION`, error 40403); what a real registry does beyond that is not shown here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use liaison::kafka::producer::Outgoing;
+use liaison_tests::system::{Answer, Behaviour, System};
+use liaison_tests::wait;
+use serde_json::json;
+
+use crate::fixture::{Config, Fixture, LIMIT, TOPIC, event, sorted, with_header};
+
+const POLICY: &str = r#"{"type":"record","name":"Policy","namespace":"gov","fields":[{"name":"title","type":"string"},
+    {"name":"updatedAt","type":{"type":"long","logicalType":"timestamp-millis"}},{"name":"unit","type":["null","gov.Unit"]}]}"#;
+const UNIT: &str =
+    r#"{"type":"record","name":"Unit","namespace":"gov","fields":[{"name":"number","type":"int"}]}"#;
+const PROTO: &str = "syntax = \"proto3\";\nimport \"unit.proto\";\nmessage Other { }\nmessage Policy { string title = 1; Unit unit = 2; }";
+const PROTO_UNIT: &str = "syntax = \"proto3\";\nmessage Unit { int32 number = 1; }";
+
+/// What the registry's API answers to this path.
+fn answered(path: &str) -> Answer {
+    let reference = |name: &str, subject: &str| json!([{"name": name, "subject": subject, "version": 1}]);
+    let body = match path.split('?').next().unwrap_or_default() {
+        "/schemas/ids/1" => json!({"schema": POLICY, "references": reference("gov.Unit", "unit")}),
+        "/subjects/unit/versions/1" => json!({"subject": "unit", "version": 1, "id": 11, "schema": UNIT}),
+        "/schemas/ids/2" => {
+            json!({"schemaType": "PROTOBUF", "schema": PROTO, "references": reference("unit.proto", "unit-proto")})
+        }
+        "/subjects/unit-proto/versions/1" => {
+            json!({"subject": "unit-proto", "version": 1, "id": 12, "schemaType": "PROTOBUF", "schema": PROTO_UNIT})
+        }
+        "/schemas/ids/3" => json!({"schemaType": "JSON", "schema": "{\"type\":\"object\"}"}),
+        "/schemas/ids/4" => json!({"schema": "{\"type\": \"nonsense\"}"}),
+        _ => return Answer::status(404).with_body(r#"{"error_code":40403,"message":"Schema not found"}"#),
+    };
+    Answer::status(200).with_body(body.to_string())
+}
+
+fn registry() -> anyhow::Result<System> {
+    System::start("schema-registry", Behaviour::from_fn(|request| answered(request.path)))
+}
+
+/// An event of this schema.
+fn of(id: &str, schema: u32, data: &[u8]) -> Outgoing {
+    let value = [&[0][..], &schema.to_be_bytes(), data].concat();
+    Outgoing { value: Some(Bytes::from(value)), ..event(id, "k") }
+}
+
+fn avro(id: &str) -> Outgoing {
+    // The title, 1,700,000,000,000 ms, and unit 7.
+    let time = [0x80, 0xa0, 0xab, 0xfe, 0xf9, 0x62];
+    of(id, 1, &[&[2 * u8::try_from(id.len()).expect("it is short")], id.as_bytes(), &time, &[2, 14]].concat())
+}
+
+fn kafka(registry: &System) -> String {
+    format!("schema-registry = {{ url = \"{}\", timeout = \"1s\" }}", registry.url())
+}
+
+#[test]
+fn records_of_all_three_kinds_are_delivered_as_json() -> anyhow::Result<()> {
+    let registry = registry()?;
+    let kafka = kafka(&registry);
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    let protobuf = of("proto", 2, b"\x02\x02\x0a\x05proto\x12\x02\x08\x07");
+    let plain = event("plain", "k");
+    fixture.produce([
+        avro("avro"),
+        protobuf,
+        of("json", 3, br#"{"title": "json"}"#),
+        plain,
+        avro("again"),
+    ])?;
+    fixture.settled("delivered", 5)?;
+    assert_eq!(
+        fixture.delivered(),
+        ["avro", "proto", "json", "plain", "again"],
+        "the order of the key stays"
+    );
+    let ledger = fixture.system.ledger();
+    let body = |index: usize| String::from_utf8_lossy(&ledger[index].body).into_owned();
+    assert_eq!(body(0), r#"{"title":"avro","updatedAt":"2023-11-14T22:13:20Z","unit":{"number":7}}"#);
+    assert_eq!(body(1), r#"{"title":"proto","unit":{"number":7}}"#);
+    assert_eq!(body(2), r#"{"title": "json"}"#);
+    assert_eq!(body(3), r#"{"id":"plain"}"#);
+    assert!(ledger.iter().all(|entry| entry.headers["content-type"] == "application/json"));
+    let asked: Vec<_> = registry.ledger().iter().map(|entry| entry.path.clone()).collect();
+    assert_eq!(asked.len(), 5, "each schema is asked for once: {asked:?}");
+    assert_eq!(fixture.metric("liaison_schema_registry_requests_total", &[("result", "found")]), 3.0);
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn a_record_that_is_wrong_is_a_dead_letter_as_it_was_and_others_go_on() -> anyhow::Result<()> {
+    let registry = registry()?;
+    let kafka = kafka(&registry);
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    let bad = [
+        (of("short", 1, &[2]), "not what its schema 1 says: \"title\": it ends too early"),
+        (of("nonsense", 4, b"x"), "of schema 4, which cannot be used"),
+        (of("unknown", 9, b"x"), "of schema 9, which cannot be used: the registry has none"),
+        (of("no-json", 3, b"{"), "not what its schema 3 says: it is no JSON"),
+        (of("nowhere", 2, b"\x02\x0a"), "its schema has no message at [5]"),
+    ];
+    fixture.produce(bad.iter().map(|(record, _)| record.clone()).chain([avro("good")]))?;
+    fixture.settled("delivered", 1)?;
+    assert_eq!(fixture.requested(), ["good"]);
+    for (letter, (record, said)) in fixture.dead_letters(bad.len())?.iter().zip(&bad) {
+        assert_eq!((letter.reason()?, letter.header("liaison.stage")?), ("undecodable", "decode"));
+        assert!(letter.message()?.contains(said), "{}\nand not\n{said}", letter.message()?);
+        assert_eq!(
+            (&letter.0.key, &letter.0.value),
+            (&record.key, &record.value),
+            "its bytes are as they were"
+        );
+        assert_eq!(letter.0.headers[..record.headers.len()], record.headers[..]);
+    }
+    fixture.host.stop()
+}
+
+#[test]
+fn while_the_registry_is_away_events_wait_and_it_is_told() -> anyhow::Result<()> {
+    let registry = registry()?;
+    registry.refuse_connections()?;
+    let kafka = kafka(&registry);
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    fixture.produce([avro("first"), event("second", "k"), avro("third")])?;
+    let has_failed = |found: f64| found >= 2.0;
+    let failed = [("result", "failed")];
+    fixture.host.wait_for_metric(LIMIT, "liaison_schema_registry_requests_total", &failed, has_failed)?;
+    assert!(!fixture.host.is_ready(), "it says that it is not ready");
+    assert_eq!(fixture.requested(), [""; 0]);
+    assert_eq!(fixture.metric("liaison_alerts_raised_total", &[]), 1.0);
+    registry.accept_connections()?;
+    fixture.settled("delivered", 3)?;
+    assert_eq!(fixture.delivered(), ["first", "second", "third"], "nothing passed what waited");
+    wait::until(LIMIT, "it to be ready", || fixture.host.is_ready())?;
+    // What is known needs no registry.
+    registry.refuse_connections()?;
+    fixture.produce([avro("fourth")])?;
+    fixture.settled("delivered", 4)?;
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn what_is_no_registrys_word_is_none_and_a_restart_goes_on_where_it_waited() -> anyhow::Result<()> {
+    let is_well = Arc::new(AtomicBool::new(false));
+    let well = is_well.clone();
+    let registry = System::start(
+        "schema-registry",
+        Behaviour::from_fn(move |request| match well.load(Ordering::Relaxed) {
+            // A proxy before it that has lost its way: not the registry's own 404.
+            false => Answer::status(404).with_body("<html>no such page</html>"),
+            true => answered(request.path),
+        }),
+    )?;
+    let kafka = kafka(&registry);
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    fixture.produce([avro("waits")])?;
+    let failed = [("result", "failed")];
+    fixture
+        .host
+        .wait_for_metric(LIMIT, "liaison_schema_registry_requests_total", &failed, |found| found >= 1.0)?;
+    let fixture = fixture.restarted()?;
+    assert_eq!(fixture.requested(), [""; 0]);
+    is_well.store(true, Ordering::Relaxed);
+    fixture.settled("delivered", 1)?;
+    assert_eq!(fixture.delivered(), ["waits"]);
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn only_records_of_the_topics_that_are_named_are_decoded() -> anyhow::Result<()> {
+    let registry = registry()?;
+    let kafka = kafka(&registry).replace(" }", ", topics = [\"other\"] }");
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    let binary = with_header(of("binary", 1, b"anything"), "x", "y");
+    fixture.produce([binary.clone(), event("plain", "k")])?;
+    fixture.settled("delivered", 2)?;
+    assert_eq!(sorted(fixture.delivered()), ["binary", "plain"]);
+    assert_eq!(Some(&fixture.system.ledger()[0].body), binary.value.as_ref());
+    assert_eq!((registry.count(), TOPIC), (0, "policy-events"));
+    fixture.stop_without_dead_letters()
+}
