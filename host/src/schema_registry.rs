@@ -10,32 +10,28 @@
 //! asked waits. Avro, JSON Schema and Protobuf are known. Without `[kafka.schema-registry]` nothing is looked at.
 
 mod avro;
+mod cache;
 mod client;
+mod output;
 mod protobuf;
 mod wire;
 
 use std::collections::{BTreeSet, HashMap};
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use self::avro::Avro;
+use self::cache::Cache;
 use self::client::{Client, Found, Kind};
+use self::output::Output;
 use self::protobuf::Protobuf;
 use crate::config;
 use crate::config::secret::SecretError;
 use crate::event::{DecodeError, DecodeRules, Event, Record};
 use crate::telemetry::{RegistryMetrics, RegistryResult};
-
-/// What one record may become.
-const MAX_JSON_BYTES: usize = 8 << 20;
-/// How deep its data may be nested.
-const MAX_DEPTH: usize = 64;
-/// An id that the registry did not know, or whose schema cannot be used, is asked for again after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A registry's schemas. Clones share them; the default has none and decodes nothing.
 #[derive(Debug, Clone, Default)]
@@ -98,12 +94,6 @@ enum Schema {
     Unusable { why: String, since: Instant },
 }
 
-#[derive(Debug, Default)]
-struct Cache {
-    schemas: HashMap<u32, (Arc<Schema>, u64)>,
-    uses: u64,
-}
-
 impl SchemaRegistry {
     /// # Errors
     /// When its secret or its certificates cannot be read.
@@ -163,6 +153,13 @@ impl SchemaRegistry {
         settings.is_some_and(|settings| {
             settings.topics.as_ref().is_none_or(|topics| topics.iter().any(|one| one == topic))
         })
+    }
+
+    /// Whether the registry answers as one, and lets this host in; `None` where there is none to ask.
+    pub async fn probe(&self) -> Option<Result<url::Url, String>> {
+        let shared = self.0.as_ref()?;
+        let answer = shared.client.as_ref()?.probe().await;
+        Some(answer.map(|()| shared.settings.url.clone()))
     }
 
     /// The event of a record, whatever has to be asked for.
@@ -231,6 +228,26 @@ impl Shared {
     }
 
     async fn fetch(&self, id: u32) -> Result<Arc<Schema>, Away> {
+        // Registries count in 32 bits with a sign, and answer to more as if they were none: it would be waited for.
+        let found = match i32::try_from(id) {
+            Ok(_) => self.ask(id).await?,
+            Err(_) => Err(format!("no registry has an id above {}", i32::MAX)),
+        };
+        let bytes = found.as_ref().map_or(0, Found::bytes);
+        // It takes as long as whoever wrote the schema wants, within its size: others' events go on meanwhile.
+        let made = tokio::task::spawn_blocking(|| found.and_then(Schema::of)).await;
+        let made = made.unwrap_or_else(|error| Err(format!("reading it failed: {error}")));
+        let schema = made.unwrap_or_else(|why| {
+            tracing::warn!(id, why, "a schema of the registry cannot be used: its records are dead letters");
+            Schema::Unusable { why, since: Instant::now() }
+        });
+        let schema = Arc::new(schema);
+        self.cache().put(id, schema.clone(), bytes, self.settings.cache);
+        Ok(schema)
+    }
+
+    /// The schema, or why it cannot be used.
+    async fn ask(&self, id: u32) -> Result<Result<Found, String>, Away> {
         let away = |why: String| Away { url: self.settings.url.clone(), id, why };
         let client = self.client.as_ref().ok_or_else(|| away("it is not asked here".to_owned()))?;
         let found = client.get(id).await.map_err(|why| {
@@ -239,41 +256,12 @@ impl Shared {
         })?;
         let result = if found.is_ok() { RegistryResult::Found } else { RegistryResult::Unknown };
         self.metrics.requests[result].inc();
-        let schema = found.and_then(Schema::of).unwrap_or_else(|why| {
-            tracing::warn!(id, why, "a schema of the registry cannot be used: its records are dead letters");
-            Schema::Unusable { why, since: Instant::now() }
-        });
-        let schema = Arc::new(schema);
-        self.cache().put(id, schema.clone(), self.settings.cache);
-        Ok(schema)
+        Ok(found)
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
         // Whole after any panic: each change is one call of the map.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Cache {
-    fn get(&mut self, id: u32, now: Instant) -> Option<Arc<Schema>> {
-        let (schema, used) = self.schemas.get_mut(&id)?;
-        if matches!(&**schema, Schema::Unusable { since, .. } if now.saturating_duration_since(*since) >= LOOK_AGAIN)
-        {
-            return None;
-        }
-        self.uses += 1;
-        *used = self.uses;
-        Some(schema.clone())
-    }
-
-    /// What was used least lately goes.
-    fn put(&mut self, id: u32, schema: Arc<Schema>, most: usize) {
-        if !self.schemas.contains_key(&id) && self.schemas.len() >= most {
-            let oldest = self.schemas.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id);
-            oldest.and_then(|oldest| self.schemas.remove(&oldest));
-        }
-        self.uses += 1;
-        self.schemas.insert(id, (schema, self.uses));
     }
 }
 
@@ -319,44 +307,6 @@ impl Schemas {
                 usable.json(data).map(Some).map_err(|why| WireError::Data { id, why })
             }
         }
-    }
-}
-
-/// JSON that is being written, up to a bound.
-#[derive(Debug, Default)]
-struct Output(Vec<u8>);
-
-impl Output {
-    fn raw(&mut self, bytes: &[u8]) -> Result<(), String> {
-        if self.0.len() + bytes.len() > MAX_JSON_BYTES {
-            return Err(format!("it is more than {} MiB as JSON", MAX_JSON_BYTES >> 20));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn text(&mut self, text: &str) -> Result<(), String> {
-        self.raw(text.as_bytes())
-    }
-
-    /// With quotes, and what must be escaped.
-    fn string(&mut self, text: &str) -> Result<(), String> {
-        serde_json::to_writer(self, text).map_err(|error| error.to_string())
-    }
-
-    fn into_bytes(self) -> Bytes {
-        self.0.into()
-    }
-}
-
-impl io::Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.raw(bytes).map_err(io::Error::other)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

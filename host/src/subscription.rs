@@ -154,6 +154,7 @@ async fn deliver(
     loop {
         let now = Instant::now();
         stages.refresh();
+        task.receive_kept();
         while let Some((lane, job)) = task.next_job(now) {
             let stages = stages.clone();
             turns.push(async move { (lane, stages.carry(job).await) });

@@ -58,6 +58,11 @@ impl LocalHost {
         self.health.reasons().is_empty()
     }
 
+    /// What keeps it from being ready: subject and reason.
+    pub fn reasons(&self) -> BTreeMap<String, String> {
+        self.health.reasons()
+    }
+
     /// What gives it another configuration.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()

@@ -19,7 +19,7 @@ use super::provenance::{signature_json, signature_text};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Ask Kafka and every connector's external system too; exit code 1 if any is not usable
+    /// Ask Kafka, the schema registry and every connector's external system too; exit code 1 if any is not usable
     #[arg(long)]
     live: bool,
     /// Print JSON
@@ -34,6 +34,8 @@ type Answer = Result<String, String>;
 #[derive(Debug)]
 struct Live {
     kafka: Answer,
+    /// `None` without one.
+    schema_registry: Option<Answer>,
     connectors: BTreeMap<ConnectorName, Answer>,
     /// Their topics; nothing where Kafka is not there.
     subscriptions: BTreeMap<SubscriptionName, Answer>,
@@ -74,14 +76,15 @@ pub(super) fn check(common: &Common, options: &Check) -> Result<(), Failure> {
 
 /// Asks all at the same time.
 async fn ask(host: &Host) -> Result<Live, HostError> {
-    let (kafka, connectors) = tokio::join!(host.check_kafka(), host.check_connectors());
+    let (kafka, schema_registry, connectors) =
+        tokio::join!(host.check_kafka(), host.check_schema_registry(), host.check_connectors());
     let brokers = match &host.config().kafka.brokers {
         Brokers::Embedded => "embedded, keeps nothing".to_owned(),
         Brokers::At(brokers) => brokers.join(","),
     };
     let subscriptions = if kafka.is_ok() { host.check_topics().await? } else { BTreeMap::new() };
     let kafka = kafka.map(|()| brokers).map_err(|error| error.to_string());
-    Ok(Live { kafka, connectors: connectors?, subscriptions })
+    Ok(Live { kafka, schema_registry, connectors: connectors?, subscriptions })
 }
 
 impl Live {
@@ -90,7 +93,11 @@ impl Live {
         let connectors = self.connectors.iter().map(|(name, answer)| (format!("connector {name}"), answer));
         let topics = |(name, answer)| (format!("subscription {name}"), answer);
         let subscriptions = self.subscriptions.iter().map(topics);
-        std::iter::once(("kafka".to_owned(), &self.kafka)).chain(connectors).chain(subscriptions)
+        let registry = self.schema_registry.iter().map(|answer| ("schema registry".to_owned(), answer));
+        std::iter::once(("kafka".to_owned(), &self.kafka))
+            .chain(registry)
+            .chain(connectors)
+            .chain(subscriptions)
     }
 }
 
@@ -138,6 +145,9 @@ fn right_json(configuration: &Configuration, host: &Host, live: Option<&Live>) -
             "connectors": connectors,
             "subscriptions": subscriptions,
         });
+        if let Some(answer) = &live.schema_registry {
+            json["live"]["schema-registry"] = answer_json(answer);
+        }
     }
     json
 }
@@ -194,14 +204,16 @@ mod tests {
         let answer = Err("503\nbusy\u{1b}[2J".to_owned());
         let live = Live {
             kafka: Ok("127.0.0.1:9092".to_owned()),
+            schema_registry: Some(Err("it refuses".to_owned())),
             connectors: [(ConnectorName::new("calendar"), answer)].into(),
             subscriptions: BTreeMap::new(),
         };
         let text = live_text(&live);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "kafka               ok      127.0.0.1:9092");
-        assert!(lines[1].starts_with("connector calendar  failed  503 busy"), "{text}");
-        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1], "schema registry     failed  it refuses");
+        assert!(lines[2].starts_with("connector calendar  failed  503 busy"), "{text}");
+        assert_eq!(lines.len(), 3);
         assert!(!text.contains('\u{1b}'));
     }
 }

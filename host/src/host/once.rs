@@ -54,6 +54,12 @@ impl Host {
         let topics = Topics::new(&self.setup.config.kafka, &brokers.join(","))?;
         Ok(topics.wait_for_brokers(self.setup.config.kafka.start_timeout).await?)
     }
+
+    /// Asks the schema registry whether it is there, and for us: its address, or what is wrong. `None` without one.
+    pub async fn check_schema_registry(&self) -> Option<Result<String, String>> {
+        let answer = self.setup.registry.probe().await?;
+        Some(answer.map(|url| url.to_string()))
+    }
 }
 
 async fn check_topics_of(

@@ -1,12 +1,16 @@
 //! Asks a registry for a schema, and for those that it refers to, by a client library of the registry's API.
 //!
 //! An id comes in; out goes the schema, or that the registry knows none, or why it cannot be told now. Redirects are not
-//! followed and proxy variables are not read: the request goes where the configuration says.
+//! followed and proxy variables are not read: the request goes where the configuration says. What comes is bounded, and no
+//! name in a schema leads anywhere but to a subject.
 
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Instant;
 
+use async_trait::async_trait;
+use http::Extensions;
+use reqwest_middleware::{Middleware, Next};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use schema_registry_converter::async_impl::schema_registry::{
@@ -17,15 +21,23 @@ use schema_registry_converter::schema_registry_common::{
     RawError, RegisteredReference, RegisteredSchema, SchemaType,
 };
 use tokio::sync::Mutex;
+use url::Url;
 
 use super::RegistryError;
+use crate::config::mask::Mask;
 use crate::config::secret::Watched;
 use crate::config::{RegistryCredential, SchemaRegistry};
 
 /// A schema may refer to so many others, those that they refer to included.
 const MOST_REFERENCES: usize = 100;
-/// What a registry says where there is no such subject, version or schema.
-const NOT_THERE: [u32; 3] = [40_401, 40_402, 40_403];
+/// The most that one answer may have, and all texts of a schema and what it refers to.
+const MOST_BYTES: usize = 4 << 20;
+/// What a registry says where there is no such subject, version or schema, or where a version can be none.
+const NOT_THERE: [u32; 4] = [40_401, 40_402, 40_403, 42_202];
+/// Of what the registry says of a failure.
+const MOST_TEXT: usize = 1_000;
+/// Any id does to see whether the registry answers.
+const SOME_ID: u32 = 1;
 
 /// A schema as it is registered.
 #[derive(Debug)]
@@ -34,6 +46,13 @@ pub(super) struct Found {
     pub(super) text: String,
     /// All that it refers to, each under the name by which it is referred to.
     pub(super) references: Vec<(String, String)>,
+}
+
+impl Found {
+    /// Of all its texts.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() + self.references.iter().map(|(_, text)| text.len()).sum::<usize>()
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +67,8 @@ pub(super) enum Kind {
 pub(super) struct Client {
     settings: SchemaRegistry,
     state: Mutex<State>,
+    /// What the registry says may have what it was sent in it.
+    mask: Mask,
 }
 
 #[derive(Debug)]
@@ -56,6 +77,14 @@ struct State {
     made: SrSettings,
 }
 
+/// Reads every answer itself, within the bound: the library would take whatever comes.
+struct Bounded;
+
+/// Asking again would not make it smaller.
+#[derive(Debug, thiserror::Error)]
+#[error("it is more than {} MiB", MOST_BYTES >> 20)]
+struct TooLarge;
+
 impl Client {
     pub(super) fn new(settings: &SchemaRegistry) -> Result<Self, RegistryError> {
         let reference = settings.credential.as_ref().map(|credential| match credential {
@@ -63,25 +92,53 @@ impl Client {
         });
         let secret = reference.map(Watched::read).transpose()?;
         let made = made(settings, secret.as_ref())?;
-        Ok(Self { settings: settings.clone(), state: Mutex::new(State { secret, made }) })
+        let mask = Mask::default();
+        learn(&mask, settings, secret.as_ref());
+        Ok(Self { settings: settings.clone(), state: Mutex::new(State { secret, made }), mask })
     }
 
     /// The schema of this id; within, why there is none that can be used. The outer error is the registry's, now.
     pub(super) async fn get(&self, id: u32) -> Result<Result<Found, String>, String> {
         let settings = self.current().await?;
-        match get_schema_by_id(id, &settings).await {
+        let found = match get_schema_by_id(id, &settings).await {
             Ok(schema) => with_references(schema, &settings).await,
             Err(error) => trouble(&error).map(Err),
+        };
+        found.map(|found| found.map_err(|why| self.told(why))).map_err(|why| self.told(why))
+    }
+
+    /// Does the registry answer as one, with this credential?
+    pub(super) async fn probe(&self) -> Result<(), String> {
+        let settings = self.current().await?;
+        match get_schema_by_id(SOME_ID, &settings).await {
+            Ok(_) => Ok(()),
+            Err(error) => trouble(&error).map(drop).map_err(|why| self.told(why)),
         }
+    }
+
+    /// As it may be written down: without secrets, and not for ever.
+    fn told(&self, mut text: String) -> String {
+        self.mask.text(&mut text);
+        text.truncate(text.floor_char_boundary(MOST_TEXT));
+        text
     }
 
     /// With the secret as it is now.
     async fn current(&self) -> Result<SrSettings, String> {
         let mut state = self.state.lock().await;
         if state.secret.as_mut().is_some_and(|secret| secret.refresh(Instant::now())) {
+            learn(&self.mask, &self.settings, state.secret.as_ref());
             state.made = made(&self.settings, state.secret.as_ref()).map_err(|error| error.to_string())?;
         }
         Ok(state.made.clone())
+    }
+}
+
+fn learn(mask: &Mask, settings: &SchemaRegistry, secret: Option<&Watched>) {
+    let Some((credential, secret)) = settings.credential.as_ref().zip(secret) else { return };
+    match credential {
+        RegistryCredential::Bearer(_) => mask.learn(secret.secret()),
+        RegistryCredential::Basic { username, .. } => mask.learn_password(username, secret.secret()),
     }
 }
 
@@ -92,23 +149,30 @@ async fn with_references(
 ) -> Result<Result<Found, String>, String> {
     let mut waiting: Vec<RegisteredReference> = schema.references.clone();
     let mut references: Vec<(String, String)> = Vec::new();
-    while let Some(reference) = waiting.pop() {
+    let mut bytes = schema.schema.len();
+    while let Some(mut reference) = waiting.pop() {
         if references.iter().any(|(name, _)| *name == reference.name) {
             continue;
         }
         if references.len() == MOST_REFERENCES {
             return Ok(Err(format!("it refers to more than {MOST_REFERENCES} others")));
         }
+        let RegisteredReference { name, subject, version, .. } = reference.clone();
+        let referred = format!("`{name}` ({subject}, version {version})");
+        match segment(&subject) {
+            Some(segment) => reference.subject = segment,
+            None => return Ok(Err(format!("{referred}: no registry can be asked for such a subject"))),
+        }
         match get_referenced_schema(settings, &reference).await {
             Ok(found) => {
+                bytes += found.schema.len();
+                if bytes > MOST_BYTES {
+                    return Ok(Err(format!("with what it refers to {TooLarge}")));
+                }
                 waiting.extend(found.references.clone());
-                references.push((reference.name, found.schema));
+                references.push((name, found.schema));
             }
-            Err(error) => {
-                let (name, subject, version) = (&reference.name, &reference.subject, reference.version);
-                return trouble(&error)
-                    .map(|why| Err(format!("`{name}` ({subject}, version {version}): {why}")));
-            }
+            Err(error) => return trouble(&error).map(|why| Err(format!("{referred}: {why}"))),
         }
     }
     references.reverse();
@@ -123,11 +187,26 @@ async fn with_references(
     Ok(Ok(Found { kind, text: schema.schema, references }))
 }
 
-/// Does the registry say itself that there is none? Anything else may be another answer later.
+/// The subject as one segment of a path, whatever is in it; `None` where that cannot be one.
+fn segment(subject: &str) -> Option<String> {
+    let mut url = Url::parse("http://registry").ok()?;
+    // Leaves out what would lead up, or nowhere.
+    url.path_segments_mut().ok()?.push(subject);
+    Some(url.path().trim_start_matches('/').to_owned()).filter(|segment| !segment.is_empty())
+}
+
+/// Is the schema itself at fault, by the registry's own word or its size? Anything else may be another answer later.
 fn trouble(error: &SRCError) -> Result<String, String> {
-    let said = error.source().and_then(|source| source.downcast_ref::<RawError>());
+    let source = error.source();
+    let said = source.and_then(|source| source.downcast_ref::<RawError>());
     if said.is_some_and(|said| NOT_THERE.contains(&said.error_code)) {
         return Ok("the registry has none".to_owned());
+    }
+    if let Some(reqwest_middleware::Error::Middleware(own)) =
+        source.and_then(<dyn std::error::Error>::downcast_ref)
+        && let Some(too_large) = own.downcast_ref::<TooLarge>()
+    {
+        return Ok(too_large.to_string());
     }
     let mut text = error.error.clone();
     let mut source = error.source();
@@ -136,6 +215,28 @@ fn trouble(error: &SRCError) -> Result<String, String> {
         source = cause.source();
     }
     Err(text)
+}
+
+#[async_trait]
+impl Middleware for Bounded {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let mut answer = next.run(request, extensions).await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if body.len() + chunk.len() > MOST_BYTES {
+                return Err(reqwest_middleware::Error::middleware(TooLarge));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut read = http::Response::new(body);
+        *read.status_mut() = answer.status();
+        Ok(read.into())
+    }
 }
 
 fn made(settings: &SchemaRegistry, secret: Option<&Watched>) -> Result<SrSettings, RegistryError> {
@@ -147,7 +248,7 @@ fn made(settings: &SchemaRegistry, secret: Option<&Watched>) -> Result<SrSetting
         .pool_max_idle_per_host(0)
         .user_agent(concat!("liaison/", env!("CARGO_PKG_VERSION")));
     let mut builder = SrSettings::new_builder(settings.url.as_str().trim_end_matches('/').to_owned());
-    builder.no_proxy().set_timeout(settings.timeout);
+    builder.no_proxy().set_timeout(settings.timeout).with_middleware(Bounded);
     if let Some((credential, secret)) = settings.credential.as_ref().zip(secret) {
         let secret = secret.secret().expose();
         match credential {
@@ -182,4 +283,25 @@ fn tls(settings: &SchemaRegistry) -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     Ok(config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_one_segment_of_the_path_whatever_is_in_it() {
+        for (subject, expected) in [
+            ("gov.Unit-value", Some("gov.Unit-value")),
+            ("gov/unit.proto", Some("gov%2Funit.proto")),
+            ("../../admin?x=1#y", Some("..%2F..%2Fadmin%3Fx=1%23y")),
+            ("50%2F", Some("50%252F")),
+            ("a b", Some("a%20b")),
+            ("", None),
+            (".", None),
+            ("..", None),
+        ] {
+            assert_eq!(segment(subject).as_deref(), expected, "{subject}");
+        }
+    }
 }

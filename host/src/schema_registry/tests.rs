@@ -1,5 +1,6 @@
 //! Records and schemas together, without a registry: what it would have answered is put into the cache.
 
+use super::cache::LOOK_AGAIN;
 use super::*;
 use crate::event::Origin;
 use crate::telemetry::Telemetry;
@@ -19,7 +20,7 @@ pub(crate) fn registry(schemas: &[(u32, &str, &str)], most: usize) -> SchemaRegi
         };
         let found = Schema::of(Found { kind, text: (*text).to_owned(), references: Vec::new() });
         let schema = found.unwrap_or_else(|why| Schema::Unusable { why, since: Instant::now() });
-        shared.cache().put(*id, Arc::new(schema), most);
+        shared.cache().put(*id, Arc::new(schema), text.len(), most);
     }
     drop(shared.cache());
     registry
@@ -111,7 +112,7 @@ fn the_cache_is_bounded_and_what_is_used_stays() {
     assert_eq!([0, 1, 2, 3].map(known), [false, true, true, true]);
     assert!(known(1));
     let shared = registry.0.as_ref().unwrap();
-    shared.cache().put(7, Arc::new(Schema::Json), 3);
+    shared.cache().put(7, Arc::new(Schema::Json), 2, 3);
     assert_eq!([1, 2, 3, 7].map(known), [true, false, true, true]);
 }
 

@@ -16,7 +16,7 @@ mod upkeep;
 
 pub(super) use parking::{Parcel, Sent};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::task::Waker;
 use std::time::Duration;
@@ -40,8 +40,8 @@ use crate::dead_letter::DeadLetter;
 use crate::delivery::breaker::{Permit, State};
 use crate::delivery::flood::FloodGuard;
 use crate::event::DecodeRules;
-use crate::kafka::consumer::{Command, Partition, Position};
-use crate::schema_registry::SchemaRegistry;
+use crate::kafka::consumer::{Batch, Command, Partition, Position};
+use crate::schema_registry::{SchemaRegistry, Schemas};
 
 /// How often what waits is looked over.
 const OVERSIGHT: Duration = Duration::from_secs(1);
@@ -70,6 +70,8 @@ pub(super) struct Task {
     pause_after: Duration,
     rules: DecodeRules,
     registry: SchemaRegistry,
+    /// Records that came and have no room yet, oldest first, with the schemas that they need.
+    kept: VecDeque<(Batch, Schemas)>,
     filter: Filter,
     has_transformers: bool,
     witness: Witness,
@@ -143,6 +145,7 @@ impl Task {
             pause_after: plan.stages.connector.breaker.pause_after,
             rules: DecodeRules { type_header: plan.kafka.type_header.clone() },
             registry: plan.registry.clone(),
+            kept: VecDeque::new(),
             filter,
             has_transformers: !settings.transformers.is_empty(),
             witness: plan.witness.clone(),
@@ -177,9 +180,14 @@ impl Task {
         }
     }
 
-    /// May a batch of records come? One part of the bounds is kept for it, and another for events to probe with: if all
-    /// that is held fails by itself and the breaker takes that for an outage, only others can tell.
+    /// May a batch of records come?
     pub(super) fn has_room(&self) -> bool {
+        self.kept.is_empty() && self.has_space()
+    }
+
+    /// One part of the bounds is kept for a batch, and another for events to probe with: if all that is held fails by
+    /// itself and the breaker takes that for an outage, only others can tell.
+    fn has_space(&self) -> bool {
         let bounds = &self.settings.bounds;
         let parts = if self.share.breaker().state() == State::Closed { 2 } else { 1 };
         let has_room = |held: usize, bound: usize| held < (bound - parts * part_of(bound)).max(1);

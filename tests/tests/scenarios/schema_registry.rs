@@ -1,14 +1,14 @@
-//! Confluent's wire format, decoded by the schemas of a registry.
+//! Confluent's wire format, decoded by the schemas of a registry that fails, or means harm.
 //!
-//! No registry runs here: none can be had on the machines that run these tests. A small server answers in its place, with
-//! paths, statuses and bodies as the registry's API documents them (`GET /schemas/ids/ID`,
-//! `GET /subjects/SUBJECT/versions/VERSION`, error 40403); what a real registry does beyond that is not shown here.
+//! A small server answers in its place, with paths, statuses and bodies as the registry's API documents them
+//! (`GET /schemas/ids/ID`, `GET /subjects/SUBJECT/versions/VERSION`, error 40403). A real one is in `schema_registry_real`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use liaison::kafka::producer::Outgoing;
+use liaison_tests::folder::Folder;
 use liaison_tests::system::{Answer, Behaviour, System};
 use liaison_tests::wait;
 use serde_json::json;
@@ -36,6 +36,17 @@ fn answered(path: &str) -> Answer {
         }
         "/schemas/ids/3" => json!({"schemaType": "JSON", "schema": "{\"type\":\"object\"}"}),
         "/schemas/ids/4" => json!({"schema": "{\"type\": \"nonsense\"}"}),
+        // Each leads elsewhere as a path: there nobody says that there is no such subject.
+        "/schemas/ids/5" => json!({"schema": POLICY, "references": reference("gov.Unit", "..")}),
+        "/schemas/ids/6" => json!({"schema": POLICY, "references": reference("gov.Unit", "../unit?x=%2F")}),
+        "/subjects/..%2Funit%3Fx=%252F/versions/1" => {
+            return Answer::status(404).with_body(r#"{"error_code":40401,"message":"Subject not found"}"#);
+        }
+        "/schemas/ids/7" => json!({"schema": format!("\"{}\"", "x".repeat(5 << 20))}),
+        "/schemas/ids/8" => json!({"schema": r#"{"type": "array", "items": "null"}"#}),
+        "/versions/1" => {
+            return Answer::status(404).with_body(r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#);
+        }
         _ => return Answer::status(404).with_body(r#"{"error_code":40403,"message":"Schema not found"}"#),
     };
     Answer::status(200).with_body(body.to_string())
@@ -105,6 +116,11 @@ fn a_record_that_is_wrong_is_a_dead_letter_as_it_was_and_others_go_on() -> anyho
         (of("unknown", 9, b"x"), "of schema 9, which cannot be used: the registry has none"),
         (of("no-json", 3, b"{"), "not what its schema 3 says: it is no JSON"),
         (of("nowhere", 2, b"\x02\x0a"), "its schema has no message at [5]"),
+        (of("up", 5, b"x"), "`gov.Unit` (.., version 1): no registry can be asked for such a subject"),
+        (of("aside", 6, b"x"), "`gov.Unit` (../unit?x=%2F, version 1): the registry has none"),
+        (of("huge", 7, b"x"), "of schema 7, which cannot be used: it is more than 4 MiB"),
+        (of("bomb", 8, b"\xfe\xff\xff\xff\xff\xff\xff\x7f\x00"), "it is more than 8 MiB as JSON"),
+        (of("beyond", u32::MAX, b"x"), "cannot be used: no registry has an id above 2147483647"),
     ];
     fixture.produce(bad.iter().map(|(record, _)| record.clone()).chain([avro("good")]))?;
     fixture.settled("delivered", 1)?;
@@ -119,6 +135,9 @@ fn a_record_that_is_wrong_is_a_dead_letter_as_it_was_and_others_go_on() -> anyho
         );
         assert_eq!(letter.0.headers[..record.headers.len()], record.headers[..]);
     }
+    let paths: Vec<_> = registry.ledger().iter().map(|entry| entry.path.clone()).collect();
+    let known = |path: &String| path.starts_with("/schemas/ids/") || path.starts_with("/subjects/");
+    assert!(paths.iter().all(known), "no name in a schema leads anywhere else: {paths:?}");
     fixture.host.stop()
 }
 
@@ -170,6 +189,38 @@ fn what_is_no_registrys_word_is_none_and_a_restart_goes_on_where_it_waited() -> 
     is_well.store(true, Ordering::Relaxed);
     fixture.settled("delivered", 1)?;
     assert_eq!(fixture.delivered(), ["waits"]);
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn a_credential_that_is_refused_is_waited_for_and_a_new_one_is_taken_from_its_file() -> anyhow::Result<()> {
+    let folder = Folder::new("schema-registry")?;
+    let file = folder.write("password", "word-4d1e-old")?;
+    let registry = System::start(
+        "schema-registry",
+        Behaviour::from_fn(|request| match request.headers.get("authorization") {
+            // `liaison:word-4d1e-new`
+            Some(shown) if *shown == "Basic bGlhaXNvbjp3b3JkLTRkMWUtbmV3" => answered(request.path),
+            shown => {
+                let message = format!("not with {shown:?}, which is word-4d1e-old");
+                Answer::status(401).with_body(json!({"error_code": 401, "message": message}).to_string())
+            }
+        }),
+    )?;
+    let kafka = format!(
+        "schema-registry = {{ url = \"{}\", credential = {{ basic = {{ username = \"liaison\", password = {{ file = \"{}\" }} }} }} }}",
+        registry.url(),
+        file.display()
+    );
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    fixture.produce([avro("waits")])?;
+    wait::until(LIMIT, "it to say so", || !fixture.host.is_ready())?;
+    let reasons = format!("{:?}", fixture.host.reasons());
+    assert!(reasons.contains("status 401 Unauthorized"), "{reasons}");
+    assert!(reasons.contains("not with") && reasons.contains("[secret]"), "{reasons}");
+    assert!(!reasons.contains("word-4d1e") && !reasons.contains("bGlhaXNvbj"), "{reasons}");
+    folder.write("password", "word-4d1e-new")?;
+    fixture.settled("delivered", 1)?;
     fixture.stop_without_dead_letters()
 }
 

@@ -4,6 +4,7 @@ use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::json;
 
+use super::logical::{decimal, uuid};
 use super::*;
 
 fn decoded(schema: &str, datum: &[u8]) -> Result<serde_json::Value, String> {
@@ -32,10 +33,21 @@ fn each_type_has_its_json() {
         ("\"double\"".to_owned(), Value::Double(-2.5e300), json!(-2.5e300)),
         ("\"double\"".to_owned(), Value::Double(f64::NAN), json!("NaN")),
         ("\"float\"".to_owned(), Value::Float(f32::NEG_INFINITY), json!("-Infinity")),
-        ("\"bytes\"".to_owned(), Value::Bytes(vec![0, 255]), json!("AP8=")),
+        (
+            r#"{"type": "array", "items": "bytes"}"#.to_owned(),
+            Value::Array(vec![Value::Bytes(vec![0, 255])]),
+            json!(["AP8="]),
+        ),
         ("\"string\"".to_owned(), Value::String("a\"\n\u{e9}".to_owned()), json!("a\"\n\u{e9}")),
         (fixed(2), Value::Fixed(2, vec![1, 2]), json!("AQI=")),
         (logical("int", "date"), Value::Date(20_000), json!("2024-10-04")),
+        // Years that RFC 3339 has no form for.
+        (logical("int", "date"), Value::Date(i32::MAX / 100), json!(i32::MAX / 100)),
+        (
+            logical("long", "timestamp-millis"),
+            Value::TimestampMillis(300_000_000_000_000),
+            json!(300_000_000_000_000_i64),
+        ),
         (logical("int", "time-millis"), Value::TimeMillis(3_723_004), json!("01:02:03.004")),
         (logical("long", "timestamp-millis"), Value::TimestampMillis(-1), json!("1969-12-31T23:59:59.999Z")),
         (
@@ -98,6 +110,22 @@ fn records_hold_others_and_themselves() {
 }
 
 #[test]
+fn a_type_may_hold_itself_many_times() {
+    let list = r#"{"type": "record", "name": "L", "fields": [{"name": "next", "type": ["null", "L"]}]}"#;
+    let mut found = &decoded(list, &[[2; 60].as_slice(), &[0]].concat()).unwrap();
+    for _ in 0..60 {
+        found = &found["next"];
+    }
+    assert_eq!(*found, json!({"next": null}));
+}
+
+#[test]
+fn bytes_that_are_the_whole_schema_have_no_length() {
+    assert_eq!(decoded("\"bytes\"", &[0, 255]).unwrap(), json!("AP8="));
+    assert_eq!(decoded("\"bytes\"", &[]).unwrap(), json!(""));
+}
+
+#[test]
 fn a_schema_may_refer_to_others() {
     let schema = r#"{"type": "record", "name": "Policy", "namespace": "gov", "fields": [
         {"name": "unit", "type": "gov.Unit"}, {"name": "again", "type": "gov.Unit"}]}"#;
@@ -119,15 +147,23 @@ fn decimals_and_the_like_lose_nothing() {
         (&[], 2, "0.00"),
         (&[0x7f], 0, "127"),
         (&[0x80], 0, "-128"),
-        (&[0x7f; 16], 4, "16947700185299428676384060498988138.6367"),
+        (&[0x7f; 16], 4, "16947396313317327396019049076013554.0607"),
+        // More digits than 128 bits have, and few of them in many bytes.
+        (
+            &[
+                0xfc, 0x5f, 0x85, 0x27, 0xba, 0x79, 0x4f, 0x66, 0x41, 0xe3, 0x30, 0xe1, 0x9a, 0x3d, 0x6f,
+                0xff, 0xff,
+            ],
+            2,
+            "-12341614268140452695598061174331822571.53",
+        ),
+        (&[[0xff; 26].as_slice(), &[0xfb, 0x2e]].concat(), 2, "-12.34"),
+        (&[0x80], 9, "-0.000000128"),
     ] {
-        let found = decimal(bytes, scale).unwrap();
-        if bytes.len() < 16 {
-            assert_eq!(found, expected);
-        }
-        assert!(found.parse::<f64>().is_ok(), "{found}");
+        assert_eq!(decimal(bytes, scale).unwrap(), expected);
     }
-    assert!(decimal(&[0; 17], 0).is_err());
+    assert!(decimal(&[0; 65], 0).is_err());
+    assert!(decimal(&[0], 155).is_err());
     assert_eq!(uuid(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef), "01234567-89ab-cdef-0123-456789abcdef");
 }
 

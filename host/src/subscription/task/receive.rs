@@ -26,11 +26,43 @@ impl Task {
         if let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_reading()) {
             return journal.hold(batch, schemas);
         }
-        self.witness.metrics.received.inc_by(batch.records.len() as u64);
-        for record in batch.records {
-            let json = schemas.json_of(&record).transpose();
-            self.receive_record(record, json, batch.epoch);
+        if self.kept.is_empty() {
+            self.take(batch, schemas);
+        } else {
+            self.kept.push_back((batch, schemas));
         }
+    }
+
+    /// Takes in what there was no room for, as far as there is now.
+    pub(in crate::subscription) fn receive_kept(&mut self) {
+        while self.has_space()
+            && let Some((batch, schemas)) = self.kept.pop_front()
+        {
+            self.take(batch, schemas);
+        }
+    }
+
+    fn take(&mut self, batch: Batch, schemas: Schemas) {
+        let rest = self.take_in(batch, &schemas);
+        if !rest.records.is_empty() {
+            self.kept.push_front((rest, schemas));
+        }
+    }
+
+    /// All records, or those up to one whose data left no room: a small record may be decoded to a large one. Gives the rest.
+    fn take_in(&mut self, batch: Batch, schemas: &Schemas) -> Batch {
+        let Batch { epoch, records } = batch;
+        let mut records = records.into_iter();
+        while let Some(record) = records.next() {
+            self.witness.metrics.received.inc();
+            let json = schemas.json_of(&record).transpose();
+            let is_decoded = json.is_some();
+            self.receive_record(record, json, epoch);
+            if is_decoded && !self.has_space() {
+                break;
+            }
+        }
+        Batch { epoch, records: records.collect() }
     }
 
     fn receive_record(&mut self, mut record: Record, json: Option<Json>, epoch: u64) {

@@ -1,5 +1,6 @@
 //! The rules that only the task as a whole keeps.
 
+mod decoded;
 mod model;
 mod world;
 

@@ -1,0 +1,45 @@
+//! Records in the wire format, whose data is much more than what came from Kafka.
+
+use crate::event::{Origin, Record};
+use crate::kafka::consumer::Batch;
+use crate::schema_registry::tests::{record, registry};
+
+use super::world::{World, delivered, plan};
+
+/// 50 KB of JSON in four bytes.
+const NULLS: &str = r#"{"type": "array", "items": "null"}"#;
+const DATUM: [u8; 4] = [0xa0, 0x9c, 0x01, 0];
+
+#[tokio::test(start_paused = true)]
+async fn what_is_decoded_is_taken_in_as_far_as_there_is_room_and_the_rest_follows() {
+    let mut plan = plan(|settings| settings.bounds.bytes = 200_000);
+    plan.registry = registry(&[(1, "avro", NULLS)], 1);
+    let mut world = World::new(&plan);
+    world.assign(1, &[("t", 0)]);
+    let batch = |offsets: std::ops::Range<i64>| {
+        let wire = |offset| Record {
+            origin: Origin { topic: "t".into(), partition: 0, offset },
+            ..record(1, &DATUM)
+        };
+        let records: Vec<Record> = offsets.map(wire).collect();
+        let schemas = plan.registry.look_up(&records).expect("its schema is known");
+        (Batch { epoch: 1, records }, schemas)
+    };
+    for offsets in [0..60, 60..100] {
+        let (batch, schemas) = batch(offsets);
+        world.task.receive(batch, schemas);
+    }
+    let mut ended = Vec::new();
+    while ended.len() < 100 {
+        let held = world.task.partitions.unsettled_bytes();
+        assert!((50_000..=250_000).contains(&held), "{held} bytes are held after {}", ended.len());
+        assert!(!world.task.has_room(), "what came earlier is taken in first");
+        for (_, lane, job) in world.start_all() {
+            ended.push(job.event.origin.offset);
+            world.end(lane, delivered(&job));
+        }
+        world.task.receive_kept();
+    }
+    assert_eq!(ended, (0..100).collect::<Vec<_>>());
+    assert!(world.task.has_room());
+}
