@@ -24,6 +24,7 @@
 //! - [`mail`]: a mail server that keeps what it takes
 //! - [`receiver`]: who is told the alerts of a host
 //! - [`registry`], [`signing`]: a real registry of images, and keys and signatures by openssl
+//! - [`schema_registry`]: a schema registry that speaks Confluent's API, by Apicurio
 //! - [`s3`], [`webdav`]: repositories of documents, by gofakes3 and wsgidav
 //! - [`postgres`], [`mariadb`]: databases, read by their own clients
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
@@ -63,6 +64,7 @@ pub mod relay;
 pub mod rogue;
 pub mod rooms;
 pub mod s3;
+pub mod schema_registry;
 pub mod screen;
 pub mod signing;
 pub mod soap;

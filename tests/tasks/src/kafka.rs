@@ -54,18 +54,25 @@ fn write_project(folder: &Path) -> io::Result<()> {
 }
 
 fn run_maven(folder: &Path) -> Result<(), Failure> {
+    let copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=libs"];
+    maven("Apache Kafka", folder, &copy)
+}
+
+/// Has Maven fetch something in a folder that has a project; `what` is for a person.
+pub(crate) fn maven(what: &str, folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
     let mut maven = Command::new("mvn");
-    maven.args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"]);
-    maven.arg("-DoutputDirectory=libs").current_dir(folder).stdin(Stdio::null());
+    maven.args(["--quiet", "--batch-mode"]).args(arguments).current_dir(folder).stdin(Stdio::null());
     let output = maven.output().map_err(|error| {
-        format!("Apache Kafka cannot be fetched: Maven (`mvn`) could not be run ({error}); install Maven and Java 17")
+        format!(
+            "{what} cannot be fetched: Maven (`mvn`) could not be run ({error}); install Maven and Java 17"
+        )
     })?;
     if output.status.success() {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stdout);
     Err(format!(
-        "Apache Kafka cannot be fetched: Maven said: {}; it needs Maven Central, or a mirror named in ~/.m2/settings.xml",
+        "{what} cannot be fetched: Maven said: {}; it needs Maven Central, or a mirror named in ~/.m2/settings.xml",
         first_error(&text)
     )
     .into())

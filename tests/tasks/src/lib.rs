@@ -11,6 +11,7 @@
 //! - `sdks`: the SDKs in other languages, and the components of their examples
 //! - [`kafka`]: fetching Apache Kafka, which the harness uses too
 //! - [`python`]: fetching servers in Python, which the harness uses too
+//! - [`schema_registry`]: fetching a schema registry, which the harness uses too
 //! - [`go`]: building a server of the S3 API in Go, which the harness uses too
 //! - `cache`: where all of them are kept
 //! - `verify`: every check of the project, in order
@@ -21,6 +22,7 @@ mod command;
 pub mod go;
 pub mod kafka;
 pub mod python;
+pub mod schema_registry;
 mod sdks;
 mod setup;
 mod verify;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::build::{self, Profile};
 use crate::command::{self, Failure, cargo, say};
-use crate::{go, kafka, python, sdks, setup};
+use crate::{go, kafka, python, schema_registry, sdks, setup};
 
 /// How much is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// With real Kafka, a real gRPC server, a real registry of images, real databases, and the SDKs in other languages.
+    /// With real Kafka, a real gRPC server, real registries of images and of schemas, real databases, and the SDKs in other languages.
     Full,
     /// Without what needs Java, Python or Node.
     Quick,
@@ -67,7 +67,7 @@ pub(crate) fn run(extent: Extent) -> Result<(), Failure> {
     let left_out = match extent {
         Extent::Full => "",
         Extent::Quick => {
-            ", without real Kafka, a real gRPC server, a real registry of images, real databases and the SDKs in other languages"
+            ", without real Kafka, a real gRPC server, real registries of images and of schemas, real databases and the SDKs in other languages"
         }
     };
     say(&format!("verify: everything passed in {}{left_out}", shown(started.elapsed())));
@@ -116,6 +116,7 @@ fn real_counterparts(extent: Extent) -> Result<(), Failure> {
     match extent {
         Extent::Full => {
             kafka::prepare()?;
+            schema_registry::prepare()?;
             python::ALL.iter().try_for_each(|packages| python::prepare(packages).map(drop))?;
             go::prepare(&go::GOFAKES3).map(drop)
         }

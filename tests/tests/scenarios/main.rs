@@ -81,6 +81,7 @@ mod reload_connector;
 mod reload_fixture;
 mod rest_records;
 mod schema_registry;
+mod schema_registry_real;
 mod shutdown;
 mod sql;
 mod sql_at_once;
