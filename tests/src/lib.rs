@@ -16,6 +16,7 @@
 //! - [`produce`]: events as a core platform sends them
 //! - [`system`]: the external system, its behaviour and its ledger
 //! - [`etags`]: an external system of documents with versions, which others change too
+//! - [`table_bomb`]: the guest that a compiler cannot build
 //! - [`rogue`]: an external system that means harm
 //! - [`caldav`]: a CalDAV server by Radicale, read and changed by a client library
 //! - [`grpc`], [`rooms`]: gRPC servers by grpcio
@@ -70,6 +71,7 @@ pub mod signing;
 pub mod soap;
 pub mod stories;
 pub mod system;
+pub mod table_bomb;
 pub mod wait;
 pub mod webdav;
 

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use liaison::kafka::embedded::Embedded;
+use liaison_tests::folder::Folder;
 use liaison_tests::host::plugin;
 use liaison_tests::local::LocalHost;
 use liaison_tests::produce::produce;
 use liaison_tests::system::{Behaviour, System};
+use liaison_tests::table_bomb;
 
 use crate::fixture::{Config, DEAD_LETTERS, Fixture, LIMIT, OTHER_TOPIC, TOPIC, event, sorted, with_header};
 
@@ -29,8 +32,13 @@ struct Cost {
 
 /// Good events of many keys with bad ones among them: all good ones arrive, and each bad one is a dead letter.
 fn check(misdeed: &str, limits: &str, cost: &Cost) -> anyhow::Result<()> {
+    check_of("hostile", misdeed, limits, cost)
+}
+
+/// The same with another component.
+fn check_of(component: &str, misdeed: &str, limits: &str, cost: &Cost) -> anyhow::Result<()> {
     let tables = "[sla.default]\ninitial-interval = \"10ms\"\nmax-interval = \"20ms\"";
-    let config = Config { plugin: "hostile", plugin_settings: limits, tables, ..Config::default() };
+    let config = Config { plugin: component, plugin_settings: limits, tables, ..Config::default() };
     let fixture = Fixture::start(&config, Behaviour::ok())?;
     let good: Vec<_> = (0..30).map(|number| format!("good-{number}")).collect();
     let events = good.iter().enumerate().flat_map(|(number, id)| {
@@ -149,6 +157,35 @@ fn asking_the_host_for_ever_costs_its_own_event() -> anyhow::Result<()> {
 fn eating_memory_costs_its_own_event() -> anyhow::Result<()> {
     let message = "the plugin wanted more than its 16777216 bytes of memory (limits.memory)";
     check("memory", LIMITS, &Cost { reason: "fault-memory", message, kind: "memory", requests: 0 })
+}
+
+#[test]
+fn growing_a_table_costs_its_own_event() -> anyhow::Result<()> {
+    let folder = Folder::new("table-bomb")?;
+    let component = table_bomb::component(&folder)?;
+    let component = component.to_str().context("a path in UTF-8")?;
+    for (limits, message) in [
+        (LIMITS, "the plugin wanted more than 20000 elements in its tables (limits.table-elements)"),
+        (
+            "limits = { table-elements = 1500 }",
+            "the plugin wanted more than 1500 elements in its tables (limits.table-elements)",
+        ),
+    ] {
+        let cost = Cost { reason: "fault-limit", message, kind: "table-elements", requests: 0 };
+        check_of(component, "table", limits, &cost)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_table_that_is_too_large_from_the_start_is_refused_before_any_event() -> anyhow::Result<()> {
+    let folder = Folder::new("large-table")?;
+    let component = table_bomb::component_with_elements(&folder, 30_000)?;
+    let config = Config { plugin: component.to_str().context("a path in UTF-8")?, ..Config::default() };
+    let refused = Fixture::start(&config, Behaviour::ok()).err().context("it was taken")?;
+    let refused = format!("{refused:#}");
+    assert!(refused.contains("more than 20000 elements in its tables (limits.table-elements)"), "{refused}");
+    Ok(())
 }
 
 #[test]

@@ -18,11 +18,12 @@ const MEMORY_SLACK: u64 = 48 << 20;
 const LOSS: f64 = 1.1;
 
 /// Every misdeed of the guest that a sandbox can see, with its fault.
-const MISDEEDS: [Misdeed<'static>; 18] = [
+const MISDEEDS: [Misdeed<'static>; 19] = [
     Misdeed { name: "trap", kind: "trap", says: "trapped, as asked", limits: Limits::Tight },
     Misdeed { name: "loop", kind: "cpu-time", says: "(limits.cpu-time)", limits: Limits::Tight },
     Misdeed { name: "recursion", kind: "stack", says: "(runtime.stack)", limits: Limits::Roomy },
     Misdeed { name: "memory", kind: "memory", says: "(limits.memory)", limits: Limits::Tight },
+    Misdeed { name: "table", kind: "table-elements", says: "(limits.table-elements)", limits: Limits::Tight },
     Misdeed { name: "handles", kind: "handles", says: "(limits.handles)", limits: Limits::Tight },
     Misdeed { name: "host-calls", kind: "host-calls", says: "(limits.host-calls)", limits: Limits::Roomy },
     Misdeed { name: "settings", kind: "host-calls", says: "(limits.host-calls)", limits: Limits::Roomy },

@@ -10,6 +10,7 @@
 //! | `loop` | computes for ever |
 //! | `recursion` | calls itself for ever |
 //! | `memory` | asks for memory until there is none |
+//! | `table` | grows a table until there is none left, if the harness has put that in; else it rejects the event |
 //! | `handles` | asks for a stream again and again, and gives none back |
 //! | `host-calls` | asks for the time for ever |
 //! | `settings` | asks for its settings for ever |
@@ -87,6 +88,12 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
         Some("loop") => misdeeds::spin(),
         Some("recursion") => misdeeds::descend(),
         Some("memory") => misdeeds::eat(),
+        Some("table") => {
+            let mark = misdeeds::grow_a_table();
+            return Ok(Outcome::rejected(format!(
+                "no table has grown: this is the component as it was built ({mark})"
+            )));
+        }
         Some("handles") => misdeeds::hoard(),
         Some("host-calls") => misdeeds::ask_the_time(),
         Some("settings") => misdeeds::ask_the_settings(),

@@ -1,6 +1,7 @@
 //! A host with one worker, on it a neighbour under steady load and connectors of the hostile guest.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,12 +10,13 @@ use anyhow::ensure;
 use liaison::kafka::embedded::Embedded;
 use liaison::kafka::producer::{Outgoing, Producer};
 use liaison_tests::bench::usage;
+use liaison_tests::folder::Folder;
 use liaison_tests::host::{HostProcess, plugin};
 use liaison_tests::metrics::Metrics;
 use liaison_tests::produce::{self, produce_paced_by};
 use liaison_tests::rogue::Rogue;
 use liaison_tests::system::{Behaviour, System};
-use liaison_tests::{port, wait};
+use liaison_tests::{port, table_bomb, wait};
 
 use crate::fixture::{LIMIT, event, id_of, records, with_header};
 
@@ -88,6 +90,8 @@ pub(super) struct Stage {
     /// What the guest's requests come to, where it makes some.
     bad: System,
     _rogue: Rogue,
+    /// With the hostile guest.
+    _folder: Folder,
     broker: Embedded,
     /// Of all events. A new one each time would keep the broker busy, and may not find it at once.
     producer: Producer,
@@ -112,12 +116,14 @@ impl Stage {
         );
         let (rogue, admin) = (Rogue::start()?, port::free()?);
         let producer = produce::producer(broker.bootstrap())?;
+        let folder = Folder::new("neighbours")?;
+        let (rest, hostile) = (plugin("rest")?, table_bomb::component(&folder)?);
         let tables = [
-            connector(GOOD, "rest", &good.url(), BY_ID, "")?,
-            connector("rogue", "rest", &rogue.url(), &format!("{BY_ID}\nmax-reply = \"256KiB\""), "")?,
+            connector(GOOD, &rest, &good.url(), BY_ID, ""),
+            connector("rogue", &rest, &rogue.url(), &format!("{BY_ID}\nmax-reply = \"256KiB\""), ""),
             format!("sla = {{ {SHORT} }}\n"),
-            connector("tight", "hostile", &bad.url(), "", TIGHT)?,
-            connector("roomy", "hostile", &bad.url(), "", ROOMY)?,
+            connector("tight", &hostile, &bad.url(), "", TIGHT),
+            connector("roomy", &hostile, &bad.url(), "", ROOMY),
         ];
         let config = format!(
             "[kafka]\nbrokers = [\"{}\"]\nproperties = {{ {FETCH} }}\n[admin]\naddress = \"{admin}\"\n[runtime]\nworkers = 1\ncall-twice = true\n\
@@ -133,6 +139,7 @@ impl Stage {
             good,
             bad,
             _rogue: rogue,
+            _folder: folder,
             broker,
             producer,
             windows: 0,
@@ -360,20 +367,14 @@ const TIGHT: &str = "limits = { cpu-time = \"100ms\", wall-time = \"60s\", memor
 const ROOMY: &str = "limits = { cpu-time = \"10s\", wall-time = \"60s\", memory = \"256MiB\", result = \"2MiB\", \
                      host-calls = 200000, request-body = \"64KiB\", effects = 8 }";
 
-fn connector(
-    name: &str,
-    component: &str,
-    endpoint: &str,
-    more: &str,
-    limits: &str,
-) -> anyhow::Result<String> {
-    Ok(format!(
+fn connector(name: &str, component: &Path, endpoint: &str, more: &str, limits: &str) -> String {
+    format!(
         "[plugins.{name}]\npath = \"{}\"\n{limits}\n[connectors.{name}]\nplugin = \"{name}\"\nendpoint = \"{endpoint}\"\n\
          allow-networks = [\"127.0.0.0/8\"]\nbreaker = {{ failures = 1000 }}\n{more}\n[subscriptions.{name}]\n\
          connector = \"{name}\"\ntopics = [\"{name}\"]\ndead-letter-topic = \"{}\"\nflood-guard = {{ enabled = false }}\n",
-        plugin(component)?.display(),
+        component.display(),
         letters_of(name)
-    ))
+    )
 }
 
 fn letters_of(name: &str) -> String {
