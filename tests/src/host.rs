@@ -50,14 +50,20 @@ impl HostProcess {
         full: &Path,
     ) -> anyhow::Result<Self> {
         fs::create_dir_all(full)?;
-        let mut command = Command::new("unshare");
-        command.arg("--mount");
-        if fs::metadata("/proc/self")?.uid() != 0 {
-            command.arg("--map-root-user");
-        }
         let mount = r#"mount -t tmpfs -o size=64k,mode=0700 tmpfs "$0" && exec "$@""#;
-        command.args(["sh", "-c", mount]).arg(full).arg(liaison_binary()?);
-        Self::launch(command, config, admin, environment)
+        Self::launch(apart(mount, full)?, config, admin, environment)
+    }
+
+    /// The same with this file in the place of the machine's `/etc/hosts`, for the process alone: what is written into it
+    /// later is what names are looked up by from then on. Needs what a full disk does.
+    pub fn start_with_names(
+        config: &str,
+        admin: SocketAddr,
+        environment: &[(&str, &str)],
+        names: &Path,
+    ) -> anyhow::Result<Self> {
+        let mount = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+        Self::launch(apart(mount, names)?, config, admin, environment)
     }
 
     fn launch(
@@ -193,6 +199,17 @@ pub fn liaison_binary() -> anyhow::Result<PathBuf> {
     let path = profile_folder()?.join("liaison");
     ensure!(path.exists(), "{} is not there: run `cargo build --workspace --bins`", path.display());
     Ok(path)
+}
+
+/// The host with mounts of its own: `mount` is a shell's word that mounts at, or from, `$0` and becomes `$@`.
+fn apart(mount: &str, path: &Path) -> anyhow::Result<Command> {
+    let mut command = Command::new("unshare");
+    command.arg("--mount");
+    if fs::metadata("/proc/self")?.uid() != 0 {
+        command.arg("--map-root-user");
+    }
+    command.args(["sh", "-c", mount]).arg(path).arg(liaison_binary()?);
+    Ok(command)
 }
 
 /// The component of this plugin: one of `plugins/`, or a guest of the tests.

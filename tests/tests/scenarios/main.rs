@@ -73,6 +73,7 @@ mod provenance;
 mod provenance_liars;
 mod provenance_registry;
 mod rate;
+mod rebinding;
 mod recovery;
 mod redacted;
 mod reload;
