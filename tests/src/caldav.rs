@@ -59,9 +59,10 @@ impl CalDavServer {
         let folder = Folder::new("caldav")?;
         folder.write("people.py", include_str!("caldav/people.py"))?;
         let users = folder.write("users", &format!("{USER}:{PASSWORD}\n"))?;
+        let program = folder.write("server.py", include_str!("caldav/server.py"))?;
         let address = port::free()?;
         let mut command = python::python(&home);
-        command.args(["-m", "radicale", "--hosts", &address.to_string(), "--storage-filesystem-folder"]);
+        command.arg(program).args(["--hosts", &address.to_string(), "--storage-filesystem-folder"]);
         command.arg(folder.path().join("calendars"));
         match asks_for_password {
             false => command.args(["--auth-type", "none"]),
