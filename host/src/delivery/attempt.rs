@@ -37,7 +37,7 @@ pub(crate) struct Place {
 }
 
 /// Runs an attempt to its outcome. After `until` effects are answered as timed out, and the connector has the last word;
-/// `perform` moves it where an effect had to wait for its turn.
+/// `perform` moves it where an effect had to wait for its turn, and gives each effect back.
 ///
 /// What `recorded` holds is answered from there. `keep` is told before each round that performs anything what was asked
 /// and answered before it, and may end the attempt.
@@ -47,7 +47,7 @@ pub(crate) async fn attempt(
     limits: Limits,
     until: &Cell<Instant>,
     step: impl AsyncFn(Delivery) -> (Delivery, Result<Step, Fault>),
-    perform: impl AsyncFn(&Delivery, &Effect, Place) -> Reply,
+    perform: impl AsyncFn(&Delivery, Effect, Place) -> (Effect, Reply),
     keep: impl AsyncFn(&Delivery, &[Vec<Effect>]) -> Result<(), Fault>,
 ) -> Attempt {
     let mut asked = Vec::new();
@@ -69,8 +69,8 @@ pub(crate) async fn attempt(
         }
         let round = delivery.rounds.len();
         let one =
-            async |effect: &Effect, position| perform(&delivery, effect, Place { round, position }).await;
-        let replies = perform_round(&effects, &known, until, one).await;
+            async |effect: Effect, position| perform(&delivery, effect, Place { round, position }).await;
+        let (effects, replies) = perform_round(effects, &known, until, one).await;
         let settled = replies.first().filter(|_| settles).and_then(Outcome::delivered_by);
         delivery.rounds.push(replies);
         asked.push(effects);
@@ -96,28 +96,33 @@ fn kept_to(outcome: Outcome, again: Result<Step, Fault>) -> Result<Outcome, Faul
     }
 }
 
-/// All effects of a step at the same time, but for those whose reply is known; replies in their order. `perform` is given
-/// each effect's place in the step.
+/// All effects of a step at the same time, but for those whose reply is known; effects and replies in their order. `perform`
+/// is given each effect and its place in the step.
 pub(crate) async fn perform_round(
-    effects: &[Effect],
+    mut effects: Vec<Effect>,
     known: &[Option<Reply>],
     until: &Cell<Instant>,
-    perform: impl AsyncFn(&Effect, usize) -> Reply,
-) -> Vec<Reply> {
+    perform: impl AsyncFn(Effect, usize) -> (Effect, Reply),
+) -> (Vec<Effect>, Vec<Reply>) {
     let is_over = Instant::now() >= until.get();
-    let one = async |position: usize, effect: &Effect| {
+    let one = async |position: usize, effect: Effect| {
         if let Some(Some(reply)) = known.get(position) {
-            return reply.clone();
+            return (effect, reply.clone());
         }
         match is_over {
-            true => Reply::Failed(Failure::TimedOut),
+            true => (effect, Reply::Failed(Failure::TimedOut)),
             false => perform(effect, position).await,
         }
     };
-    match effects {
-        [effect] => vec![one(0, effect).await],
-        several => join_all(several.iter().enumerate().map(|(position, effect)| one(position, effect))).await,
+    if effects.len() == 1
+        && let Some(effect) = effects.pop()
+    {
+        let (effect, reply) = one(0, effect).await;
+        effects.push(effect);
+        return (effects, vec![reply]);
     }
+    let several = effects.into_iter().enumerate().map(|(position, effect)| one(position, effect));
+    join_all(several).await.into_iter().unzip()
 }
 
 fn end(delivery: Delivery, asked: Vec<Vec<Effect>>, result: Result<Outcome, Fault>) -> Attempt {
@@ -236,12 +241,16 @@ mod tests {
             let result = script[delivery.rounds.len()].clone();
             (delivery, result)
         };
-        let perform = async |_: &Delivery, effect: &Effect, place: Place| {
-            let Effect::Http(request) = effect else {
-                return Reply::Failed(Failure::Unsupported("SQL".into()));
+        let perform = async |_: &Delivery, effect: Effect, place: Place| {
+            let reply = match &effect {
+                Effect::Http(request) => {
+                    let Place { round, position } = place;
+                    asked.borrow_mut().push(format!("{round}.{position} {}", request.url));
+                    answer(status)
+                }
+                Effect::Grpc(_) | Effect::Sql(_) => Reply::Failed(Failure::Unsupported("SQL".into())),
             };
-            asked.borrow_mut().push(format!("{}.{} {}", place.round, place.position, request.url));
-            answer(status)
+            (effect, reply)
         };
         let keep = async |_: &Delivery, before: &[Vec<Effect>]| match before.len() < room {
             true => Ok(()),
@@ -360,7 +369,7 @@ mod tests {
                 let result = script[delivery.rounds.len()].clone();
                 (delivery, result)
             };
-            let perform = async |_: &Delivery, _: &Effect, _: Place| answer(200);
+            let perform = async |_: &Delivery, effect: Effect, _: Place| (effect, answer(200));
             let keep = async |_: &Delivery, _: &[Vec<Effect>]| Ok(());
             let limits = limits(true);
             let until = Cell::new(later());

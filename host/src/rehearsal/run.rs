@@ -117,9 +117,9 @@ impl Stage {
             }
             self.calls.call(delivery, true).await
         };
-        let perform = async |delivery: &Delivery, effect: &Effect, place: Place| {
+        let perform = async |delivery: &Delivery, effect: Effect, place: Place| {
             let begun = Instant::now();
-            let (sent, body, reply) = perform(delivery, effect, place, until.get(), way).await;
+            let (sent, body, reply) = perform(delivery, &effect, place, until.get(), way).await;
             let reply = reply.unwrap_or_else(|call| {
                 *unscripted.borrow_mut() = Some(call);
                 Reply::Failed(Failure::Other("not scripted".to_owned()))
@@ -127,7 +127,7 @@ impl Stage {
             let answer = Answer::of(&reply);
             let exchange = Exchange { effect: effect.clone(), sent, body, answer, took: begun.elapsed() };
             exchanges.borrow_mut().push((place, exchange));
-            reply
+            (effect, reply)
         };
         let keep = async |_: &Delivery, asked: &[Vec<Effect>]| match cut.after_rounds {
             Some(rounds) if asked.len() >= rounds => Err(Fault::Unwritten("the host has crashed".to_owned())),

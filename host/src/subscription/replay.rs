@@ -35,11 +35,12 @@ pub(crate) async fn replay(
         }
         calls.call(delivery, true).await
     };
-    let perform = async |_: &Delivery, effect: &Effect, place: Place| {
-        recorded(recording, effect, place).unwrap_or_else(|| {
+    let perform = async |_: &Delivery, effect: Effect, place: Place| {
+        let reply = recorded(recording, &effect, place).unwrap_or_else(|| {
             is_unknown.set(true);
             Reply::Failed(Failure::Other("not recorded".to_owned()))
-        })
+        });
+        (effect, reply)
     };
     let delivery = recording.delivery(original.clone());
     let until = Cell::new(Instant::now() + NEVER);

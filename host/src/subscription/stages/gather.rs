@@ -63,7 +63,8 @@ pub(super) struct Asker {
 /// What a member's delivery waits for.
 #[derive(Default)]
 pub(super) struct Answer {
-    reply: Cell<Option<Reply>>,
+    /// With the effect, which is the delivery's again.
+    reply: Cell<Option<(Effect, Reply)>>,
     /// From when it was added until the last request that was made for it.
     waited: Cell<Duration>,
     answered: Cell<Option<Instant>>,
@@ -195,6 +196,15 @@ impl Member {
         let of = Asker { idempotency_key, traceparent, since, left, until, answer: answer.clone() };
         (Self { effect, of }, answer)
     }
+
+    pub(super) fn answer(self, reply: Reply) {
+        let Asker { answer, .. } = self.of;
+        answer.reply.set(Some((self.effect, reply)));
+        answer.answered.set(Some(Instant::now()));
+        if let Some(delivery) = answer.delivery.take() {
+            delivery.wake();
+        }
+    }
 }
 
 impl Asker {
@@ -209,19 +219,12 @@ impl Asker {
     pub(super) fn until(&self) -> Instant {
         self.until
     }
-
-    pub(super) fn answer(self, reply: Reply) {
-        self.answer.reply.set(Some(reply));
-        self.answer.answered.set(Some(Instant::now()));
-        if let Some(delivery) = self.answer.delivery.take() {
-            delivery.wake();
-        }
-    }
 }
 
 impl Answer {
-    /// The reply, and how long it was waited for others: before its request, and by who answers the others, after it.
-    pub(super) async fn reply(&self) -> (Reply, Duration) {
+    /// The effect with its reply, and how long it was waited for others: before its request, and by who answers the others,
+    /// after it.
+    pub(super) async fn reply(&self) -> (Effect, Reply, Duration) {
         let reply = std::future::poll_fn(|context| match self.reply.take() {
             Some(reply) => Poll::Ready(reply),
             None => {
@@ -229,9 +232,9 @@ impl Answer {
                 Poll::Pending
             }
         });
-        let reply = reply.await;
+        let (effect, reply) = reply.await;
         let after = self.answered.get().map_or(Duration::ZERO, |answered| answered.elapsed());
-        (reply, self.waited.get() + after)
+        (effect, reply, self.waited.get() + after)
     }
 }
 

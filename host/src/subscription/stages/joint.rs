@@ -39,27 +39,27 @@ pub(super) struct Joining<'a> {
 pub(super) type OnTrial = (Rc<Version<ConnectorCalls>>, Arc<Tally>);
 
 impl Stages {
-    /// The reply to one effect, which may be performed with those of other deliveries.
+    /// One effect with the reply to it, which may be performed with those of other deliveries.
     pub(super) async fn perform_joined(
         &self,
         joining: Joining<'_>,
         delivery: &Delivery,
-        effect: &Effect,
+        effect: Effect,
         place: Place,
         until: &Cell<Instant>,
-    ) -> Reply {
+    ) -> (Effect, Reply) {
         let before = until.get();
         let key = effect_key(&delivery.idempotency_key, place);
         let traceparent = delivery.event.traceparent();
-        let (member, answer) = Member::new(effect.clone(), key, traceparent, before);
+        let (member, answer) = Member::new(effect, key, traceparent, before);
         if let Some(number) = joining.gatherings.add(joining.version, member) {
             let members = joining.gatherings.gathered(number).await;
             self.perform_all(joining, members).await;
         }
-        let (reply, waited) = answer.reply().await;
+        let (effect, reply, waited) = answer.reply().await;
         // Of several effects that wait side by side the longest wait counts.
         until.set(until.get().max(before + waited));
-        reply
+        (effect, reply)
     }
 
     /// Performs them as few effects, and answers each.
@@ -91,7 +91,7 @@ impl Stages {
                 self.metrics.joined_requests.inc_by(count as u64);
                 match joining.split(joint, reply, count).await {
                     Ok(replies) => {
-                        members.into_iter().zip(replies).for_each(|(member, reply)| member.of.answer(reply));
+                        members.into_iter().zip(replies).for_each(|(member, reply)| member.answer(reply));
                     }
                     // Each asks again for what is done, and is told so.
                     Err(why) => {
@@ -110,7 +110,7 @@ impl Stages {
                 let now = Instant::now();
                 let (others, over): (Vec<_>, Vec<_>) =
                     members.into_iter().partition(|member| is_late && member.of.until() > now);
-                over.into_iter().for_each(|member| member.of.answer(reply.clone()));
+                over.into_iter().for_each(|member| member.answer(reply.clone()));
                 if !others.is_empty() {
                     self.perform_all(joining, others).await;
                 }
@@ -136,7 +136,7 @@ impl Stages {
             deadline: member.of.until(),
         };
         let reply = self.exchange(&member.effect, &call).await;
-        member.of.answer(reply);
+        member.answer(reply);
     }
 }
 

@@ -40,7 +40,7 @@ impl Stages {
                 CheckStep::Usable(how) => return Ok(how),
                 CheckStep::Unusable(why) => return Err(why),
             };
-            let perform = async |effect: &Effect, _| {
+            let perform = async |effect: Effect, _| {
                 self.wait_turn(false, &until).await;
                 let call = Call {
                     event_data: None,
@@ -49,9 +49,10 @@ impl Stages {
                     rounds: &rounds,
                     deadline: until.get(),
                 };
-                self.gateway.perform(effect, &call).await
+                let reply = self.gateway.perform(&effect, &call).await;
+                (effect, reply)
             };
-            let replies = perform_round(&effects, &[], &until, perform).await;
+            let (_, replies) = perform_round(effects, &[], &until, perform).await;
             rounds.push(replies);
         }
         Err(format!("the connector's check has no answer after {CHECK_STEPS} steps"))

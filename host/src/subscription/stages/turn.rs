@@ -128,14 +128,15 @@ impl Stages {
         let until = Cell::new(Instant::now() + job.attempt_timeout);
         let step = async |delivery| asked.step(delivery, job.is_suspect).await;
         let joining = self.joining(job, &asked);
-        let perform = async |delivery: &Delivery, effect: &Effect, place: Place| {
+        let perform = async |delivery: &Delivery, effect: Effect, place: Place| {
             let _waiting = turn.map(Turn::waiting);
-            if let Some(joining) = joining.filter(|_| is_joinable(effect)) {
+            if let Some(joining) = joining.filter(|_| is_joinable(&effect)) {
                 return Box::pin(self.perform_joined(joining, delivery, effect, place, &until)).await;
             }
             let is_first = place.round == 0 && place.position == 0;
             self.wait_turn(is_first && job.has_turn, &until).await;
-            self.perform(delivery, effect, place, until.get()).await
+            let reply = self.perform(delivery, &effect, place, until.get()).await;
+            (effect, reply)
         };
         let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match &scribe {
             Some(scribe) => Box::pin(scribe.keep(delivery, asked, until.get())).await,
