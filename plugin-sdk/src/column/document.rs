@@ -37,7 +37,7 @@ impl<'data> Document<'data> {
     ///
     /// [`Failure::Event`] where it is not JSON.
     pub fn read(data: &'data [u8]) -> Result<Self, Failure> {
-        let whole = serde_json::from_slice(data).map_err(|error| Failure::not_json(error))?;
+        let whole = serde_json::from_slice(data).map_err(Failure::not_json)?;
         Ok(Self { whole, members: OnceCell::new() })
     }
 
@@ -81,7 +81,7 @@ impl<'data> Document<'data> {
     pub fn lines(&self, pointer: &Pointer) -> Result<Vec<&'data str>, Failure> {
         let list = self.pick(pointer)?.filter(|text| text.starts_with('['));
         let lines = list.map(serde_json::from_str::<Vec<&RawValue>>).transpose();
-        match lines.map_err(|error| Failure::not_json(error))? {
+        match lines.map_err(Failure::not_json)? {
             Some(lines) => Ok(lines.into_iter().map(RawValue::get).collect()),
             None => Err(Failure::Event(format!(
                 "the event's data has no list at `{}`, which is to be the lines",
@@ -94,7 +94,7 @@ impl<'data> Document<'data> {
 /// None where it is no object.
 fn members(value: &RawValue) -> Result<Members<'_>, Failure> {
     match value.get().as_bytes().first() {
-        Some(b'{') => serde_json::from_str(value.get()).map_err(|error| Failure::not_json(error)),
+        Some(b'{') => serde_json::from_str(value.get()).map_err(Failure::not_json),
         _ => Ok(Members::new()),
     }
 }
@@ -104,7 +104,7 @@ fn members_of<'data>(value: &'data RawValue, name: &str) -> Result<Option<&'data
 }
 
 fn elements(array: &RawValue) -> Result<Vec<&RawValue>, Failure> {
-    serde_json::from_str(array.get()).map_err(|error| Failure::not_json(error))
+    serde_json::from_str(array.get()).map_err(Failure::not_json)
 }
 
 #[cfg(test)]
