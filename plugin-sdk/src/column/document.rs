@@ -1,35 +1,29 @@
 //! An event's data as JSON, of which parts are taken as they are written: numbers keep their digits, objects their order.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 use crate::pointer::Pointer;
 
 /// A member's name, borrowed where it is written without escapes.
-#[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Deserialize)]
 #[serde(transparent)]
 struct Name<'data>(#[serde(borrow)] Cow<'data, str>);
 
-impl std::borrow::Borrow<str> for Name<'_> {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
+/// The members of an object, each as it is written. Few of them are looked for, so that they are not put in order.
+#[derive(Debug, Default)]
+struct Members<'data>(Vec<(Cow<'data, str>, &'data RawValue)>);
 
-/// The members of an object, each as it is written.
-type Members<'data> = BTreeMap<Name<'data>, &'data RawValue>;
-
-/// The data of one delivery, or one line of it.
+/// The data of one delivery, or one line of it. It is read once, and what is not asked for is kept as it is.
 #[derive(Debug)]
 pub struct Document<'data> {
-    whole: &'data RawValue,
-    /// Read when the first of them is wanted.
-    members: OnceCell<Members<'data>>,
+    whole: &'data str,
+    members: Members<'data>,
 }
 
 impl<'data> Document<'data> {
@@ -37,13 +31,20 @@ impl<'data> Document<'data> {
     ///
     /// [`Failure::Event`] where it is not JSON.
     pub fn read(data: &'data [u8]) -> Result<Self, Failure> {
-        let whole = serde_json::from_slice(data).map_err(Failure::not_json)?;
-        Ok(Self { whole, members: OnceCell::new() })
+        let whole = std::str::from_utf8(data).map_err(Failure::not_json)?.trim_ascii();
+        let members = match whole.as_bytes().first() {
+            Some(b'{') => serde_json::from_str(whole).map_err(Failure::not_json)?,
+            _ => {
+                serde_json::from_str::<&RawValue>(whole).map_err(Failure::not_json)?;
+                Members::default()
+            }
+        };
+        Ok(Self { whole, members })
     }
 
     /// All of it, as it is written.
     pub fn whole(&self) -> &'data str {
-        self.whole.get()
+        self.whole
     }
 
     /// What is there, as it is written; nothing where nothing is, or null. The document itself is an object.
@@ -53,14 +54,7 @@ impl<'data> Document<'data> {
     /// [`Failure::Event`] where what leads there is not JSON.
     pub fn pick(&self, pointer: &Pointer) -> Result<Option<&'data str>, Failure> {
         let Some((first, rest)) = pointer.tokens().split_first() else { return Ok(Some(self.whole())) };
-        let members = match self.members.get() {
-            Some(members) => members,
-            None => {
-                let members = members(self.whole)?;
-                self.members.get_or_init(|| members)
-            }
-        };
-        let mut part = members.get(first.as_str()).copied();
+        let mut part = self.members.get(first);
         for token in rest {
             let Some(parent) = part else { return Ok(None) };
             part = match parent.get().as_bytes().first() {
@@ -91,16 +85,46 @@ impl<'data> Document<'data> {
     }
 }
 
-/// None where it is no object.
-fn members(value: &RawValue) -> Result<Members<'_>, Failure> {
-    match value.get().as_bytes().first() {
-        Some(b'{') => serde_json::from_str(value.get()).map_err(Failure::not_json),
-        _ => Ok(Members::new()),
+impl<'data> Members<'data> {
+    /// Of several with one name the last counts.
+    fn get(&self, name: &str) -> Option<&'data RawValue> {
+        self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 }
 
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        let mut members = Vec::new();
+        while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+            members.push((name, value));
+        }
+        Ok(Members(members))
+    }
+}
+
+/// Nothing where it is no object.
 fn members_of<'data>(value: &'data RawValue, name: &str) -> Result<Option<&'data RawValue>, Failure> {
-    Ok(members(value)?.remove(name))
+    match value.get().as_bytes().first() {
+        Some(b'{') => {
+            let members = serde_json::from_str::<Members<'_>>(value.get()).map_err(Failure::not_json)?;
+            Ok(members.get(name))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn elements(array: &RawValue) -> Result<Vec<&RawValue>, Failure> {

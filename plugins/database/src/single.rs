@@ -34,9 +34,9 @@ pub(crate) async fn write(
         return write_over(http, row, &decided(row, resolution)).await;
     }
     match (row.settings.dialect, row.settings.mode) {
-        (Dialect::Postgres | Dialect::Sqlite, Mode::Upsert) => write_or_look(http, row, row.upsert()).await,
+        (Dialect::Postgres | Dialect::Sqlite, Mode::Upsert) => write_or_look(http, row, Row::upsert).await,
         (Dialect::Postgres | Dialect::Sqlite, Mode::InsertOnly) => {
-            write_or_look(http, row, row.insert_if_new()).await
+            write_or_look(http, row, Row::insert_if_new).await
         }
         // In MySQL `on duplicate key update` also writes over a row that has another key and the same value in some other
         // unique column, and its assignments see each other's results in an order. An update compares before it assigns.
@@ -53,11 +53,16 @@ async fn is_done(http: &Http, change: Text) -> Result<bool, Failure> {
     Ok(run_to_deliver(http, vec![change]).await?.has_delivered())
 }
 
-async fn write_or_look(http: &Http, row: &Row<'_>, statement: Text) -> Result<Outcome, Failure> {
-    if is_done(http, statement.clone()).await? {
+/// The statement is written anew where it is asked again: that is seldom, and what it binds may be large.
+async fn write_or_look<'s>(
+    http: &Http,
+    row: &Row<'s>,
+    statement: fn(&Row<'s>) -> Text,
+) -> Result<Outcome, Failure> {
+    if is_done(http, statement(row)).await? {
         return Ok(Outcome::delivered());
     }
-    let answer = run(http, vec![statement, row.select()]).await?;
+    let answer = run(http, vec![statement(row), row.select()]).await?;
     if answer.affected_by(0) > 0 {
         return Ok(Outcome::delivered());
     }
@@ -95,11 +100,10 @@ fn stands(row: &Row<'_>, found: &Found<'_>) -> Result<Outcome, Failure> {
 
 /// Writes a row over the version that the host decided on, or inserts it where there is none any more.
 async fn write_over(http: &Http, row: &Row<'_>, version: &SqlValue) -> Result<Outcome, Failure> {
-    let update = row.update_over(version);
-    if is_done(http, update.clone()).await? {
+    if is_done(http, row.update_over(version)).await? {
         return Ok(Outcome::delivered());
     }
-    let answer = run(http, vec![update, row.select()]).await?;
+    let answer = run(http, vec![row.update_over(version), row.select()]).await?;
     if answer.affected_by(0) > 0 {
         return Ok(Outcome::delivered());
     }

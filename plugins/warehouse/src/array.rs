@@ -25,9 +25,21 @@ pub(crate) fn elements(value: &SqlValue) -> Option<&str> {
     text.strip_prefix('{')?.strip_suffix('}').filter(|elements| !elements.is_empty())
 }
 
+/// An array with a text of JSON, as it is written, where an array would write it so: without escapes.
+pub(crate) fn of_plain_text(json: &str) -> Option<SqlValue> {
+    if !json.starts_with('"') || json.contains('\\') {
+        return None;
+    }
+    let mut text = String::with_capacity(json.len() + 2);
+    text.push('{');
+    text.push_str(json);
+    text.push('}');
+    Some(SqlValue::Text(text))
+}
+
 /// Several arrays as one.
-pub(crate) fn joined<'a>(arrays: impl IntoIterator<Item = &'a str>) -> SqlValue {
-    let mut text = String::new();
+pub(crate) fn joined(arrays: &[&str]) -> SqlValue {
+    let mut text = String::with_capacity(arrays.iter().map(|elements| elements.len() + 1).sum::<usize>() + 1);
     for elements in arrays {
         text.push(if text.is_empty() { '{' } else { ',' });
         text.push_str(elements);
@@ -95,10 +107,19 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_json_without_escapes_is_an_element_as_it_is() {
+        for json in ["\"\"", "\"a,b}é\"", "\"NULL\""] {
+            let text: String = serde_json::from_str(json).unwrap();
+            assert_eq!(of_plain_text(json), Some(one(&text.into())), "{json}");
+        }
+        assert_eq!((of_plain_text("\"a\\n\""), of_plain_text("7")), (None, None));
+    }
+
+    #[test]
     fn arrays_are_put_together() {
         let (first, second) = (one(&"a,b".into()), one(&SqlValue::Null));
         let arrays = [elements(&first).unwrap(), elements(&second).unwrap()];
-        assert_eq!(joined(arrays), SqlValue::Text("{\"a,b\",NULL}".to_owned()));
+        assert_eq!(joined(&arrays), SqlValue::Text("{\"a,b\",NULL}".to_owned()));
         assert_eq!(elements(&none()), None);
         assert_eq!(elements(&7.into()), None);
     }

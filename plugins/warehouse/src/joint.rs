@@ -1,7 +1,5 @@
 //! What several deliveries ask for as few requests: rows of one list, lines of one file.
 
-use std::collections::BTreeMap;
-
 use liaison_sdk::joint::{
     Body, Effect, HttpRequest, Joint, Reply, SqlRequest, SqlResponse, SqlResult, SqlStatement, everyone,
 };
@@ -14,34 +12,37 @@ use crate::files;
 const ROWS: &str = "rows ";
 
 /// Requests that can be one.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Group {
+#[derive(Debug, PartialEq, Eq)]
+enum Group<'a> {
     /// Of the same statements, each with one array a column.
-    Rows(Vec<String>),
+    Rows(Vec<&'a str>),
     /// Into the same folder.
-    Lines(String),
+    Lines(&'a str),
 }
 
 pub(crate) fn join(effects: Vec<Effect>) -> Vec<Joint> {
-    let mut groups: BTreeMap<Group, Vec<u32>> = BTreeMap::new();
+    // There are as few groups as there are statements and partitions: mostly one, whose text is not copied.
+    let mut groups: Vec<(Group<'_>, Vec<u32>)> = Vec::new();
     for (number, effect) in (0..).zip(&effects) {
-        if let Some(group) = group(effect) {
-            groups.entry(group).or_default().push(number);
+        let Some(group) = group(effect) else { continue };
+        match groups.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, members)) => members.push(number),
+            None => groups.push((group, vec![number])),
         }
     }
     let several = groups.into_iter().filter(|(_, members)| members.len() > 1);
     several.filter_map(|(group, members)| joint(&group, members, &effects)).collect()
 }
 
-fn group(effect: &Effect) -> Option<Group> {
+fn group(effect: &Effect) -> Option<Group<'_>> {
     match effect {
         Effect::Sql(request) => {
-            let texts = request.statements.iter().map(|statement| statement.sql.clone());
+            let texts = request.statements.iter().map(|statement| statement.sql.as_str());
             request.statements.iter().all(has_rows).then(|| Group::Rows(texts.collect()))
         }
         Effect::Http(request) => {
             let (folder, _) = files::parse(&request.url)?;
-            lines(request).map(|_| Group::Lines(folder.to_owned()))
+            lines(request).map(|_| Group::Lines(folder))
         }
         Effect::Grpc(_) => None,
     }
@@ -60,7 +61,7 @@ fn lines(request: &HttpRequest) -> Option<&[u8]> {
     }
 }
 
-fn joint<'a>(group: &Group, members: Vec<u32>, effects: &'a [Effect]) -> Option<Joint> {
+fn joint<'a>(group: &Group<'_>, members: Vec<u32>, effects: &'a [Effect]) -> Option<Joint> {
     let own = members.iter().filter_map(|number| effects.get(*number as usize));
     match group {
         Group::Rows(texts) => {
@@ -72,9 +73,9 @@ fn joint<'a>(group: &Group, members: Vec<u32>, effects: &'a [Effect]) -> Option<
                 let array = |column: usize| {
                     let of_column =
                         |statement: &&'a SqlStatement| array::elements(statement.parameters.get(column)?);
-                    array::joined(own.iter().filter_map(of_column))
+                    array::joined(&own.iter().filter_map(of_column).collect::<Vec<_>>())
                 };
-                SqlStatement { sql: text.clone(), parameters: (0..columns).map(array).collect() }
+                SqlStatement { sql: (*text).to_owned(), parameters: (0..columns).map(array).collect() }
             });
             let effect = Effect::Sql(SqlRequest { statements: statements.collect(), timeout: None });
             let memo = format!("{ROWS}{}", members.len()).into_bytes();

@@ -1,7 +1,7 @@
 //! The SQL of PostgreSQL, written once from the settings: one text for one row and for many, whose values are bound as one
 //! array a column. The types of the columns are the table's own: an array takes that of the column that it is appended to.
 
-use liaison_sdk::column::{Column, Record};
+use liaison_sdk::column::{Column, Given, Record, Type};
 use liaison_sdk::failure::Failure;
 use liaison_sdk::sql::{Dialect, SqlValue, TableName, is_name};
 
@@ -30,10 +30,6 @@ pub(crate) struct Merge {
     tombstone_version: Column,
     /// Where the event is newer.
     pub(crate) newer: String,
-    /// Where the table holds this version, which is the last parameter.
-    pub(crate) over: String,
-    /// A value of the version's type, if its column goes together with it.
-    pub(crate) probe: String,
 }
 
 /// Adds each event once.
@@ -53,34 +49,58 @@ impl Merge {
         if !source.is_of_event() {
             return Err(format!("`tombstone-version` is of the data (`{source}`), and a tombstone has none"));
         }
-        let text = |guard: &str| merge(&table, &columns, guard);
         let (v, d) = (identifier(&columns.version.name), identifier(&columns.deleted));
-        let newer = text(&format!(
+        let guard = format!(
             " where excluded.{v} > held.{v} or held.{v} is null \
              or (excluded.{v} = held.{v} and excluded.{d} and held.{d} is not true)"
-        ));
-        let last = columns.names().count() + 1;
-        let over = text(&format!(" where held.{v} is not distinct from ${last}"));
-        let probe = columns.probe(&table);
-        Ok(Self { table, tombstone_version, newer, over, probe, columns })
+        );
+        let newer = merge(&table, &columns, &guard);
+        Ok(Self { table, tombstone_version, newer, columns })
     }
 
-    /// One row, in the order of the columns.
+    /// Where the table holds this version, which is the last parameter.
+    pub(crate) fn over(&self) -> String {
+        let (v, last) = (identifier(&self.columns.version.name), self.columns.names().count() + 1);
+        merge(&self.table, &self.columns, &format!(" where held.{v} is not distinct from ${last}"))
+    }
+
+    /// Gives a value of the version's type, if its column goes together with it: one row, and reads none. A day is a time in
+    /// a column of times, and stays a day in one of days.
+    pub(crate) fn probe(&self) -> String {
+        let (table, v) = (self.table.quoted(Dialect::Postgres), identifier(&self.columns.version.name));
+        let other = match self.columns.version.of {
+            Some(Type::Integer) => "0",
+            _ => "cast('1970-01-01' as date)",
+        };
+        format!("select coalesce(max({v}), {other}) as version from {table} where 1 = 0")
+    }
+
+    /// One row: an array with one element for each of the columns, in their order.
     pub(crate) fn row(&self, record: &Record<'_>) -> Result<Vec<SqlValue>, Failure> {
         let Columns { key, others, version, .. } = &self.columns;
         let is_gone = record.is_tombstone();
         let mut row = Vec::with_capacity(key.len() + others.len() + 2);
         for column in key {
-            row.push(readable(column, column.present(record, "key")?)?);
+            row.push(array::one(&readable(column, column.present(record, "key")?)?));
         }
         for column in others {
-            row.push(readable(column, column.value(record)?)?);
+            row.push(element(column, record)?);
         }
         let version = if is_gone { &self.tombstone_version } else { version };
-        row.push(version.present(record, "version")?);
-        row.push(is_gone.into());
+        row.push(array::one(&version.present(record, "version")?));
+        row.push(array::one(&is_gone.into()));
         Ok(row)
     }
+}
+
+/// A text is copied once where it can stand as it is written.
+fn element(column: &Column, record: &Record<'_>) -> Result<SqlValue, Failure> {
+    if let (None | Some(Type::Text), Given::Json(json)) = (column.of, column.source.give(record)?)
+        && let Some(array) = array::of_plain_text(json)
+    {
+        return Ok(array);
+    }
+    Ok(array::one(&readable(column, column.value(record)?)?))
 }
 
 /// Bytes are for columns that the settings say are of bytes; in any other they would be kept as digits.
@@ -112,17 +132,6 @@ impl Columns {
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.filled().map(|column| column.name.as_str()).chain([self.deleted.as_str()])
-    }
-
-    /// Gives one row and reads none. A day is a time in a column of times, and stays a day in one of days.
-    fn probe(&self, table: &TableName) -> String {
-        use liaison_sdk::column::Type;
-        let (table, v) = (table.quoted(Dialect::Postgres), identifier(&self.version.name));
-        let other = match self.version.of {
-            Some(Type::Integer) => "0",
-            _ => "cast('1970-01-01' as date)",
-        };
-        format!("select coalesce(max({v}), {other}) as version from {table} where 1 = 0")
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) async fn deliver(tables: &Tables, delivery: &Delivery, http: &Http) -
         transaction = Some(merging(merge, &record, delivery, http)?);
     }
     if let Some(history) = &tables.history {
-        let row = line::values(delivery, document.as_ref())?;
-        transaction = Some(bound(asked(transaction, http, &history.insert), &row));
+        let row = line::values(delivery, document.as_ref())?.map(|value| array::one(&value)).to_vec();
+        transaction = Some(bound(asked(transaction, http, &history.insert), row));
     }
     let Some(transaction) = transaction else {
         return Err(Failure::Settings("neither a table nor a history is named".to_owned()));
@@ -38,11 +38,11 @@ fn merging<'http>(
 ) -> Result<Sql<'http>, Failure> {
     let row = merge.row(record)?;
     Ok(match &delivery.resolution {
-        None => bound(http.sql(&merge.newer), &row),
+        None => bound(http.sql(&merge.newer), row),
         Some(_) => {
             let of = merge.columns.version.of;
             let version = delivery.version().map_or(SqlValue::Null, |version| version_bound(version, of));
-            bound(http.sql(&merge.over), &row).bind(version)
+            bound(http.sql(merge.over()), row).bind(version)
         }
     })
 }
@@ -55,8 +55,8 @@ fn asked<'http>(before: Option<Sql<'http>>, http: &'http Http, text: &str) -> Sq
     }
 }
 
-fn bound<'http>(transaction: Sql<'http>, row: &[SqlValue]) -> Sql<'http> {
-    row.iter().fold(transaction, |transaction, value| transaction.bind(array::one(value)))
+fn bound<'http>(transaction: Sql<'http>, row: Vec<SqlValue>) -> Sql<'http> {
+    row.into_iter().fold(transaction, Sql::bind)
 }
 
 /// The answer holds a row where the event was not written.
@@ -141,7 +141,7 @@ async fn problem(merge: &Merge, http: &Http) -> Result<Option<String>, Failure> 
             merge.table
         )
     };
-    let answer = match http.sql(&merge.probe).run().await {
+    let answer = match http.sql(merge.probe()).run().await {
         Ok(answer) => answer,
         // PostgreSQL has no value for both types.
         Err(Failure::Refused(refusal)) if refusal.error.code == "42804" || refusal.error.code == "42883" => {

@@ -123,7 +123,7 @@ fn a_late_tombstone_is_a_conflict_and_the_policy_decides() {
 /// What is asked where the host has decided.
 fn over_text() -> String {
     let Ok(Settings { into: Into::Tables(tables) }) = serde_json::from_value(merging()) else { panic!() };
-    tables.merge.unwrap().over
+    tables.merge.unwrap().over()
 }
 
 #[test]
