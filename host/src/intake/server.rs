@@ -9,7 +9,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::poll;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -138,10 +137,7 @@ async fn connection(
     };
     if !is_over {
         connection.as_mut().graceful_shutdown();
-        // What has come by now is heard. From whom nothing came nothing is waited for.
-        if poll!(connection.as_mut()).is_pending() && course.is_heard() {
-            let _ = connection.await;
-        }
+        let _ = connection.await;
     }
     drop(permit);
 }

@@ -16,29 +16,18 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const LINGER: Duration = Duration::from_secs(2);
 const THROWN_AWAY_BYTES: usize = 8 << 10;
 
-/// How far a connection is. Clones are about the same one.
+/// Whether more of a request's body comes than was read. Clones are about the same connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Course(Arc<Flags>);
-
-#[derive(Debug, Default)]
-struct Flags {
-    heard: AtomicBool,
-    unread: AtomicBool,
-}
+pub(super) struct Course(Arc<AtomicBool>);
 
 impl Course {
-    /// Has its client sent anything at all?
-    pub(super) fn is_heard(&self) -> bool {
-        self.0.heard.load(Ordering::Relaxed)
-    }
-
     /// Says whether there is more of the request's body than was read.
     pub(super) fn set_unread(&self, unread: bool) {
-        self.0.unread.store(unread, Ordering::Relaxed);
+        self.0.store(unread, Ordering::Relaxed);
     }
 
     fn is_unread(&self) -> bool {
-        self.0.unread.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -98,12 +87,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.course.0.heard.store(true, Ordering::Relaxed);
-        }
-        read
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
@@ -219,16 +203,5 @@ mod tests {
             drop(stream);
             sending.await.unwrap();
         }
-    }
-
-    #[tokio::test]
-    async fn it_is_known_whether_anything_came() {
-        let (near, mut far) = duplex(64);
-        let course = Course::default();
-        let mut stream = Bounded::new(near, LIMIT, course.clone());
-        assert!(!course.is_heard());
-        far.write_all(b"G").await.unwrap();
-        stream.read_u8().await.unwrap();
-        assert!(course.is_heard());
     }
 }
