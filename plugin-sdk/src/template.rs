@@ -29,7 +29,6 @@ pub use self::text::{FieldTemplate, TextTemplate};
 pub use self::uses::Uses;
 use crate::failure::Failure;
 use crate::outcome::Delivery;
-pub use crate::text::scalar;
 use crate::transform::Event;
 
 /// Where the fields of a template are found.

@@ -1,7 +1,7 @@
 //! JSON to XML by a schema: each element in its order and its namespace.
 
 use liaison_sdk::failure::Failure;
-use liaison_sdk::template::scalar;
+use liaison_sdk::text::scalar;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
