@@ -189,6 +189,16 @@ fn a_tombstone_deletes_what_is_not_newer() {
 }
 
 #[test]
+fn a_late_tombstone_with_a_version_of_its_own_is_skipped_for_no_policy_knows_that() {
+    testing::settings(settings_of("postgres", json!({ "tombstone-version": "{attributes.revision}" })));
+    let delete = "SQL delete from \"hr\".\"people\" where \"id\" = $1 and (\"updated_at\" is null or \"updated_at\" <= $2)";
+    let again = format!("{delete}; {LOOK}");
+    let script = endpoint().expect(delete, affected(0)).expect(&again, affected(0).then(there(9, 3)));
+    let outcome = script.deliver(deliver, person(3).attribute("revision", "3").tombstone()).outcome;
+    assert_eq!(outcome, Outcome::skipped("the database holds a newer version than this deletion"));
+}
+
+#[test]
 fn a_tombstone_is_as_old_as_its_event_where_versions_are_times() {
     let columns = json!({ "id": "key", "name": "/person/name" });
     testing::settings(settings_of("mysql", json!({ "columns": columns })));

@@ -1,7 +1,7 @@
 //! The SQL of PostgreSQL, written once from the settings: one text for one row and for many, whose values are bound as one
 //! array a column. The types of the columns are the table's own: an array takes that of the column that it is appended to.
 
-use liaison_sdk::column::{Column, Given, Record, Type};
+use liaison_sdk::column::{Column, Given, Record, Source, Type};
 use liaison_sdk::failure::Failure;
 use liaison_sdk::sql::{Dialect, SqlValue, TableName, is_name};
 
@@ -56,6 +56,11 @@ impl Merge {
         );
         let newer = merge(&table, &columns, &guard);
         Ok(Self { table, tombstone_version, newer, columns })
+    }
+
+    /// Is a tombstone as old as its event?
+    pub(crate) fn is_by_time(&self) -> bool {
+        self.tombstone_version.source == Source::Time
     }
 
     /// Where the table holds this version, which is the last parameter.

@@ -25,7 +25,7 @@ pub(crate) async fn deliver(tables: &Tables, delivery: &Delivery, http: &Http) -
     };
     let answer = transaction.run_to_deliver().await.map_err(|failure| of_table(tables, failure))?;
     match &tables.merge {
-        Some(merge) => merged(merge, answer.rows_of(0).next()),
+        Some(merge) => merged(merge, record.is_tombstone(), answer.rows_of(0).next()),
         None => Ok(Outcome::delivered()),
     }
 }
@@ -60,7 +60,7 @@ fn bound<'http>(transaction: Sql<'http>, row: Vec<SqlValue>) -> Sql<'http> {
 }
 
 /// The answer holds a row where the event was not written.
-fn merged(merge: &Merge, row: Option<Row<'_>>) -> Result<Outcome, Failure> {
+fn merged(merge: &Merge, is_gone: bool, row: Option<Row<'_>>) -> Result<Outcome, Failure> {
     let Some(row) = row else { return Ok(Outcome::delivered()) };
     let table = &merge.table;
     let Some(held) = row.get::<Option<Value>>("held")? else {
@@ -76,6 +76,10 @@ fn merged(merge: &Merge, row: Option<Row<'_>>) -> Result<Outcome, Failure> {
         (true, false) => format!("{table} holds version {shown} with other values"),
         (false, _) => format!("{table} holds version {shown}"),
     };
+    // A policy knows a tombstone by its time. By another version of its own it was compared here, and nobody else can.
+    if is_gone && !merge.is_by_time() {
+        return Ok(Outcome::skipped(format!("{reason}, which is newer than the tombstone")));
+    }
     let current = current(merge, held, version.clone()).to_string().into_bytes();
     Ok(Outcome::conflict(version, Some(current), reason))
 }

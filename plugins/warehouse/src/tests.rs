@@ -120,6 +120,18 @@ fn a_late_tombstone_is_a_conflict_and_the_policy_decides() {
     assert_eq!(bound(&run, 0)[5..], ["{true}".into(), SqlValue::Timestamp(1_777_939_200_000_000)]);
 }
 
+#[test]
+fn a_late_tombstone_with_a_version_of_its_own_is_skipped_for_no_policy_knows_that() {
+    let mut settings = merging();
+    settings["tombstone-version"] = json!("{attributes.changed}");
+    let gone = testing::event("policy.removed").key("p-1").attribute("changed", "2026-01-01T00:00:00Z");
+    let outcome = run(settings, gone.tombstone(), held(false, false)).outcome;
+    assert!(
+        matches!(&outcome, Outcome::Skipped(why) if why.contains("newer than the tombstone")),
+        "{outcome:?}"
+    );
+}
+
 /// What is asked where the host has decided.
 fn over_text() -> String {
     let Ok(Settings { into: Into::Tables(tables) }) = serde_json::from_value(merging()) else { panic!() };
