@@ -53,7 +53,7 @@ impl Task {
     fn take_in(&mut self, batch: Batch, schemas: &Schemas) -> Batch {
         let Batch { epoch, records } = batch;
         let mut records = records.into_iter();
-        while let Some(record) = records.next() {
+        for record in records.by_ref() {
             self.witness.metrics.received.inc();
             let json = schemas.json_of(&record).transpose();
             let is_decoded = json.is_some();
