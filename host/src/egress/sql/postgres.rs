@@ -250,7 +250,7 @@ impl PostgresSession {
             Ended::Refused(refusal) => {
                 Failure::Connection(format!("the session is of no use: {}", refusal.message)).into()
             }
-            failed => failed,
+            failed @ Ended::Failed(_) => failed,
         }
     }
 
