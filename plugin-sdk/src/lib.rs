@@ -41,11 +41,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`http`] | requests, forms and responses |
-//! | [`pointer`], [`patch`], [`text`] | places in JSON, what makes one JSON document of another, and texts |
+//! | [`mod@pointer`], [`patch`], [`text`] | places in JSON, what makes one JSON document of another, and texts |
 //! | [`version`], [`etag`], [`time`] | how an event stands to what is held, what a write can be bound to, and times |
 //! | [`grpc`] | unary gRPC calls and their answers |
 //! | [`sql`] | transactions in the connector's database, and rows |
-//! | [`column`] | columns of a table, and where settings say that each takes its value from |
+//! | [`mod@column`] | columns of a table, and where settings say that each takes its value from |
 //! | [`template`] | texts and JSON with fields of the event, as settings |
 //! | [`procedure`] | lookup, create, write and delete by calls, with their conflicts |
 //! | [`joint`] | requests of several deliveries made one |

@@ -128,7 +128,7 @@ fn put(tokens: &[String], place: &mut Value, value: Value) -> bool {
 }
 
 /// A place in a list: digits, without a zero before others (RFC 6901, 4).
-fn index(token: &str) -> Option<usize> {
+pub(crate) fn index(token: &str) -> Option<usize> {
     let is_index =
         token.bytes().all(|byte| byte.is_ascii_digit()) && (token == "0" || !token.starts_with('0'));
     is_index.then(|| token.parse().ok())?

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
-use crate::pointer::Pointer;
+use crate::pointer::{Pointer, index};
 
 /// A member's name, borrowed where it is written without escapes.
 #[derive(Deserialize)]
@@ -58,9 +58,7 @@ impl<'data> Document<'data> {
         for token in rest {
             let Some(parent) = part else { return Ok(None) };
             part = match parent.get().as_bytes().first() {
-                Some(b'[') => {
-                    token.parse().ok().and_then(|index: usize| elements(parent).ok()?.get(index).copied())
-                }
+                Some(b'[') => index(token).and_then(|index| elements(parent).ok()?.get(index).copied()),
                 _ => members_of(parent, token)?,
             };
         }

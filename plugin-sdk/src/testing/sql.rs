@@ -55,6 +55,12 @@ impl From<SqlReply> for Reply {
 pub struct SqlErrorReply(SqlError);
 
 impl SqlErrorReply {
+    /// Of the statement at this place of the transaction, from 0: the first, unless it is said.
+    pub fn in_statement(mut self, statement: u32) -> Self {
+        self.0.statement = Some(statement);
+        self
+    }
+
     /// By this constraint.
     pub fn constraint(mut self, name: &str) -> Self {
         self.0.constraint = Some(name.to_owned());

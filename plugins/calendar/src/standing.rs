@@ -105,6 +105,10 @@ impl Task<'_> {
         if disputed.is_empty() {
             return known.cloned();
         }
+        // Whether somebody's change is removed with the rest is for a person.
+        if self.data.is_none() {
+            return None;
+        }
         let is_newer = self.standing(marks) == Standing::Newer;
         let offered = self.offered.version().filter(|_| is_newer);
         let are_times = known.into_iter().chain(offered).all(|version| version.instant().is_some());

@@ -13,7 +13,7 @@ use crate::current::{Standing, conflict, same, version_of};
 use crate::refusal::{is_constraint, is_foreign_key};
 use crate::row::{Row, key, values};
 use crate::settings::{Lines, Mode};
-use crate::single::{NEWER, decided, is_decided};
+use crate::single::{NEWER, decided, is_decided, is_there};
 use crate::text::{Text, run};
 
 /// Values of one statement, of the thousand that it may have.
@@ -59,19 +59,14 @@ pub(crate) async fn write(
         Err(failure) => failure,
     };
     let is_moved = match header {
-        Some(_) => has_moved(&failure),
+        Some(_) => has_moved(http, row, &failure).await?,
+        // Where a header is there that was new, another has inserted it first. Else its own values were refused.
         None => is_of_header(&failure) && is_there(http, row).await?,
     };
     match is_moved {
         true => Ok(Outcome::retry(format!("{MOVED}: {failure}"))),
         false => Err(failure),
     }
-}
-
-/// Is a header there now that was new? Then another has inserted it first: the next attempt reads it. Else its own values
-/// were refused.
-async fn is_there(http: &Http, row: &Row<'_>) -> Result<bool, Failure> {
-    Ok(run(http, vec![row.select()]).await?.row().is_some())
 }
 
 /// Was it the header, the first of all, that a constraint refused?
@@ -113,12 +108,15 @@ fn change_of(
 }
 
 /// Was the transaction undone because the header is not as it was read? The next attempt reads it anew.
-fn has_moved(failure: &Failure) -> bool {
-    let Failure::Refused(refusal) = failure else { return false };
-    match refusal.error.statement {
-        Some(1) => is_constraint(failure),
-        statement => is_foreign_key(refusal) && statement > Some(1),
-    }
+async fn has_moved(http: &Http, row: &Row<'_>, failure: &Failure) -> Result<bool, Failure> {
+    let Failure::Refused(refusal) = failure else { return Ok(false) };
+    Ok(match refusal.error.statement {
+        // The guard, which there is where there are versions.
+        Some(1) if row.version.is_some() => is_constraint(failure),
+        // A line refers to its header, which may be gone, or to something else that is not there.
+        Some(1..) => is_foreign_key(refusal) && !is_there(http, row).await?,
+        Some(0) | None => false,
+    })
 }
 
 /// Deletes all lines of a header that is not newer, or that has this version.

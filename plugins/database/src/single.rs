@@ -165,11 +165,20 @@ pub(crate) async fn delete(
 async fn leave_mark(http: &Http, row: &Row<'_>) -> Result<Outcome, Failure> {
     match run(http, vec![row.insert()]).await {
         Ok(_) => Ok(Outcome::delivered()),
-        Err(failure) if is_constraint(&failure) => Ok(Outcome::skipped(format!(
-            "there is nothing to delete, and no row that says so can be kept: {failure}"
-        ))),
+        // Another may have inserted it first: the next attempt marks that row.
+        Err(failure) if is_constraint(&failure) => Ok(match is_there(http, row).await? {
+            true => Outcome::retry(MOVED),
+            false => Outcome::skipped(format!(
+                "there is nothing to delete, and no row that says so can be kept: {failure}"
+            )),
+        }),
         Err(failure) => Err(failure),
     }
+}
+
+/// Does anything have its key now?
+pub(crate) async fn is_there(http: &Http, row: &Row<'_>) -> Result<bool, Failure> {
+    Ok(run(http, vec![row.select()]).await?.row().is_some())
 }
 
 /// The version that the host decided to write over, as its column takes it.

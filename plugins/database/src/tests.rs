@@ -247,9 +247,13 @@ fn a_mark_keeps_the_version_of_what_is_deleted() {
     let script = || endpoint().expect(mark, affected(0)).expect(&again, affected(0).then(none()));
     let run = script().expect(insert, affected(1)).deliver(deliver, gone());
     assert!(matches!(run.outcome, Outcome::Delivered(_)));
-    let refused = sql_error(SqlErrorKind::Constraint, "23502", "null value in column \"name\"");
-    let run = script().expect(insert, refused).deliver(deliver, gone());
+    let refused = || sql_error(SqlErrorKind::Constraint, "23502", "null value in column \"name\"");
+    let look = again.strip_prefix(&format!("{mark}; ")).map(|look| format!("SQL {look}")).unwrap();
+    let run = script().expect(insert, refused()).expect(&look, none()).deliver(deliver, gone());
     assert!(matches!(run.outcome, Outcome::Skipped(_)));
+    // Another inserted it between the look and the mark: that row is to be marked.
+    let run = script().expect(insert, refused()).expect(&look, there(1, 3)).deliver(deliver, gone());
+    assert!(matches!(run.outcome, Outcome::Retry(_)), "{:?}", run.outcome);
 }
 
 #[test]

@@ -80,12 +80,12 @@ impl Held {
 
     /// What is there in the shape of the event, as far as it can be told: its version, its metadata where they are single
     /// parts of the data, its checksum. What someone else has changed has no version; where versions are times, the time
-    /// of the change stands for it.
+    /// of the change stands for it, but not beside a removal: whether their work goes too is for a person.
     fn current(&self, settings: &Settings, source: &Source<'_>) -> Vec<u8> {
         let mut current = Value::Object(Map::new());
         let offered = Version::of(at(source, &settings.version));
         let version = match self.is_foreign() {
-            true => self.changed_at(offered.as_ref()),
+            true => offered.as_ref().and_then(|offered| self.changed_at(offered)),
             false => self.document_version().cloned(),
         };
         for (name, described) in &settings.metadata {

@@ -14,6 +14,9 @@ use crate::command::Program;
 use crate::fixture::{Config, Fixture, LIMIT, QUICK, event, letters};
 use crate::warehouse_table::{BATCH, Stage, UNORDERED, policy, settled};
 
+/// It is their number that ends a gathering, however slow the machine is; only the last one waits.
+const BY_NUMBER: &str = r#"batch = { events = 100, wait = "2s" }"#;
+
 #[test]
 fn many_events_are_few_requests() -> anyhow::Result<()> {
     let Some(stage) = Stage::new("many_events_are_few_requests")? else { return Ok(()) };
@@ -23,8 +26,7 @@ fn many_events_are_few_requests() -> anyhow::Result<()> {
         policy(&format!("{key}-{day}"), &format!("k{key}"), &format!("title {day}"), day)
     });
     stage.produce(events)?;
-    // It is their number that ends a gathering, however slow the machine is; only the last one waits.
-    let host = stage.host(r#"batch = { events = 100, wait = "2s" }"#, UNORDERED)?;
+    let host = stage.host(BY_NUMBER, UNORDERED)?;
     host.wait_for_metric(LIMIT, "liaison_events_settled_total", &[], |found| found >= 2_000.0)?;
     let metrics = host.metrics();
     let requests = metrics.sum("liaison_http_request_duration_seconds_count", &[]);
@@ -129,7 +131,7 @@ fn a_connector_in_python_shares_requests_and_one_bad_event_fails_by_itself() -> 
     let config = Config {
         plugin: "lines-python",
         plugin_settings: Language::Python.plugin_settings(),
-        connector: BATCH,
+        connector: BY_NUMBER,
         subscription: UNORDERED,
         tables: QUICK,
         ..Config::default()

@@ -69,7 +69,7 @@ fn avro(id: &str) -> Outgoing {
 }
 
 fn kafka(registry: &System) -> String {
-    format!("schema-registry = {{ url = \"{}\", timeout = \"1s\" }}", registry.url())
+    format!("schema-registry = {{ url = \"{}\", timeout = \"5s\" }}", registry.url())
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn a_statement_alone_is_given_up_by_the_server_too_when_its_time_is_over() -> an
     let folder = Folder::new("sql-slow")?;
     let credential = credential(postgres::USER, &folder.write("password", postgres::PASSWORD)?);
     let more = "database = { connections = 1 }\nbreaker = { failures = 64 }";
-    let tables = "[sla.default]\nattempt-timeout = \"1s\"\nmax-attempts = 2\ninitial-interval = \"20ms\"\n";
+    let tables = "[sla.default]\nattempt-timeout = \"3s\"\nmax-attempts = 2\ninitial-interval = \"20ms\"\n";
     let connector = connector("postgres", &credential, more);
     let database = Database::start_with(&server.url(), &connector, tables)?;
     for id in [1, 2] {

@@ -81,7 +81,8 @@ impl MySql {
             .client_found_rows(true)
             .stmt_cache_size(MAX_PREPARED)
             .max_allowed_packet(Some(max_bytes.max(LEAST_PACKET_BYTES)))
-            .init(vec!["set time_zone = '+00:00'"]);
+            // A statement alone is its own transaction, whatever the server's setting says.
+            .init(vec!["set time_zone = '+00:00', autocommit = 1"]);
         let shown = format!("mysql://{host}:{port}");
         let client_certificate = settings.client_certificate.clone();
         Ok(Self { host, port, shown, login, options, security, client_certificate, dialer })

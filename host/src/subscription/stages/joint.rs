@@ -182,7 +182,7 @@ impl<'a> Joining<'a> {
     /// So many events were not joined for this fault: that counts against a version on trial.
     fn blame(&self, events: usize, why: Option<String>) {
         if let (Some((_, tally)), Some(why)) = (self.trial, why) {
-            (0..events).for_each(|_| tally.failed(&format!("it cannot join what it asked for: {why}")));
+            (0..events).for_each(|_| tally.spoiled(&format!("it cannot join what it asked for: {why}")));
         }
     }
 }

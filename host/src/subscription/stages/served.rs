@@ -95,18 +95,23 @@ impl Tally {
 
     /// An event failed that the version before did not fail on.
     pub(crate) fn failed(&self, why: &str) {
+        self.spoiled(why);
+        self.judged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A part of an event failed that is judged when it ends.
+    pub(super) fn spoiled(&self, why: &str) {
         self.first_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get_or_insert_with(|| why.chars().take(MAX_REASON).collect());
         self.failed.fetch_add(1, Ordering::Relaxed);
-        self.judged.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        // Failures first: one that comes between the two is counted among all, so that the share is never above 1.
+        // What failed already and has not ended yet is counted among all, so that the share is never above 1.
         let failed = self.failed.load(Ordering::Relaxed);
-        Counts { judged: self.judged.load(Ordering::Relaxed), failed }
+        Counts { judged: self.judged.load(Ordering::Relaxed).max(failed), failed }
     }
 
     pub(crate) fn first_failure(&self) -> Option<String> {

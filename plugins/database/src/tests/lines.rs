@@ -1,5 +1,7 @@
 //! A header and its lines.
 
+use liaison_sdk::outcome::OutcomeKind;
+
 use super::*;
 
 fn order(lines: Value) -> EventBuilder {
@@ -100,4 +102,62 @@ fn a_new_header_that_another_inserted_first_is_looked_at_again() {
     // Nobody inserted it: its own values were refused.
     let own = Outcome::rejected("the database refused it (23505), constraint `orders_pkey`: duplicate key");
     assert_eq!(outcome(header()), own);
+}
+
+/// What undoes the transaction is the header that has moved, or a line that will never be taken.
+#[test]
+fn a_line_that_is_refused_is_told_from_a_header_that_has_moved() {
+    for is_versioned in [true, false] {
+        let mut settings = json!({
+            "dialect": "postgres", "table": "orders", "key": ["id"],
+            "columns": { "id": "key", "v": { "from": "/updatedAt", "type": "integer" } },
+            "lines": { "rows": "/lines", "table": "items", "header-key": ["order_id"], "key": ["nr"],
+                       "columns": { "nr": "/nr", "what": "/what" } },
+        });
+        let (mut select, mut guard) = ("select \"id\", \"v\" from \"orders\" where \"id\" = $1", "");
+        let mut update = "update \"orders\" set \"v\" = $1 where \"id\" = $2";
+        if is_versioned {
+            settings["version-column"] = "v".into();
+            select = "select \"id\", \"v\", \"v\" = $1 as liaison_is_same, (\"v\" is null or \"v\" < $2) as \
+                      liaison_is_older from \"orders\" where \"id\" = $3";
+            update = "update \"orders\" set \"v\" = $1 where \"id\" = $2 and \"v\" = $3";
+            guard = "; insert into \"orders\" (\"id\", \"v\") select \"id\", \"v\" from \"orders\" where \"id\" = $1 and \
+                     (\"v\" is null or \"v\" <> $2)";
+        }
+        testing::settings(settings);
+        let found = || match is_versioned {
+            true => rows(["id", "v", "liaison_is_same", "liaison_is_older"]).row([
+                "o1".into(),
+                1.into(),
+                false.into(),
+                true.into(),
+            ]),
+            false => rows(["id", "v"]).row(["o1".into(), 1.into()]),
+        };
+        let read = format!("SQL {select}; select \"nr\" from \"items\" where \"order_id\" = $1");
+        let write = format!(
+            "SQL {update}{guard}; insert into \"items\" (\"order_id\", \"nr\", \"what\") values ($1, $2, $3)"
+        );
+        let look = format!("SQL {select}");
+        let line = if is_versioned { 2 } else { 1 };
+        let refused =
+            |code: &str, statement| sql_error(SqlErrorKind::Constraint, code, "no").in_statement(statement);
+        let outcome = |refused: testing::SqlErrorReply, header: Option<SqlReply>| {
+            let script = endpoint().expect(&read, found().then(rows(["nr"]))).expect(&write, refused);
+            let script = header.into_iter().fold(script, |script, header| script.expect(&look, header));
+            script.deliver(deliver, order(json!([{ "nr": 1, "what": "a" }]))).outcome.kind()
+        };
+        // A check of the line; what it refers to, beside its header; and its header, which is gone.
+        assert_eq!(outcome(refused("23514", line), None), OutcomeKind::Rejected, "{is_versioned}");
+        assert_eq!(outcome(refused("23503", line), Some(found())), OutcomeKind::Rejected, "{is_versioned}");
+        let gone = if is_versioned {
+            rows(["id", "v", "liaison_is_same", "liaison_is_older"])
+        } else {
+            rows(["id", "v"])
+        };
+        assert_eq!(outcome(refused("23503", line), Some(gone)), OutcomeKind::Retry, "{is_versioned}");
+        if is_versioned {
+            assert_eq!(outcome(refused("23505", 1), None), OutcomeKind::Retry, "the guard");
+        }
+    }
 }

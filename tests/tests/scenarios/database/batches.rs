@@ -13,7 +13,7 @@ on_each_database! {
 }
 
 fn share(server: &Server) -> anyhow::Result<()> {
-    let batch = format!("{GRANT}\nbatch = {{ events = 64, wait = \"20ms\" }}");
+    let batch = format!("{GRANT}\nbatch = {{ events = 64, wait = \"2s\" }}");
     let stage = Stage::start(server, &settings(server.kind), NEWEST, &batch)?;
     let good = || (0..ROWS).map(|number| person(&format!("e{number}"), &format!("k{number}"), 5, &json!({})));
     let unnamed = person("unnamed", "unnamed", 5, &json!({ "name": "" }));

@@ -25,8 +25,11 @@ impl PostgresSession {
         let affected = if self.patience == Some(wanted) {
             change.await
         } else {
-            // Sent in one go: the server does them in order.
-            let text = format!("set statement_timeout = {}", super::milliseconds(wanted));
+            // Sent in one go: the server does them in order. A role may be one that only reads unless it says otherwise.
+            let text = format!(
+                "set default_transaction_read_only = off; set statement_timeout = {}",
+                super::milliseconds(wanted)
+            );
             let (told, affected) = join(self.client.batch_execute(&text), change).await;
             // Where it is not told, the change may be done, and the session is not to be used again.
             told.map_err(|error| self.lost(&error))?;
