@@ -106,9 +106,7 @@ impl Task<'_> {
             return known.cloned();
         }
         // Whether somebody's change is removed with the rest is for a person.
-        if self.data.is_none() {
-            return None;
-        }
+        self.data.as_ref()?;
         let is_newer = self.standing(marks) == Standing::Newer;
         let offered = self.offered.version().filter(|_| is_newer);
         let are_times = known.into_iter().chain(offered).all(|version| version.instant().is_some());

@@ -167,8 +167,10 @@ fn a_statement_alone_is_a_transaction_by_itself_in_mariadb() -> anyhow::Result<(
     }
     let insert = INSERT.replace("$1", "?").replace("$2", "?");
     let server = MariaDb::start(None)?;
+    // Whatever the server would do by itself.
     server.query(
-        "create table records (id varchar(9)); create table pairs (id integer primary key, other integer)",
+        "set global autocommit = 0; create table records (id varchar(9)); \
+         create table pairs (id integer primary key, other integer)",
     )?;
     let folder = Folder::new("sql-alone-mariadb")?;
     let credential = credential(mariadb::USER, &folder.write("password", mariadb::PASSWORD)?);
