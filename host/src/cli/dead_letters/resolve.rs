@@ -23,7 +23,7 @@ connector is given; `target` leaves what is there. Has the external system chang
 nothing is written, and there is a new dead letter that shows what it holds now. So it is with all
 but the first of several letters of one thing.
 All else is as with `redrive`. Where the connector named no version, a change since cannot be seen:
-that one is refused, unless --force, and what is behind it in its key waits with it; the others go on.
+that one is refused, unless --force, and waits with what is behind it in its key.
 Exit code 1 if any failed or was refused, or if it ended early.")]
 pub(in crate::cli) struct Resolve {
     /// SUBSCRIPTION/PARTITION/OFFSET, as `list` shows it
