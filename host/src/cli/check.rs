@@ -19,7 +19,7 @@ use super::provenance::{signature_json, signature_text};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Ask Kafka, the schema registry and every connector's external system too; exit code 1 if any is not usable
+    /// Ask Kafka, the registry and each external system too; exit code 1 if any is not usable
     #[arg(long)]
     live: bool,
     /// Print JSON
