@@ -119,7 +119,7 @@ fn delivers_and_refuses(database: &Database, place: &str, endless: &str) -> anyh
     database.settled("dead-lettered", 8.0)?;
     let reasons = database.reasons()?;
     let expected = [
-        ("ddl", "is not allowed: statement 0 "),
+        ("ddl", "does not grant what they ask for: statement 0 "),
         ("half", "was refused"),
         ("large", "was answered with more than 10000 bytes"),
         ("mistaken", "was refused"),
