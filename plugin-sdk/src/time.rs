@@ -1,4 +1,6 @@
-//! Times as JSON has them: RFC 3339, read and written.
+//! Times as JSON has them, RFC 3339, read and written; and as HTTP has them, read.
+
+use std::time::UNIX_EPOCH;
 
 /// As `2026-01-01T00:00:00.000Z`, of milliseconds since 1970, which is how the contract counts time.
 pub fn rfc3339(ms: u64) -> String {
@@ -25,6 +27,13 @@ pub fn rfc3339_us(us: i64) -> Option<String> {
     };
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     Some(format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"))
+}
+
+/// Milliseconds since 1970, of a date as HTTP has it, in each of its three forms (RFC 9110, 5.6.7). Nothing where it is none,
+/// or from before.
+pub fn http_date(text: &str) -> Option<u64> {
+    let since = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 /// Since 1970-01-01T00:00:00Z, of a time by RFC 3339, or as databases write it, `2026-01-02 03:04:05.000006`, which without
@@ -120,6 +129,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_date_of_http_is_read_in_each_of_its_forms() {
+        for (text, expected) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777_000)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777_000)),
+            (" Sun Nov  6 08:49:37 1994 ", Some(784_111_777_000)),
+            ("1994-11-06T08:49:37Z", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(http_date(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn an_instant_is_counted_from_1970() {

@@ -25,10 +25,9 @@ mod version;
 mod wanted;
 mod zones;
 
-use std::time::UNIX_EPOCH;
-
 use jiff::Timestamp;
 use liaison_sdk::prelude::*;
+use liaison_sdk::time;
 use sha2::{Digest as _, Sha256};
 
 use crate::component::Component;
@@ -184,8 +183,7 @@ fn with_condition<'http>(request: Request<'http>, condition: Option<(&str, &str)
 
 /// In each of the forms that RFC 9110, 5.6.7, has for it.
 fn http_date(text: &str) -> Option<Timestamp> {
-    let seconds = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Timestamp::from_second(i64::try_from(seconds).ok()?).ok()
+    Timestamp::from_millisecond(i64::try_from(time::http_date(text)?).ok()?).ok()
 }
 
 async fn look_for_calendar(settings: &Settings, http: &Http) -> Result<Response, Failure> {

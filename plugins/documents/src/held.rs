@@ -1,9 +1,8 @@
 //! What a repository is found to hold: the document, what is beside it, and what an attempt of ours left half-written.
 
 use std::cmp::Ordering;
-use std::time::UNIX_EPOCH;
 
-use liaison_sdk::time::rfc3339;
+use liaison_sdk::time::{http_date, rfc3339};
 use liaison_sdk::version::Version;
 use serde_json::json;
 
@@ -173,8 +172,7 @@ impl Held {
 
 /// A date as HTTP writes it, as RFC 3339; nothing where it is none.
 pub(crate) fn of_http_date(text: &str) -> Option<String> {
-    let since = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(rfc3339(u64::try_from(since.as_millis()).ok()?))
+    http_date(text).map(rfc3339)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use liaison_sdk::http::Response;
 use liaison_sdk::outcome::{Delivery, Outcome};
 use liaison_sdk::patch;
 use liaison_sdk::pointer::Pointer;
+use liaison_sdk::text::fnv_1a;
 use liaison_sdk::version::{self, Offered, Version};
 use serde_json::Value;
 
@@ -162,10 +163,7 @@ fn not_comparable(error: serde_json::Error) -> Failure {
     ))
 }
 
-/// A short name of these bytes, the same wherever and whenever it is made: FNV-1a.
+/// A short name of these bytes, the same wherever and whenever it is made.
 fn mark(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("content {hash:016x}")
+    format!("content {:016x}", fnv_1a(bytes))
 }

@@ -4,6 +4,7 @@
 use liaison_sdk::column::Document;
 use liaison_sdk::prelude::*;
 use liaison_sdk::push_segment;
+use liaison_sdk::text::fnv_1a;
 
 use crate::line;
 use crate::settings::Files;
@@ -44,7 +45,7 @@ pub(crate) async fn check(files: &Files, http: &Http) -> Result<Check, Failure> 
 
 /// The first and the last offset, and what tells this content from another with the same.
 pub(crate) fn name(first: i64, last: i64, content: &[u8]) -> String {
-    format!("{first:0DIGITS$}-{last:0DIGITS$}-{:016x}{ENDING}", hash(content))
+    format!("{first:0DIGITS$}-{last:0DIGITS$}-{:016x}{ENDING}", fnv_1a(content))
 }
 
 /// The first offset of a name, and the path before it.
@@ -52,11 +53,4 @@ pub(crate) fn parse(path: &str) -> Option<(&str, i64)> {
     let (folder, name) = path.rsplit_once('/')?;
     let first = name.strip_suffix(ENDING)?.split('-').next()?;
     Some((folder, first.parse().ok()?))
-}
-
-/// FNV-1a.
-fn hash(content: &[u8]) -> u64 {
-    content
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
