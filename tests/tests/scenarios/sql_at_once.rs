@@ -8,10 +8,41 @@ use liaison_tests::postgres::{self, Postgres};
 use liaison_tests::{is_quick, say_skipped, wait};
 use serde_json::{Value, json};
 
-use crate::fixture::LIMIT;
+use crate::fixture::{LIMIT, QUICK};
 use crate::sql::{Database, connector, credential, statements};
 
 const INSERT: &str = "insert into pairs (id, other) values ($1, $2)";
+
+/// One of its constraints is looked at when a transaction ends.
+const SCHEMA: &str = "create table records (id text); create table pairs \
+                      (id integer primary key, other integer, constraint apart unique (other) deferrable initially deferred)";
+/// One session, so that what it knows is known; and refusals that open nothing.
+const MORE: &str = "database = { connections = 1 }\nbreaker = { failures = 64 }";
+
+/// PostgreSQL, and a host that delivers to it.
+struct Stage {
+    server: Postgres,
+    database: Database,
+    /// Holds the password, which each session reads.
+    _folder: Folder,
+}
+
+impl Stage {
+    /// `None` where there is no PostgreSQL.
+    fn start(test: &str, tables: &str) -> anyhow::Result<Option<Self>> {
+        if is_quick() {
+            say_skipped(test, "needs PostgreSQL");
+            return Ok(None);
+        }
+        let server = Postgres::start(None)?;
+        server.psql(SCHEMA)?;
+        let folder = Folder::new("sql-at-once")?;
+        let credential = credential(postgres::USER, &folder.write("password", postgres::PASSWORD)?);
+        let connector = connector("postgres", &credential, MORE);
+        let database = Database::start_with(&server.url(), &connector, tables)?;
+        Ok(Some(Self { server, database, _folder: folder }))
+    }
+}
 
 /// An event of the same two statements, with these values.
 fn pair(id: &str, first: &Value, second: &Value) -> Outgoing {
@@ -21,19 +52,11 @@ fn pair(id: &str, first: &Value, second: &Value) -> Outgoing {
 
 #[test]
 fn what_is_sent_in_one_go_is_done_as_a_whole_or_not_at_all() -> anyhow::Result<()> {
-    if is_quick() {
-        say_skipped("what_is_sent_in_one_go_is_done_as_a_whole_or_not_at_all", "needs PostgreSQL");
+    let Some(Stage { server, database, _folder }) =
+        Stage::start("what_is_sent_in_one_go_is_done_as_a_whole_or_not_at_all", QUICK)?
+    else {
         return Ok(());
-    }
-    let server = Postgres::start(None)?;
-    server.psql(
-        "create table records (id text); \
-         create table pairs (id integer primary key, other integer, constraint apart unique (other) deferrable initially deferred)",
-    )?;
-    let folder = Folder::new("sql-at-once")?;
-    let credential = credential(postgres::USER, &folder.write("password", postgres::PASSWORD)?);
-    let more = "database = { connections = 1 }\nbreaker = { failures = 64 }";
-    let database = Database::start(&server.url(), &connector("postgres", &credential, more))?;
+    };
     // The first prepares the statement; from then on it is known.
     database.produce(vec![pair("first", &json!([1, 1]), &json!([2, 2]))])?;
     database.settled("delivered", 1.0)?;
@@ -83,19 +106,11 @@ fn singles(insert: &str) -> [Outgoing; 5] {
 
 #[test]
 fn a_statement_alone_is_a_transaction_by_itself() -> anyhow::Result<()> {
-    if is_quick() {
-        say_skipped("a_statement_alone_is_a_transaction_by_itself", "needs PostgreSQL");
+    let Some(Stage { server, database, _folder }) =
+        Stage::start("a_statement_alone_is_a_transaction_by_itself", QUICK)?
+    else {
         return Ok(());
-    }
-    let server = Postgres::start(None)?;
-    server.psql(
-        "create table records (id text); \
-         create table pairs (id integer primary key, other integer, constraint apart unique (other) deferrable initially deferred)",
-    )?;
-    let folder = Folder::new("sql-alone")?;
-    let credential = credential(postgres::USER, &folder.write("password", postgres::PASSWORD)?);
-    let more = "database = { connections = 1 }\nbreaker = { failures = 64 }";
-    let database = Database::start(&server.url(), &connector("postgres", &credential, more))?;
+    };
     database.produce(vec![single("first", INSERT, &json!([1, 1]))])?;
     database.settled("delivered", 1.0)?;
     // Refused where it is committed: it is its own end.
@@ -122,22 +137,9 @@ fn a_statement_alone_is_a_transaction_by_itself() -> anyhow::Result<()> {
 
 #[test]
 fn a_statement_alone_is_given_up_by_the_server_too_when_its_time_is_over() -> anyhow::Result<()> {
-    if is_quick() {
-        say_skipped(
-            "a_statement_alone_is_given_up_by_the_server_too_when_its_time_is_over",
-            "needs PostgreSQL",
-        );
-        return Ok(());
-    }
-    let server = Postgres::start(None)?;
-    server
-        .psql("create table records (id text); create table pairs (id integer primary key, other integer)")?;
-    let folder = Folder::new("sql-slow")?;
-    let credential = credential(postgres::USER, &folder.write("password", postgres::PASSWORD)?);
-    let more = "database = { connections = 1 }\nbreaker = { failures = 64 }";
     let tables = "[sla.default]\nattempt-timeout = \"3s\"\nmax-attempts = 2\ninitial-interval = \"20ms\"\n";
-    let connector = connector("postgres", &credential, more);
-    let database = Database::start_with(&server.url(), &connector, tables)?;
+    let test = "a_statement_alone_is_given_up_by_the_server_too_when_its_time_is_over";
+    let Some(Stage { server, database, _folder }) = Stage::start(test, tables)? else { return Ok(()) };
     for id in [1, 2] {
         database.produce(vec![single("known", INSERT, &json!([id, id]))])?;
         database.settled("delivered", f64::from(id))?;
@@ -174,8 +176,7 @@ fn a_statement_alone_is_a_transaction_by_itself_in_mariadb() -> anyhow::Result<(
     )?;
     let folder = Folder::new("sql-alone-mariadb")?;
     let credential = credential(mariadb::USER, &folder.write("password", mariadb::PASSWORD)?);
-    let more = "database = { connections = 1 }\nbreaker = { failures = 64 }";
-    let database = Database::start(&server.url(), &connector("mysql", &credential, more))?;
+    let database = Database::start(&server.url(), &connector("mysql", &credential, MORE))?;
     database.produce(vec![single("first", &insert, &json!([1, 1]))])?;
     database.settled("delivered", 1.0)?;
     let begun = || server.query("show global status like 'Com_begin'");
