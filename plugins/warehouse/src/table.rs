@@ -9,25 +9,39 @@ use crate::line;
 use crate::settings::Tables;
 use crate::statement::{Merge, nothing};
 
+/// A row that another wrote first at the same moment cannot be seen by the statement that met it; the next one sees it.
+const LOOKS: usize = 2;
+
 pub(crate) async fn deliver(tables: &Tables, delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     let document = delivery.data().map(Document::read).transpose()?;
     let record = Record::new(&delivery.event, document.as_ref());
+    for _ in 0..LOOKS {
+        let transaction = transaction(tables, &record, delivery, http)?;
+        let answer = transaction.run_to_deliver().await.map_err(|failure| of_table(tables, failure))?;
+        let Some(merge) = &tables.merge else { return Ok(Outcome::delivered()) };
+        if let Some(outcome) = merged(merge, record.is_tombstone(), answer.rows_of(0).next())? {
+            return Ok(outcome);
+        }
+    }
+    Ok(Outcome::retry("somebody else writes the same row at the same moment"))
+}
+
+/// All that one event comes to.
+fn transaction<'http>(
+    tables: &Tables,
+    record: &Record<'_>,
+    delivery: &Delivery,
+    http: &'http Http,
+) -> Result<Sql<'http>, Failure> {
     let mut transaction = None;
     if let Some(merge) = &tables.merge {
-        transaction = Some(merging(merge, &record, delivery, http)?);
+        transaction = Some(merging(merge, record, delivery, http)?);
     }
     if let Some(history) = &tables.history {
-        let row = line::values(delivery, document.as_ref())?.map(|value| array::one(&value)).to_vec();
+        let row = line::values(delivery, record.document())?.map(|value| array::one(&value)).to_vec();
         transaction = Some(bound(asked(transaction, http, &history.insert), row));
     }
-    let Some(transaction) = transaction else {
-        return Err(Failure::Settings("neither a table nor a history is named".to_owned()));
-    };
-    let answer = transaction.run_to_deliver().await.map_err(|failure| of_table(tables, failure))?;
-    match &tables.merge {
-        Some(merge) => merged(merge, record.is_tombstone(), answer.rows_of(0).next()),
-        None => Ok(Outcome::delivered()),
-    }
+    transaction.ok_or_else(|| Failure::Settings("neither a table nor a history is named".to_owned()))
 }
 
 fn merging<'http>(
@@ -59,29 +73,27 @@ fn bound<'http>(transaction: Sql<'http>, row: Vec<SqlValue>) -> Sql<'http> {
     row.into_iter().fold(transaction, Sql::bind)
 }
 
-/// The answer holds a row where the event was not written.
-fn merged(merge: &Merge, is_gone: bool, row: Option<Row<'_>>) -> Result<Outcome, Failure> {
-    let Some(row) = row else { return Ok(Outcome::delivered()) };
+/// The answer holds a row where the event was not written. Nothing where that row does not see yet what stood in the way.
+fn merged(merge: &Merge, is_gone: bool, row: Option<Row<'_>>) -> Result<Option<Outcome>, Failure> {
+    let Some(row) = row else { return Ok(Some(Outcome::delivered())) };
     let table = &merge.table;
-    let Some(held) = row.get::<Option<Value>>("held")? else {
-        return Ok(Outcome::retry(format!("{table} was written by somebody else at the same moment")));
-    };
+    let Some(held) = row.get::<Option<Value>>("held")? else { return Ok(None) };
     let is = |name: &str| Ok::<_, Failure>(row.get::<Option<bool>>(name)? == Some(true));
     let version = version_text(row.value("version").unwrap_or(&SqlValue::Null), merge.columns.version.of);
     let shown = version.as_deref().unwrap_or("none");
     let reason = match (is("is_same")?, is("is_equal")?) {
         (true, true) => {
-            return Ok(Outcome::skipped(format!("already there: {table} holds version {shown}")));
+            return Ok(Some(Outcome::skipped(format!("already there: {table} holds version {shown}"))));
         }
         (true, false) => format!("{table} holds version {shown} with other values"),
         (false, _) => format!("{table} holds version {shown}"),
     };
     // A policy knows a tombstone by its time. By another version of its own it was compared here, and nobody else can.
     if is_gone && !merge.is_by_time() {
-        return Ok(Outcome::skipped(format!("{reason}, which is newer than the tombstone")));
+        return Ok(Some(Outcome::skipped(format!("{reason}, which is newer than the tombstone"))));
     }
     let current = current(merge, held, version.clone()).to_string().into_bytes();
-    Ok(Outcome::conflict(version, Some(current), reason))
+    Ok(Some(Outcome::conflict(version, Some(current), reason)))
 }
 
 /// What the table holds, in the shape of an event's data as far as the settings tell it. A time without a zone would be one

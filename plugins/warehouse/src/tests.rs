@@ -101,9 +101,22 @@ fn a_row_of_the_answer_says_what_is_held_instead() {
             "updatedAt": "2026-05-05T00:00:00Z" });
         assert_eq!(current, expected);
     }
+}
+
+#[test]
+fn what_another_wrote_at_the_same_moment_is_looked_at_once_more() {
+    testing::settings(merging());
     let nobody = || [0.into(), SqlValue::Null, SqlValue::Null, SqlValue::Null, SqlValue::Null];
-    let nobody = rows(COLUMNS).row(nobody());
-    assert_eq!(run(merging(), event("p-1", "a"), nobody).outcome.kind(), OutcomeKind::Retry);
+    let nobody = || rows(COLUMNS).row(nobody());
+    for (second, expected) in [
+        (rows(COLUMNS), OutcomeKind::Delivered),
+        (held(false, false), OutcomeKind::Conflict),
+        (nobody(), OutcomeKind::Retry),
+    ] {
+        let script = testing::endpoint().expect(&statement(merging()), nobody());
+        let run = script.expect(&statement(merging()), second).deliver(deliver, event("p-1", "a"));
+        assert_eq!((run.outcome.kind(), run.rounds), (expected, vec![1, 1]));
+    }
 }
 
 #[test]
