@@ -165,7 +165,7 @@ fn a_missed_deadline_is_told_once_while_the_event_still_waits() -> anyhow::Resul
 fn refused_credentials_are_told_once_however_often_it_is_probed() -> anyhow::Result<()> {
     let receiver = Receiver::start()?;
     let tables = receiver.tables("[sla.default]\ninitial-interval = \"20ms\"")?;
-    let connector = "breaker = { probe-interval = \"50ms\", max-probe-interval = \"100ms\" }";
+    let connector = r#"breaker = { probe-interval = "50ms", max-probe-interval = "100ms", max-denied-interval = "100ms" }"#;
     let config = Config { tables: &tables, connector, ..Config::default() };
     let fixture = Fixture::start(&config, Behaviour::status(401))?;
     fixture.produce((0..8).map(|number| event(&format!("e-{number}"), &format!("k-{number}"))))?;
