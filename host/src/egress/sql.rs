@@ -70,13 +70,14 @@ trait Sessions {
 trait Session: 'static {
     fn is_open(&self) -> bool;
 
-    /// The whole transaction in one go, from `begin` to `commit`, where nothing of it has to be looked at on the way; `None`
-    /// where it has. Refused, it is rolled back already.
+    /// The whole transaction in one go, from `begin` to `commit`; `None` where that cannot be. Refused, it is rolled back
+    /// already, or by the end of the session.
     async fn run_at_once(
         &mut self,
         _request: &SqlRequest,
         _access: Access,
         _end: Instant,
+        _budget: &mut Budget,
     ) -> Option<Result<Vec<SqlResult>, Ended>> {
         None
     }
@@ -185,8 +186,8 @@ impl<S: Sessions> Pooled<S> {
     ) -> Result<Vec<SqlResult>, Ended> {
         let _room = self.pool.room().await;
         if let Some(mut session) = self.idle() {
-            if let Some(done) = session.run_at_once(request, access, end).await {
-                if matches!(done, Ok(_) | Err(Ended::Refused(_))) {
+            if let Some(done) = session.run_at_once(request, access, end, &mut budget).await {
+                if done.as_ref().map_or_else(Ended::leaves_session, |_| true) {
                     self.pool.keep(session);
                 }
                 return done;
@@ -194,20 +195,15 @@ impl<S: Sessions> Pooled<S> {
             self.pool.keep(session);
         }
         let mut session = self.begun(access, end).await?;
-        match run_all(&mut session, request, &mut budget).await {
-            Ok(results) => {
-                self.pool.keep(session);
-                Ok(results)
-            }
-            Err(Ended::Refused(error)) => {
-                // The rows that were too many may still be on their way.
-                if error.kind != SqlErrorKind::TooManyRows && session.rollback().await.is_ok() {
-                    self.pool.keep(session);
-                }
-                Err(Ended::Refused(error))
-            }
-            Err(Ended::Failed(failure)) => Err(Ended::Failed(failure)),
+        let done = run_all(&mut session, request, &mut budget).await;
+        let is_as_before = match &done {
+            Ok(_) => true,
+            Err(ended) => ended.leaves_session() && session.rollback().await.is_ok(),
+        };
+        if is_as_before {
+            self.pool.keep(session);
         }
+        done
     }
 
     fn idle(&self) -> Option<S::Session> {
@@ -261,6 +257,14 @@ async fn run_all(
 }
 
 impl Ended {
+    /// Can the session be used again? Of rows that are too many, some may still be on their way.
+    fn leaves_session(&self) -> bool {
+        match self {
+            Self::Refused(error) => error.kind != SqlErrorKind::TooManyRows,
+            Self::Failed(_) => false,
+        }
+    }
+
     fn in_statement(self, number: u32) -> Self {
         match self {
             Self::Refused(error) => Self::Refused(SqlError { statement: Some(number), ..error }),

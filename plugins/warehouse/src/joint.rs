@@ -4,6 +4,7 @@ use liaison_sdk::joint::{
     Body, Effect, HttpRequest, Joint, Reply, SqlRequest, SqlResponse, SqlResult, SqlStatement, everyone,
 };
 use liaison_sdk::sql::SqlValue;
+use liaison_sdk::text::is_same;
 
 use crate::array;
 use crate::files;
@@ -12,7 +13,7 @@ use crate::files;
 const ROWS: &str = "rows ";
 
 /// Requests that can be one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Group<'a> {
     /// Of the same statements, each with one array a column.
     Rows(Vec<&'a str>),
@@ -25,13 +26,26 @@ pub(crate) fn join(effects: Vec<Effect>) -> Vec<Joint> {
     let mut groups: Vec<(Group<'_>, Vec<u32>)> = Vec::new();
     for (number, effect) in (0..).zip(&effects) {
         let Some(group) = group(effect) else { continue };
-        match groups.iter_mut().find(|(known, _)| *known == group) {
+        match groups.iter_mut().find(|(known, _)| known.is_same(&group)) {
             Some((_, members)) => members.push(number),
             None => groups.push((group, vec![number])),
         }
     }
     let several = groups.into_iter().filter(|(_, members)| members.len() > 1);
     several.filter_map(|(group, members)| joint(&group, members, &effects)).collect()
+}
+
+impl Group<'_> {
+    fn is_same(&self, other: &Group<'_>) -> bool {
+        match (self, other) {
+            (Group::Rows(texts), Group::Rows(others)) => {
+                texts.len() == others.len()
+                    && texts.iter().zip(others).all(|(one, other)| is_same(one, other))
+            }
+            (Group::Lines(folder), Group::Lines(other)) => folder == other,
+            (Group::Rows(_), Group::Lines(_)) | (Group::Lines(_), Group::Rows(_)) => false,
+        }
+    }
 }
 
 fn group(effect: &Effect) -> Option<Group<'_>> {

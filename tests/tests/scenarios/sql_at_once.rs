@@ -17,7 +17,7 @@ const INSERT: &str = "insert into pairs (id, other) values ($1, $2)";
 const SCHEMA: &str = "create table records (id text); create table pairs \
                       (id integer primary key, other integer, constraint apart unique (other) deferrable initially deferred)";
 /// One session, so that what it knows is known; and refusals that open nothing.
-const MORE: &str = "database = { connections = 1 }\nbreaker = { failures = 64 }";
+const MORE: &str = "database = { connections = 1, max-rows = 5 }\nbreaker = { failures = 64 }";
 
 /// PostgreSQL, and a host that delivers to it.
 struct Stage {
@@ -84,6 +84,43 @@ fn what_is_sent_in_one_go_is_done_as_a_whole_or_not_at_all() -> anyhow::Result<(
     let sessions =
         "select count(*), bool_and(state = 'idle') from pg_stat_activity where application_name = 'liaison'";
     assert_eq!(server.psql(sessions)?, "1|t");
+    database.host.stop()
+}
+
+#[test]
+fn rows_that_are_too_many_undo_what_they_come_of() -> anyhow::Result<()> {
+    let test = "rows_that_are_too_many_undo_what_they_come_of";
+    let Some(Stage { server, database, _folder }) = Stage::start(test, QUICK)? else { return Ok(()) };
+    const SERIES: &str =
+        "insert into pairs (id, other) select n, n from generate_series($1::integer, $2) as n returning id";
+    let look = json!({ "sql": "select id from pairs where id < $1", "parameters": [3] });
+    let with_look =
+        |id: &str, values: Value| statements(id, &json!([{ "sql": INSERT, "parameters": values }, look]));
+    database.produce(vec![
+        single("first", SERIES, &json!([1, 1])),
+        with_look("first with a look", json!([2, 2])),
+    ])?;
+    database.settled("delivered", 2.0)?;
+    database.produce(vec![
+        single("known", SERIES, &json!([11, 15])),
+        single("too many", SERIES, &json!([21, 26])),
+        single("refused", SERIES, &json!([15, 16])),
+        with_look("known with a look", json!([31, 31])),
+        with_look("refused with a look", json!([31, 32])),
+        single("after", SERIES, &json!([41, 41])),
+    ])?;
+    database.settled("delivered", 5.0)?;
+    database.settled("dead-lettered", 3.0)?;
+    let there = "select string_agg(id::text, ',' order by id) from pairs";
+    assert_eq!(server.psql(there)?, "1,2,11,12,13,14,15,31,41");
+    let reasons = database.reasons()?;
+    for ((id, reason), (expected, part)) in reasons.iter().zip([
+        ("refused", "(23505)"),
+        ("refused with a look", "(23505)"),
+        ("too many", "it gives more than 5 rows (database.max-rows)"),
+    ]) {
+        assert!(id == expected && reason.contains(part), "{id}: {reason}");
+    }
     database.host.stop()
 }
 

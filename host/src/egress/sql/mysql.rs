@@ -203,6 +203,7 @@ impl Session for MySqlSession {
         request: &SqlRequest,
         access: Access,
         end: Instant,
+        budget: &mut Budget,
     ) -> Option<Result<Vec<SqlResult>, Ended>> {
         let [statement] = &request.statements[..] else { return None };
         if statement.only_reads() || access != Access::Write || self.heard.elapsed() > FRESH {
@@ -213,14 +214,13 @@ impl Session for MySqlSession {
         if !prepared.columns().is_empty() {
             return None;
         }
-        let mut budget = Budget::new(0, 0);
         let done = async {
             let wanted = patience(end.saturating_duration_since(Instant::now()));
             if self.patience != Some(wanted) {
                 self.tell(wanted, "").await?;
                 self.patience = Some(wanted);
             }
-            self.run_prepared(&prepared, statement, &mut budget).await.map_err(|ended| ended.in_statement(0))
+            self.run_prepared(&prepared, statement, budget).await.map_err(|ended| ended.in_statement(0))
         };
         Some(done.await.map(|result| vec![result]))
     }

@@ -10,6 +10,7 @@ mod errors;
 mod metered;
 mod pipeline;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::pin::pin;
 use std::rc::Rc;
@@ -26,6 +27,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::Host;
 
+use self::bind::Bound;
 use self::decode::Form;
 use self::errors::{sql_error, text};
 use self::metered::{Allowance, Metered};
@@ -159,34 +161,39 @@ struct Prepared {
     forms: Rc<[Form]>,
 }
 
+impl Prepared {
+    /// Gives it no row, and does it something?
+    fn only_changes(&self, statement: &SqlStatement) -> bool {
+        self.statement.columns().is_empty() && !statement.only_reads()
+    }
+}
+
 impl Session for PostgresSession {
     fn is_open(&self) -> bool {
         !self.client.is_closed()
     }
 
-    /// Of statements that were prepared before and give no row: what comes of one does not change what is asked next. One
-    /// that is refused makes the server refuse those after it.
+    /// Of statements that were prepared before: what comes of one does not change what is asked next. One that is refused
+    /// makes the server refuse those after it.
     async fn run_at_once(
         &mut self,
         request: &SqlRequest,
         access: Access,
         end: Instant,
+        budget: &mut Budget,
     ) -> Option<Result<Vec<SqlResult>, Ended>> {
         let statements = &request.statements;
-        let only_changes = |statement: &SqlStatement| {
-            let prepared = self.prepared.get(&statement.sql)?;
-            let gives_nothing = prepared.statement.columns().is_empty() && !statement.only_reads();
-            gives_nothing.then(|| prepared.statement.clone())
-        };
         if statements.len() > MAX_AT_ONCE {
             return None;
         }
-        let prepared: Vec<Statement> = statements.iter().map(only_changes).collect::<Option<_>>()?;
+        let known = statements.iter().map(|statement| self.prepared.get(&statement.sql).cloned());
+        let prepared: Vec<Prepared> = known.collect::<Option<_>>()?;
         Some(match (&statements[..], &prepared[..], access) {
-            ([statement], [prepared], Access::Write) => {
-                self.alone(statement, prepared, end).await.map(|result| vec![result])
+            // Rows may turn out too many, which undoes what they come of: that takes a transaction.
+            ([statement], [prepared], Access::Write) if prepared.only_changes(statement) => {
+                self.alone(statement, &prepared.statement, end).await.map(|result| vec![result])
             }
-            _ => self.pipeline(statements, &prepared, access, end).await,
+            _ => self.pipeline(statements, &prepared, access, end, budget).await,
         })
     }
 
@@ -197,23 +204,8 @@ impl Session for PostgresSession {
 
     async fn run(&mut self, statement: &SqlStatement, budget: &mut Budget) -> Result<SqlResult, Ended> {
         let prepared = self.prepare(&statement.sql).await?;
-        let columns = prepared.statement.columns();
-        let mut result = SqlResult {
-            affected: 0,
-            columns: columns.iter().map(|column| column.name().to_owned()).collect(),
-            rows: Vec::new(),
-        };
         let parameters = bind::all(&statement.parameters, prepared.statement.params())?;
-        let rows = self.client.query_raw(&prepared.statement, parameters).await;
-        let mut rows = pin!(rows.map_err(|error| self.ended(&error))?);
-        while let Some(row) = rows.try_next().await.map_err(|error| self.ended(&error))? {
-            budget.row(result.rows.len())?;
-            result.rows.push(values(&row, &prepared.forms, budget)?);
-        }
-        if !statement.only_reads() {
-            result.affected = rows.rows_affected().unwrap_or_default();
-        }
-        Ok(result)
+        self.answer(statement, &prepared, parameters, &RefCell::new(budget)).await
     }
 
     async fn commit(&mut self) -> Result<(), Ended> {
@@ -226,6 +218,33 @@ impl Session for PostgresSession {
 }
 
 impl PostgresSession {
+    /// Performs one statement. Polled for the first time, it is sent.
+    async fn answer(
+        &self,
+        statement: &SqlStatement,
+        prepared: &Prepared,
+        parameters: Vec<Bound<'_>>,
+        budget: &RefCell<&mut Budget>,
+    ) -> Result<SqlResult, Ended> {
+        let columns = prepared.statement.columns();
+        let mut result = SqlResult {
+            affected: 0,
+            columns: columns.iter().map(|column| column.name().to_owned()).collect(),
+            rows: Vec::new(),
+        };
+        let rows = self.client.query_raw(&prepared.statement, parameters).await;
+        let mut rows = pin!(rows.map_err(|error| self.ended(&error))?);
+        while let Some(row) = rows.try_next().await.map_err(|error| self.ended(&error))? {
+            let mut budget = budget.borrow_mut();
+            budget.row(result.rows.len())?;
+            result.rows.push(values(&row, &prepared.forms, &mut budget)?);
+        }
+        if !statement.only_reads() {
+            result.affected = rows.rows_affected().unwrap_or_default();
+        }
+        Ok(result)
+    }
+
     async fn prepare(&mut self, sql: &str) -> Result<Prepared, Ended> {
         if let Some(prepared) = self.prepared.get(sql) {
             return Ok(prepared.clone());
