@@ -6,6 +6,7 @@
 
 mod alerts;
 mod connectors;
+mod credentials;
 mod intake;
 mod provenance;
 mod schema_registry;
@@ -24,10 +25,12 @@ pub(super) use alerts::{
     AlertsSettings, EmailSettings, MailCredentialSettings, SecuritySetting, WebhookSettings,
 };
 pub(super) use connectors::{
-    AccessSetting, AwsSettings, BatchSettings, BreakerSettings, ClientAuthenticationSetting,
-    ClientCertificateSettings, ConnectorSettings, CredentialSettings, DatabaseSettings, DatabaseTlsSetting,
-    FolderSecret, GrantSettings, OAuth2Credential, PasswordTypeSetting, RateLimitSettings, SecretSettings,
-    StandardWebhooksSettings, WsSecurityCredential,
+    AccessSetting, BatchSettings, BreakerSettings, ConnectorSettings, DatabaseSettings, DatabaseTlsSetting,
+    GrantSettings, RateLimitSettings,
+};
+pub(super) use credentials::{
+    AwsSettings, ClientAuthenticationSetting, ClientCertificateSettings, CredentialSettings, FolderSecret,
+    OAuth2Credential, PasswordTypeSetting, SecretSettings, StandardWebhooksSettings, WsSecurityCredential,
 };
 pub(super) use intake::{ClientSettings, IntakeSettings, KeySetting, RouteSettings};
 pub(super) use provenance::{KeySettings, RegistryCredentialSettings, RegistrySettings, TrustSettings};

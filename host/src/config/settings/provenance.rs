@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::connectors::{BasicCredential, SecretSettings};
+use super::credentials::{BasicCredential, SecretSettings};
 use super::values::DurationText;
 
 /// Whose plugins may run.
