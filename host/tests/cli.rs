@@ -126,11 +126,7 @@ fn rest() -> Result<PathBuf> {
     let target =
         program.ancestors().nth(2).context("a program is in a profile's folder of a target folder")?;
     let path = target.join("wasm32-wasip2/plugin/rest.wasm");
-    ensure!(
-        path.exists(),
-        "{} is not there: run `cargo build --package rest --target wasm32-wasip2 --profile plugin`",
-        path.display()
-    );
+    ensure!(path.exists(), "{} is not there: run `cargo build-plugins`", path.display());
     Ok(path)
 }
 

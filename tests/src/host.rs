@@ -219,8 +219,7 @@ pub fn plugin(name: &str) -> anyhow::Result<PathBuf> {
     let path = target.join("wasm32-wasip2/plugin").join(format!("{}.wasm", name.replace('-', "_")));
     ensure!(
         path.exists(),
-        "{} is not there: `cargo verify` builds all plugins, and one in Rust is built by `cargo build --package {name} \
-         --target wasm32-wasip2 --profile plugin`",
+        "{} is not there: `cargo verify` builds all plugins, and `cargo build-plugins` those in Rust",
         path.display()
     );
     Ok(path)
@@ -291,6 +290,6 @@ mod tests {
     fn a_plugin_that_is_not_built_is_named_with_the_command_that_builds_it() {
         let error = plugin("no-such-plugin").unwrap_err().to_string();
         assert!(error.contains("no_such_plugin.wasm is not there"), "{error}");
-        assert!(error.contains("cargo build --package no-such-plugin "), "{error}");
+        assert!(error.contains("`cargo build-plugins`"), "{error}");
     }
 }

@@ -29,6 +29,7 @@
 //! - [`s3`], [`webdav`]: repositories of documents, by gofakes3 and wsgidav
 //! - [`postgres`], [`mariadb`]: databases, read by their own clients
 //! - [`certificates`]: certificates for servers and clients, made when they are needed
+//! - [`conformance`]: the plugins that ship, and their certificates by the conformance kit
 //! - [`proof`]: lost, duplicate and out-of-order events, by what was produced and what arrived
 //! - [`languages`]: the languages that have an SDK, and the connector that all of them have
 //! - [`exchange`]: one request, to read an external system back
@@ -41,6 +42,7 @@ pub mod bench;
 pub mod caldav;
 pub mod certificates;
 pub mod chaos;
+pub mod conformance;
 pub mod demo;
 pub mod etags;
 pub mod exchange;

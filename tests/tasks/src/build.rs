@@ -1,11 +1,17 @@
 //! Building plugins and host with cargo.
 //!
 //! Native builds always select the whole workspace: another selection is another set of features, and would compile
-//! the heavy dependencies a second time.
+//! the heavy dependencies a second time. For the same reason all components are always built together; alone, one would
+//! have another digest too.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::command::{Failure, cargo, run, run_saying, say};
+use crate::paths;
+
+/// What components are compiled for.
+pub(crate) const TARGET: &str = "wasm32-wasip2";
 
 /// The crates that become WebAssembly components.
 const PLUGINS: [&str; 18] = [
@@ -54,28 +60,30 @@ fn programs(profile: Profile, program: &str, which: &[&'static str]) -> Result<(
     if is_first {
         say("building host and plugins: about 15 minutes the first time on 2 cores");
     }
-    let build = |arguments: Vec<&'static str>| {
-        if is_first {
-            run(&mut cargo(arguments))
-        } else {
-            run_saying(cargo(arguments).arg("--quiet"), "building what has changed")
-        }
+    let build = |mut cargo: Command| {
+        if is_first { run(&mut cargo) } else { run_saying(cargo.arg("--quiet"), "building what has changed") }
     };
-    build(plugins_with("build"))?;
+    build(plugins_with("build")?)?;
     let mut arguments = vec!["build", "--workspace"];
     arguments.extend(which);
     match profile {
         Profile::Dev => {}
         Profile::Release => arguments.push("--release"),
     }
-    build(arguments)
+    build(cargo(arguments))
 }
 
-/// The arguments of a cargo command for the plugins as components.
-pub(crate) fn plugins_with(command: &'static str) -> Vec<&'static str> {
-    let mut arguments = vec![command, "--target", "wasm32-wasip2", "--profile", "plugin"];
-    arguments.extend(PLUGINS.iter().flat_map(|plugin| ["--package", plugin]));
-    arguments
+/// Builds every plugin, and says what it does.
+pub(crate) fn plugins() -> Result<(), Failure> {
+    run(&mut plugins_with("build")?)
+}
+
+/// A command of cargo for the plugins as components. All of them have the same flags, or they would be compiled twice.
+pub(crate) fn plugins_with(command: &'static str) -> Result<Command, Failure> {
+    let mut cargo = cargo([command, "--target", TARGET, "--profile", "plugin"]);
+    cargo.args(PLUGINS.iter().flat_map(|plugin| ["--package", plugin]));
+    cargo.args(paths::left_out()?);
+    Ok(cargo)
 }
 
 /// Where the host's programs of this profile are: beside this one's own, so that cargo's settings hold.

@@ -1,5 +1,5 @@
-//! What stands behind `cargo demo`, `cargo verify`, `cargo chaos`, `cargo fuzz-decoders`, `cargo bench-delivery` and
-//! `cargo bench-plugins`.
+//! What stands behind `cargo demo`, `cargo verify`, `cargo chaos`, `cargo fuzz-decoders`, `cargo build-plugins`,
+//! `cargo certify-plugins`, `cargo bench-delivery` and `cargo bench-plugins`.
 //!
 //! In come the arguments of one task, out comes an exit code, with short lines on stderr that say what is being done.
 //! Only the standard library is used, so that the first line appears seconds after the command, before anything heavy
@@ -8,6 +8,7 @@
 //! - `command`: running other programs, and what a person reads when one fails
 //! - `setup`: the tools that must be there
 //! - `build`: plugins and host
+//! - `paths`: what keeps the paths of this machine out of components
 //! - `sdks`: the SDKs in other languages, and the components of their examples
 //! - [`kafka`]: fetching Apache Kafka, which the harness uses too
 //! - [`python`]: fetching servers in Python, which the harness uses too
@@ -21,6 +22,7 @@ mod cache;
 mod command;
 pub mod go;
 pub mod kafka;
+mod paths;
 pub mod python;
 pub mod schema_registry;
 mod sdks;
@@ -36,7 +38,8 @@ pub use command::Failure;
 use build::Profile;
 
 const USAGE: &str = "usage: cargo demo | cargo verify [--quick] | cargo chaos | \
-                     cargo fuzz-decoders [--seconds N] | cargo bench-delivery | cargo bench-plugins, each with its own arguments";
+                     cargo fuzz-decoders [--seconds N] | cargo build-plugins | cargo certify-plugins | \
+                     cargo bench-delivery | cargo bench-plugins, each with its own arguments";
 /// How long each decoder is tried, unless it is said.
 const FUZZ_SECONDS: u64 = 60;
 
@@ -53,6 +56,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some("verify") => verify(&arguments),
         Some("chaos") => chaos(&arguments),
         Some("fuzz-decoders") => fuzz_decoders(&arguments),
+        Some("build-plugins") => build_plugins(&arguments),
+        Some("certify-plugins") => certify_plugins(&arguments),
         Some("bench-delivery") => bench_delivery(&arguments),
         Some("bench-plugins") => bench_plugins(&arguments),
         Some(_) | None => Err(usage()),
@@ -104,6 +109,21 @@ fn fuzz_decoders(arguments: &[OsString]) -> Result<(), Failure> {
     setup::toolchain()?;
     let mut test = command::cargo(["test", "--workspace", "--lib", "fuzz::"]);
     command::run(test.env("LIAISON_FUZZ_SECONDS", seconds.to_string()))
+}
+
+/// All of them, always: see `build`.
+fn build_plugins(arguments: &[OsString]) -> Result<(), Failure> {
+    if !arguments.is_empty() {
+        return Err(usage());
+    }
+    setup::toolchain()?;
+    build::plugins()
+}
+
+fn certify_plugins(arguments: &[OsString]) -> Result<(), Failure> {
+    setup::toolchain()?;
+    build::one(Profile::Dev, "certify-plugins")?;
+    hand_over(&build::folder(Profile::Dev)?.join("certify-plugins"), arguments)
 }
 
 fn bench_delivery(arguments: &[OsString]) -> Result<(), Failure> {

@@ -5,9 +5,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::build::TARGET;
 use crate::command::{Failure, output, run, say};
-
-const TARGET: &str = "wasm32-wasip2";
 
 /// The oldest Java that runs Kafka 4 (its upgrade notes: brokers need Java 17).
 const JAVA: u32 = 17;

@@ -18,12 +18,13 @@ pub(crate) enum Extent {
 
 type Stage = (&'static str, fn(Extent) -> Result<(), Failure>);
 
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     ("format", |_| cargo_with(&["fmt", "--all", "--check"])),
     ("tools", tools),
     ("lint", lint),
     ("documentation", documentation),
     ("build", |_| build::all(Profile::Dev)),
+    ("certificates", certificates),
     ("SDKs", other_sdks),
     ("real counterparts", real_counterparts),
     ("tests", workspace_tests),
@@ -93,12 +94,17 @@ fn tools(extent: Extent) -> Result<(), Failure> {
 /// The plugins are linted in both shapes: native, as their unit tests are built, and as components.
 fn lint(_: Extent) -> Result<(), Failure> {
     cargo_with(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    command::run(cargo(build::plugins_with("clippy")).args(["--", "-D", "warnings"]))
+    command::run(build::plugins_with("clippy")?.args(["--", "-D", "warnings"]))
 }
 
 fn documentation(_: Extent) -> Result<(), Failure> {
     let mut doc = cargo(["doc", "--workspace", "--no-deps"]);
     command::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Each plugin that ships is certified anew, and its certificate says the same; see `liaison_tests::conformance`.
+fn certificates(_: Extent) -> Result<(), Failure> {
+    command::run(Command::new(build::folder(Profile::Dev)?.join("certify-plugins")).arg("--check"))
 }
 
 /// The scenarios run what is built here.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
+use liaison_tests::conformance::{Shipped, shipped};
 use liaison_tests::host::plugin;
 use liaison_tests::is_quick;
 use liaison_tests::system::{Behaviour, System};
@@ -33,20 +34,6 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it is a member of the workspace")
 }
 
-/// The plugins that ship, each with its folder.
-fn shipped() -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let mut shipped = Vec::new();
-    for entry in fs::read_dir(repository().join("plugins"))? {
-        let path = entry?.path();
-        if path.join("Cargo.toml").is_file() {
-            let name = path.file_name().context("a folder has a name")?.to_string_lossy().into_owned();
-            shipped.push((name, path));
-        }
-    }
-    shipped.sort();
-    Ok(shipped)
-}
-
 /// A component that imports this and nothing else: header, an empty instance type, and the import.
 fn component_importing(import: &str) -> anyhow::Result<Vec<u8>> {
     let mut bytes = vec![0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00, 0x07, 0x03, 0x01, 0x42, 0x00];
@@ -63,7 +50,7 @@ fn every_plugin_that_ships_passes_its_cases_and_the_conformance_kit() -> anyhow:
     let program = Program::new("")?;
     let shipped = shipped()?;
     assert!(shipped.len() >= 2, "{shipped:?}");
-    for (name, folder) in shipped {
+    for Shipped { name, folder } in shipped {
         let component = plugin(&name)?;
         let (component, cases) = (component.display(), folder.join("cases"));
         let tested = program.ask(&format!("plugin test {component} {}", cases.display()), 0)?;
@@ -89,6 +76,30 @@ fn every_plugin_that_ships_passes_its_cases_and_the_conformance_kit() -> anyhow:
         };
         let untried: Vec<_> = untried.into_iter().filter(|trial| !may_be_untried(trial)).collect();
         assert!(untried.is_empty(), "{name}: {untried:?}");
+    }
+    Ok(())
+}
+
+/// So that it has the same digest wherever it is built, and tells nobody's name.
+#[test]
+fn no_component_holds_a_path_of_its_builder() -> anyhow::Result<()> {
+    let component = plugin("rest")?;
+    let target = component.ancestors().nth(3).context("a component is in a target folder")?;
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
+    let builders: Vec<_> = [repository(), target, &cargo_home, &home.join(".rustup")]
+        .map(|path| path.display().to_string())
+        .into_iter()
+        // Those of each registry, whose folder tells its name.
+        .chain(["registry/src".to_owned()])
+        .collect();
+    for Shipped { name, .. } in shipped()? {
+        let bytes = fs::read(plugin(&name)?)?;
+        let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        let found: Vec<_> = builders.iter().filter(|path| has(path)).collect();
+        assert!(found.is_empty(), "{name}: {found:?}: build it by `cargo build-plugins`");
+        // What stands in their place: or nothing was looked at.
+        assert!(has("crates/serde_json-") && has("/rustc/"), "{name} names no source file");
     }
     Ok(())
 }
