@@ -100,24 +100,7 @@ mod tests {
 
     #[test]
     fn a_failure_becomes_the_outcome_that_does_the_least_harm() {
-        let unanswered = |why| Failure::Unanswered { request: "PUT /a".into(), why };
         for (failure, outcome) in [
-            (unanswered(Unanswered::TimedOut), Outcome::retry("PUT /a timed out")),
-            (
-                unanswered(Unanswered::Connection("refused".into())),
-                Outcome::retry("PUT /a got no answer: refused"),
-            ),
-            (unanswered(Unanswered::Other("odd".into())), Outcome::retry("PUT /a failed: odd")),
-            (unanswered(Unanswered::NotAllowed("b".into())), Outcome::rejected("PUT /a is not allowed: b")),
-            (unanswered(Unanswered::Invalid("b".into())), Outcome::rejected("PUT /a is not valid: b")),
-            (
-                unanswered(Unanswered::TooLarge(9)),
-                Outcome::rejected("PUT /a was answered with more than 9 bytes"),
-            ),
-            (
-                unanswered(Unanswered::Unsupported("b".into())),
-                Outcome::rejected("PUT /a is not supported by this host: b"),
-            ),
             (Failure::Settings("path: no".into()), Outcome::denied("settings: path: no")),
             (Failure::Event("no id".into()), Outcome::rejected("no id")),
             (Failure::Reply("no JSON".into()), Outcome::retry("no JSON")),

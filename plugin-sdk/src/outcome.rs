@@ -11,7 +11,7 @@ pub use crate::raw::connector::exports::liaison::plugin::connector::{
 };
 
 use crate::grpc::GrpcAnswer;
-use crate::http::{Http, Response, Settling, milliseconds};
+use crate::http::{Http, Response, Settling};
 use crate::sql::{SqlErrorKind, SqlRefusal};
 
 impl Outcome {
@@ -32,15 +32,15 @@ impl Outcome {
 
     /// This event may succeed later, and not before this time has passed.
     pub fn retry_after(after: Duration, reason: impl Into<String>) -> Self {
-        Outcome::Retry(Retry { after: Some(milliseconds(after)), reason: reason.into() })
+        Outcome::Retry(Retry { after: Some(wait_ms(after)), reason: reason.into() })
     }
 
     /// The external system asks everyone to slow down.
     pub fn throttled(after: Option<Duration>, reason: impl Into<String>) -> Self {
-        Outcome::Throttled(Retry { after: after.map(milliseconds), reason: reason.into() })
+        Outcome::Throttled(Retry { after: after.map(wait_ms), reason: reason.into() })
     }
 
-    /// The external system refuses our credentials.
+    /// The external system refuses our credentials, or a person must mend what concerns every event.
     pub fn denied(reason: impl Into<String>) -> Self {
         Outcome::Denied(reason.into())
     }
@@ -75,7 +75,7 @@ impl Outcome {
             }
             OutcomeKind::Skipped => Outcome::Skipped(response.summary()),
             OutcomeKind::Retry => {
-                let after = response.retry_after().map(milliseconds);
+                let after = response.retry_after().map(wait_ms);
                 Outcome::Retry(Retry { after, reason: response.summary() })
             }
             OutcomeKind::Throttled => Outcome::throttled(response.retry_after(), response.summary()),
@@ -102,7 +102,7 @@ impl Outcome {
         match kind {
             OutcomeKind::Delivered => Outcome::delivered(),
             OutcomeKind::Skipped => Outcome::skipped(reason),
-            OutcomeKind::Retry => Outcome::Retry(Retry { after: after.map(milliseconds), reason }),
+            OutcomeKind::Retry => Outcome::Retry(Retry { after: after.map(wait_ms), reason }),
             OutcomeKind::Throttled => Outcome::throttled(after, reason),
             OutcomeKind::Denied => Outcome::denied(reason),
             OutcomeKind::Conflict => Outcome::conflict(None, None, reason),
@@ -250,6 +250,11 @@ impl OutcomeKind {
             SqlErrorKind::Permission | SqlErrorKind::Statement => OutcomeKind::Denied,
         }
     }
+}
+
+/// In whole milliseconds, and never sooner.
+fn wait_ms(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Whether the external system is usable, as `check` found.

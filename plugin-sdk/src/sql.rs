@@ -223,8 +223,8 @@ impl fmt::Display for SqlRefusal {
 mod tests {
     use super::*;
     use crate::join;
-    use crate::outcome::{Delivery, Outcome, OutcomeKind};
-    use crate::testing::{self, affected, rows, sql_error};
+    use crate::outcome::{Delivery, Outcome};
+    use crate::testing::{self, affected, rows};
 
     const LOOK: &str = "select version, name from people where id = $1";
 
@@ -300,30 +300,5 @@ mod tests {
         assert_eq!(odd, Outcome::retry(reason));
         let other = run(rows(["name"]).row(["Ada".into()])).outcome;
         assert_eq!(other, Outcome::retry(format!("SQL {LOOK} gave no column `version`")));
-    }
-
-    #[test]
-    fn each_kind_of_refusal_has_its_outcome() {
-        use SqlErrorKind::{
-            Constraint, Data, Other, Permission, Serialization, Statement, TooManyRows, Unavailable,
-        };
-        for (kind, outcome) in [
-            (Constraint, OutcomeKind::Rejected),
-            (Data, OutcomeKind::Rejected),
-            (Statement, OutcomeKind::Denied),
-            (TooManyRows, OutcomeKind::Rejected),
-            (Serialization, OutcomeKind::Retry),
-            (Unavailable, OutcomeKind::Retry),
-            (Other, OutcomeKind::Retry),
-            (Permission, OutcomeKind::Denied),
-        ] {
-            assert_eq!(run(sql_error(kind, "", "no")).outcome.kind(), outcome, "{kind:?}");
-        }
-        let twice = run(sql_error(Constraint, "23505", "people_pkey").constraint("people_pkey")).outcome;
-        assert_eq!(twice, Outcome::rejected(format!("SQL {LOOK} was refused (23505): people_pkey")));
-        assert_eq!(run(Unanswered::TimedOut).outcome, Outcome::retry(format!("SQL {LOOK} timed out")));
-        let ungranted = run(Unanswered::NotAllowed("asks for `people`".into())).outcome;
-        let why = "settings: the connector's `database` does not grant what they ask for: asks for `people`";
-        assert_eq!(ungranted, Outcome::denied(why));
     }
 }

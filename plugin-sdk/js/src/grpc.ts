@@ -6,6 +6,7 @@
  */
 
 import { grpcAnswer, line } from "./asking.js";
+import { retryDelayMs } from "./details.js";
 import { Outcome, type OutcomeKind } from "./outcome.js";
 import type { GrpcRequest, GrpcResponse, Rounds } from "./rounds.js";
 
@@ -86,12 +87,18 @@ export class GrpcAnswer {
     }
 
     /**
-     * How long the server asks to be left alone, where it does, in milliseconds: by `grpc-retry-pushback-ms` (gRFC A6), in
-     * which what is negative or no number asks not to be tried again and so says no time.
+     * How long the server asks to be left alone, where it does, in milliseconds.
+     *
+     * By `grpc-retry-pushback-ms` (gRFC A6), in which what is negative or no number of 32 bits asks not to be tried again and
+     * so says no time; else by `google.rpc.RetryInfo` among the details of the status.
      */
     get pushbackMs(): number | undefined {
-        const said = /^\s*([0-9]{1,15})\s*$/.exec(this.metadata("grpc-retry-pushback-ms") ?? "");
-        return said === null ? undefined : Number(said[1]);
+        const said = this.metadata("grpc-retry-pushback-ms");
+        if (said === undefined) {
+            return retryDelayMs(this.metadata("grpc-status-details-bin") ?? "");
+        }
+        const isNumber = /^[0-9]+$/.test(said.trim());
+        return isNumber && Number(said) <= LARGEST_PUSHBACK ? Number(said) : undefined;
     }
 
     /**
@@ -120,6 +127,7 @@ export class GrpcAnswer {
 }
 
 const RESOURCE_EXHAUSTED = 8;
+const LARGEST_PUSHBACK = 2 ** 31 - 1;
 
 const NAMES = [
     "OK",

@@ -8,7 +8,8 @@ export type Schema<T> = StandardSchemaV1<unknown, T>;
 /** Says what is wrong with a text, and at which key. */
 export class Unreadable extends Error {}
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
+// A mark of the byte order is no JSON (RFC 8259, 8.1): it is seen, and refused.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 /** In what `JSON.stringify` writes: half of a surrogate pair, which no text in UTF-8 can hold. */
 const LONE_SURROGATE = /(?:^|[^\\])(?:\\\\)*\\ud[89a-f]/;

@@ -53,7 +53,7 @@ export const Outcome = {
         return { kind: "throttled", reason, afterMs };
     },
 
-    /** The external system refuses our credentials. */
+    /** The external system refuses our credentials, or a person must mend what concerns every event. */
     denied(reason: string): Outcome {
         return { kind: "denied", reason };
     },
@@ -142,9 +142,17 @@ export const Outcome = {
         return status >= 500 && status <= 599 ? "retry" : "rejected";
     },
 
-    /** What the answer to a gRPC call means by {@link GrpcAnswer.kind}, with the wait that the server asks for. */
+    /** What the answer to a gRPC call means by {@link GrpcAnswer.kind}. */
     fromGrpc(answer: GrpcAnswer): Outcome {
-        return ofReason(answer.kind, answer.summary, answer.pushbackMs);
+        return Outcome.ofGrpcKind(answer.kind, answer);
+    },
+
+    /**
+     * The answer to a gRPC call as this kind of outcome, for a server that uses its statuses in its own way. The wait that it
+     * asks for is passed on.
+     */
+    ofGrpcKind(kind: OutcomeKind, answer: GrpcAnswer): Outcome {
+        return ofReason(kind, answer.summary, answer.pushbackMs);
     },
 
     /** What a database's refusal means by {@link Outcome.kindOfSql}. */
@@ -157,15 +165,17 @@ export const Outcome = {
      *
      * | kind | outcome |
      * |---|---|
-     * | constraint, data, statement, too many rows | rejected |
+     * | constraint, data, too many rows | rejected |
      * | serialization, unavailable, other | retry |
-     * | permission | denied |
+     * | permission, statement | denied |
+     *
+     * A statement is written by the settings, or by the plugin: no event is to blame where the database does not know a
+     * table or a column, and none is lost while that is mended. So it is where a statement is not granted.
      */
     kindOfSql(kind: SqlErrorKind): OutcomeKind {
         switch (kind) {
             case "constraint":
             case "data":
-            case "statement":
             case "too-many-rows":
                 return "rejected";
             case "serialization":
@@ -173,6 +183,7 @@ export const Outcome = {
             case "other":
                 return "retry";
             case "permission":
+            case "statement":
                 return "denied";
         }
     },

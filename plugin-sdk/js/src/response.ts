@@ -1,14 +1,13 @@
 /** An answer of the external system, as a plugin reads it. */
 
 import { line } from "./asking.js";
+import { httpDateMs } from "./dates.js";
 import { ReplyFailure } from "./failure.js";
 import { parse, Unreadable, type Schema } from "./json.js";
 import type { HttpRequest, HttpResponse, KeptBody, Place } from "./rounds.js";
 
 /** How much of a body is quoted in a reason, in characters. */
 const QUOTED_CHARACTERS = 200;
-/** Of the three forms of a date that RFC 9110 knows, its beginning. */
-const HTTP_DATE = /^(Mon|Tues?|Wed(nes)?|Thu(rs)?|Fri|Sat(ur)?|Sun)(day)?[, ]/;
 
 const decoder = new TextDecoder();
 const NO_BYTES = new Uint8Array();
@@ -86,7 +85,7 @@ export class Response {
             return undefined;
         }
         try {
-            const record: unknown = JSON.parse(this.text);
+            const record = parse(this.body, undefined);
             return typeof record === "object" && record !== null ? this.body : undefined;
         } catch {
             return undefined;
@@ -102,9 +101,8 @@ export class Response {
         if (/^[0-9]+$/.test(value)) {
             return Math.min(Number(value) * 1000, Number.MAX_SAFE_INTEGER);
         }
-        // Without a zone, as in one of the three forms, it is UTC.
-        const date = HTTP_DATE.test(value) ? Date.parse(value.endsWith("GMT") ? value : `${value} GMT`) : NaN;
-        return Number.isNaN(date) ? undefined : Math.max(date - this.#nowMs, 0);
+        const date = httpDateMs(value);
+        return date === undefined ? undefined : Math.max(date - this.#nowMs, 0);
     }
 
     /**

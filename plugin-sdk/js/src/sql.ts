@@ -21,7 +21,7 @@
 
 import { line, sqlAnswer } from "./asking.js";
 import type { SqlRequest, SqlResult, SqlValue } from "./database.js";
-import { EventFailure, RefusedFailure, ReplyFailure } from "./failure.js";
+import { EventFailure, RefusedFailure, ReplyFailure, SettingsFailure } from "./failure.js";
 import { parse, Unreadable, write, type Schema } from "./json.js";
 import type { Rounds } from "./rounds.js";
 
@@ -69,12 +69,19 @@ export class Sql {
     /**
      * Runs the transaction, and waits until it is committed.
      *
-     * @throws {@link RefusedFailure} where the database refused it and nothing was done, {@link UnansweredFailure} where it
-     * is unknown whether all of it was done or nothing.
+     * @throws {@link RefusedFailure} where the database refused it and nothing was done, {@link SettingsFailure} where the
+     * connector is not granted what it asks for, {@link UnansweredFailure} where it is unknown whether all of it was done or
+     * nothing.
      */
     async run(): Promise<SqlAnswer> {
         const effect = { sql: this.#request };
-        const response = sqlAnswer(effect, await this.#rounds.ask(effect).reply);
+        const reply = await this.#rounds.ask(effect).reply;
+        if ("unanswered" in reply && reply.unanswered.kind === "not-allowed") {
+            // Statements are written by settings, and not by an event.
+            const why = reply.unanswered.detail;
+            throw new SettingsFailure(`the connector's \`database\` does not grant what they ask for: ${why}`);
+        }
+        const response = sqlAnswer(effect, reply);
         if ("refused" in response) {
             throw new RefusedFailure(line(effect), response.refused);
         }

@@ -48,7 +48,9 @@ test("an error names the key", () => {
     }
     // What only looks like half of a pair stays.
     assert.equal(event("t").bytes(bytes('"\\\\ud800 \\ud83d\\ude00"')).event().json(), "\\ud800 😀");
-    assert.throws(() => event("t").bytes(bytes("{")).event().json(), /the event's data: /);
+    for (const odd of ["{", "\ufeff{}"]) {
+        assert.throws(() => event("t").bytes(bytes(odd)).event().json(), /the event's data: /, odd);
+    }
 });
 
 test("a tombstone has no data", () => {

@@ -1,10 +1,10 @@
-/** SQL: the same table as in every SDK. */
+/** SQL. What a refusal means is in the table of outcomes. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { join, Outcome, type Delivery, type Http, type OutcomeKind, type SqlErrorKind, type SqlValue } from "../src/index.js";
-import { affected, endpoint, event, reply, rows, sqlError } from "../src/testing.js";
+import { join, Outcome, type Delivery, type Http, type SqlValue } from "../src/index.js";
+import { affected, endpoint, event, reply, rows } from "../src/testing.js";
 
 const LOOK = "select version, name from people where id = $1";
 
@@ -54,25 +54,6 @@ test("what a row says decides", async () => {
         await outcomeOf(rows("name").row("Ada")),
         Outcome.retry(`SQL ${LOOK} gave no column \`version\``),
     );
-});
-
-test("each kind of refusal has its outcome", async () => {
-    const table: [SqlErrorKind, OutcomeKind][] = [
-        ["constraint", "rejected"],
-        ["data", "rejected"],
-        ["statement", "rejected"],
-        ["too-many-rows", "rejected"],
-        ["serialization", "retry"],
-        ["unavailable", "retry"],
-        ["other", "retry"],
-        ["permission", "denied"],
-    ];
-    for (const [kind, outcome] of table) {
-        assert.equal((await outcomeOf(sqlError(kind, "", "no"))).kind, outcome, kind);
-    }
-    const twice = sqlError("constraint", "23505", "people_pkey").constraint("people_pkey");
-    assert.deepEqual(await outcomeOf(twice), Outcome.rejected(`SQL ${LOOK} was refused (23505): people_pkey`));
-    assert.deepEqual(await outcomeOf({ kind: "timed-out" }), Outcome.retry(`SQL ${LOOK} timed out`));
 });
 
 test("values go in and come out", async () => {

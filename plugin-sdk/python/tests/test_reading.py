@@ -53,6 +53,8 @@ def test_data_is_read_as_a_dataclass() -> None:
         (b'{"path":NaN}', "NaN is no value of JSON"),
         (b'{"path":"\\ud800"}', "it is no text in UTF-8"),
         (b'"\xff"', "it is no text in UTF-8"),
+        (b'\xef\xbb\xbf{"path":"/a"}', "Unexpected UTF-8 BOM"),
+        ('{"path":"/a"}'.encode("utf-16"), "it is no text in UTF-8"),
         (b"[" * 100_000, "it is nested too deeply"),
     ],
 )

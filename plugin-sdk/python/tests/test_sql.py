@@ -1,12 +1,10 @@
-"""SQL: the same table as in every SDK."""
+"""SQL. What a refusal means is in the table of outcomes."""
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from liaison_sdk import Delivery, Http, Json, Outcome, SqlErrorKind, SqlValue, Timestamp, Unanswered, join
+from liaison_sdk import Delivery, Http, Json, Outcome, SqlValue, Timestamp, join
 from liaison_sdk.database import SqlStatement
-from liaison_sdk.testing import Run, Scripted, affected, endpoint, event, reply, rows, sql_error
+from liaison_sdk.testing import Run, Scripted, affected, endpoint, event, reply, rows
 
 LOOK = "select version, name from people where id = $1"
 
@@ -24,7 +22,7 @@ async def deliver(delivery: Delivery, http: Http) -> Outcome:
     return Outcome.delivered()
 
 
-def run(answer: Scripted | Unanswered) -> Run[Outcome]:
+def run(answer: Scripted) -> Run[Outcome]:
     script = endpoint().expect(f"SQL {LOOK}", answer).expect("GET /a", reply(200))
     return script.deliver(deliver, event("t"))
 
@@ -53,29 +51,6 @@ def test_what_a_row_says_decides() -> None:
     for value in ("nine", True, None, 9.0):
         assert run(rows("version", "name").row(value, "Ada")).outcome == odd
     assert run(rows("name").row("Ada")).outcome == Outcome.retry(f"SQL {LOOK} gave no column `version`")
-
-
-@pytest.mark.parametrize(
-    ("kind", "outcome"),
-    [
-        (SqlErrorKind.CONSTRAINT, "rejected"),
-        (SqlErrorKind.DATA, "rejected"),
-        (SqlErrorKind.STATEMENT, "rejected"),
-        (SqlErrorKind.TOO_MANY_ROWS, "rejected"),
-        (SqlErrorKind.SERIALIZATION, "retry"),
-        (SqlErrorKind.UNAVAILABLE, "retry"),
-        (SqlErrorKind.OTHER, "retry"),
-        (SqlErrorKind.PERMISSION, "denied"),
-    ],
-)
-def test_each_kind_of_refusal_has_its_outcome(kind: SqlErrorKind, outcome: str) -> None:
-    assert type(run(sql_error(kind, "", "no")).outcome).__name__.lower() == outcome
-
-
-def test_an_outcome_says_what_was_refused() -> None:
-    twice = run(sql_error(SqlErrorKind.CONSTRAINT, "23505", "people_pkey").constraint("people_pkey")).outcome
-    assert twice == Outcome.rejected(f"SQL {LOOK} was refused (23505): people_pkey")
-    assert run(Unanswered("timed-out")).outcome == Outcome.retry(f"SQL {LOOK} timed out")
 
 
 def test_values_go_in_and_come_out() -> None:

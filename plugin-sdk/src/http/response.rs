@@ -130,14 +130,14 @@ impl Response {
         let text = self.text();
         let mut characters = text.trim().chars();
         let quoted: String = characters.by_ref().take(QUOTED_CHARACTERS).collect();
-        if quoted.is_empty() {
-            return summary;
-        }
-        summary.push_str(": ");
         // Control characters would break a log line or a terminal: one space for each run of them.
         let words = quoted.split(|character: char| character.is_control() || character.is_whitespace());
-        for (count, word) in words.filter(|word| !word.is_empty()).enumerate() {
-            summary.push_str(if count > 0 { " " } else { "" });
+        let mut words = words.filter(|word| !word.is_empty()).peekable();
+        if words.peek().is_none() {
+            return summary;
+        }
+        for (count, word) in words.enumerate() {
+            summary.push_str(if count > 0 { " " } else { ": " });
             summary.push_str(word);
         }
         if characters.next().is_some() {

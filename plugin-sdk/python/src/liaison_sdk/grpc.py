@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Generator
 from datetime import timedelta
 
+from liaison_sdk import details
 from liaison_sdk.asking import ask, line
 from liaison_sdk.joining import Waiting
 from liaison_sdk.outcome import OutcomeKind
@@ -88,10 +89,17 @@ class GrpcAnswer:
 
     @property
     def pushback(self) -> timedelta | None:
-        """How long the server asks to be left alone, where it does: by `grpc-retry-pushback-ms` (gRFC A6), in which what is
-        negative or no number asks not to be tried again and so says no time."""
-        said = re.fullmatch(r"\s*([0-9]{1,15})\s*", self.metadata("grpc-retry-pushback-ms") or "", re.ASCII)
-        return timedelta(milliseconds=int(said[1])) if said else None
+        """How long the server asks to be left alone, where it does.
+
+        By `grpc-retry-pushback-ms` (gRFC A6), in which what is negative or no number of 32 bits asks not to be tried again
+        and so says no time; else by `google.rpc.RetryInfo` among the details of the status.
+        """
+        said = self.metadata("grpc-retry-pushback-ms")
+        if said is None:
+            return details.retry_delay(self.metadata("grpc-status-details-bin") or "")
+        digits = re.fullmatch("0*([0-9]{1,10})", said.strip())
+        wait = int(digits[1]) if digits else _LARGEST_PUSHBACK + 1
+        return timedelta(milliseconds=wait) if wait <= _LARGEST_PUSHBACK else None
 
     @property
     def kind(self) -> OutcomeKind:
@@ -119,6 +127,7 @@ class GrpcAnswer:
 
 
 _RESOURCE_EXHAUSTED = 8
+_LARGEST_PUSHBACK = 2**31 - 1
 
 _NAMES = [
     "OK",

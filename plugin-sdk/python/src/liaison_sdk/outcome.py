@@ -96,16 +96,19 @@ class OutcomeKind(Enum):
 
         | kind | outcome |
         |---|---|
-        | constraint, data, statement, too many rows | rejected |
+        | constraint, data, too many rows | rejected |
         | serialization, unavailable, other | retry |
-        | permission | denied |
+        | permission, statement | denied |
+
+        A statement is written by the settings, or by the plugin: no event is to blame where the database does not know a
+        table or a column, and none is lost while that is mended. So it is where a statement is not granted.
         """
         match kind:
-            case SqlErrorKind.CONSTRAINT | SqlErrorKind.DATA | SqlErrorKind.STATEMENT | SqlErrorKind.TOO_MANY_ROWS:
+            case SqlErrorKind.CONSTRAINT | SqlErrorKind.DATA | SqlErrorKind.TOO_MANY_ROWS:
                 return OutcomeKind.REJECTED
             case SqlErrorKind.SERIALIZATION | SqlErrorKind.UNAVAILABLE | SqlErrorKind.OTHER:
                 return OutcomeKind.RETRY
-            case SqlErrorKind.PERMISSION:
+            case SqlErrorKind.PERMISSION | SqlErrorKind.STATEMENT:
                 return OutcomeKind.DENIED
 
 
@@ -139,7 +142,7 @@ class Outcome:
 
     @staticmethod
     def denied(reason: str) -> Outcome:
-        """The external system refuses our credentials."""
+        """The external system refuses our credentials, or a person must mend what concerns every event."""
         return Denied(reason)
 
     @staticmethod
@@ -183,13 +186,19 @@ class Outcome:
 
     @staticmethod
     def from_grpc(answer: GrpcAnswer) -> Outcome:
-        """What the answer to a gRPC call means by `GrpcAnswer.kind`, with the wait that the server asks for."""
-        match answer.kind:
+        """What the answer to a gRPC call means by `GrpcAnswer.kind`."""
+        return Outcome.of_grpc_kind(answer.kind, answer)
+
+    @staticmethod
+    def of_grpc_kind(kind: OutcomeKind, answer: GrpcAnswer) -> Outcome:
+        """The answer to a gRPC call as this kind of outcome, for a server that uses its statuses in its own way. The wait
+        that it asks for is passed on."""
+        match kind:
             case OutcomeKind.RETRY:
                 return Retry(answer.summary, answer.pushback)
             case OutcomeKind.THROTTLED:
                 return Throttled(answer.summary, answer.pushback)
-            case kind:
+            case _:
                 return Outcome._of_reason(kind, answer.summary)
 
     @staticmethod
@@ -272,6 +281,11 @@ class Conflict(Outcome):
 @dataclass(frozen=True)
 class Rejected(Outcome):
     reason: str
+
+
+def wait_ms(after: timedelta) -> int:
+    """As the contract counts time, and never sooner."""
+    return max(0, -(-after // timedelta(milliseconds=1)))
 
 
 class Check:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, overload
 
 from liaison_sdk import shape as form
 from liaison_sdk.asking import line
+from liaison_sdk.dates import http_date
 from liaison_sdk.failure import ReplyFailure
 from liaison_sdk.rounds import HttpRequest, HttpResponse, KeptBody, Place
 from liaison_sdk.shape import Shape
@@ -83,12 +82,13 @@ class Response:
         That is an object or a list of JSON, under a media type of JSON where the answer has one. A problem (RFC 9457)
         and a page speak of the error, and are not.
         """
-        essence = (self.header("content-type") or "application/json").split(";")[0].strip().lower()
+        content_type = self.header("content-type")
+        essence = "application/json" if content_type is None else content_type.split(";")[0].strip().lower()
         if not essence.endswith(("/json", "+json")) or essence == "application/problem+json":
             return None
         try:
-            record = json.loads(self.body)
-        except (ValueError, RecursionError):
+            record = form.parse(self.body, object)
+        except ValueError:
             return None
         return self.body if isinstance(record, dict | list) else None
 
@@ -99,12 +99,9 @@ class Response:
         value = (self.header("retry-after") or "").strip()
         if re.fullmatch("[0-9]+", value):
             return _milliseconds(min(int(value[:20]) * 1000, _LONGEST_WAIT_MS))
-        try:
-            date = parsedate_to_datetime(value)
-        except ValueError:
+        date = http_date(value)
+        if date is None:
             return None
-        # RFC 9110: a date without a zone is UTC.
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
         now = datetime.fromtimestamp(0, UTC) + _milliseconds(self._now_ms)
         return max(date - now, timedelta(0))
 

@@ -33,7 +33,8 @@ def parse(text: bytes, shape: Shape[T]) -> T:
     Raises `ValueError` that says what is wrong, and at which key.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        # Bytes would be taken for UTF-16 or UTF-32 where they look like it.
+        value = json.loads(text.decode(), parse_constant=_refuse)
         # Text that cannot be sent on, as half of a surrogate pair cannot.
         if b"\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()

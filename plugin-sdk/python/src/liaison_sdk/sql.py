@@ -24,7 +24,7 @@ from typing import Any, TypeVar, overload
 from liaison_sdk import shape as form
 from liaison_sdk.asking import ask, line
 from liaison_sdk.database import Json, SqlDone, SqlError, SqlRequest, SqlResponse, SqlStatement, SqlValue, Timestamp
-from liaison_sdk.failure import EventFailure, RefusedFailure, ReplyFailure
+from liaison_sdk.failure import EventFailure, RefusedFailure, ReplyFailure, SettingsFailure, UnansweredFailure
 from liaison_sdk.joining import Waiting
 from liaison_sdk.rounds import Rounds, milliseconds
 from liaison_sdk.shape import Shape
@@ -63,8 +63,8 @@ class Sql:
     def run(self) -> Awaitable[SqlAnswer]:
         """Runs the transaction, and waits until it is committed.
 
-        Raises `RefusedFailure` where the database refused it and nothing was done, `UnansweredFailure` where it is
-        unknown whether all of it was done or nothing.
+        Raises `RefusedFailure` where the database refused it and nothing was done, `SettingsFailure` where the connector
+        is not granted what it asks for, `UnansweredFailure` where it is unknown whether all of it was done or nothing.
         """
         return _Running(self._rounds, self._request)
 
@@ -77,7 +77,14 @@ class _Running(Awaitable["SqlAnswer"]):
         self._request = request
 
     def __await__(self) -> Generator[Waiting, None, SqlAnswer]:
-        response, _ = yield from ask(self._rounds, self._request, SqlResponse)
+        try:
+            response, _ = yield from ask(self._rounds, self._request, SqlResponse)
+        except UnansweredFailure as failure:
+            if failure.why.kind != "not-allowed":
+                raise
+            # Statements are written by settings, and not by an event.
+            why = f"the connector's `database` does not grant what they ask for: {failure.why.detail}"
+            raise SettingsFailure(why) from None
         if isinstance(response, SqlDone):
             return SqlAnswer(line(self._request), response)
         assert isinstance(response, SqlError)

@@ -14,8 +14,18 @@ use crate::command::{Failure, output, run, say};
 const OLDEST: (u32, u32) = (20, 0);
 
 /// What the copy is made of, beside the contract.
-const SOURCES: [&str; 7] =
-    ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "src", "test", "example"];
+const SOURCES: [&str; 8] = [
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    "src",
+    "test",
+    "example",
+    "../outcomes.json",
+];
+
+const TESTS: [&str; 6] = ["steps", "outcome", "reading", "forms", "grpc", "sql"];
 
 /// What is built by it: the SDK's example, and guests of the tests.
 const MODULES: [(&str, &str); 3] = [
@@ -77,7 +87,7 @@ pub(super) fn check(places: &Places) -> Result<(), Failure> {
         let reporter = ["--import", "tsx", "--test-reporter=dot", "--test"];
         run(workshop.command("node").args(reporter).args(files))
     };
-    let tests = ["steps", "outcome", "reading", "grpc", "sql"].map(|name| format!("test/{name}.test.ts"));
+    let tests = TESTS.map(|name| format!("test/{name}.test.ts"));
     test(&tests.each_ref().map(String::as_str))?;
     test(&["example/test/training.test.ts"])
 }

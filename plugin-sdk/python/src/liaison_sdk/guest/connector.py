@@ -7,10 +7,22 @@ from wit_world.imports import effects
 
 from liaison_sdk.event import Delivery, Merged, Overwrite, Resolution
 from liaison_sdk.guest import common, exchange
-from liaison_sdk.outcome import Conflict, Delivered, Denied, Outcome, Rejected, Retry, Skipped, Throttled, Unusable, Usable
+from liaison_sdk.outcome import (
+    Conflict,
+    Delivered,
+    Denied,
+    Outcome,
+    Rejected,
+    Retry,
+    Skipped,
+    Throttled,
+    Unusable,
+    Usable,
+    wait_ms,
+)
 from liaison_sdk.plugin import Connector as Functions
 from liaison_sdk.plugin import Registered
-from liaison_sdk.rounds import Fault, Reply, milliseconds
+from liaison_sdk.rounds import Fault, Reply
 from liaison_sdk.settling import SettleBy
 from liaison_sdk.steps import check_one, deliver_one, told
 
@@ -104,4 +116,4 @@ def _outcome(outcome: Outcome) -> contract.Outcome:
 
 
 def _milliseconds(after: timedelta | None) -> int | None:
-    return None if after is None else milliseconds(after)
+    return None if after is None else wait_ms(after)
