@@ -4,7 +4,7 @@
  *
  * esbuild puts the plugin, the SDK and their libraries into one module, in which `async` is lowered to generators (see
  * `guest/promise` for why). That is run here once: it tells a mistake in the plugin's own words, and whether it is a
- * connector or a transformer. componentize-js then puts it into a JavaScript engine that is a component.
+ * transformer or a connector, and which. componentize-js then puts it into a JavaScript engine that is a component.
  */
 
 import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
@@ -32,10 +32,11 @@ export async function build(module: string, output: string): Promise<void> {
     }
     const folder = await mkdtemp(join(tmpdir(), "liaison-sdk-"));
     try {
-        const kind = await kindOf(module, folder);
-        const guest = JSON.stringify(join(OWN_FOLDER, "guest", kind));
+        const { world, exported } = exportsOf(await registeredBy(module, folder));
+        const guest = (kind: string) => JSON.stringify(join(OWN_FOLDER, "guest", kind));
+        const exporting = exported.map((kind) => `export { ${kind} } from ${guest(kind)};`).join(" ");
         const file = join(folder, "guest.js");
-        await bundleTo(file, `export { ${kind} } from ${guest}; import ${JSON.stringify(resolve(module))};`, {
+        await bundleTo(file, `${exporting} import ${JSON.stringify(resolve(module))};`, {
             platform: "neutral",
             mainFields: ["module", "main"],
             conditions: ["module", "import"],
@@ -45,7 +46,7 @@ export async function build(module: string, output: string): Promise<void> {
         const made = await componentize({
             sourcePath: file,
             witPath: contract(),
-            worldName: `liaison:plugin/${kind}-plugin`,
+            worldName: `liaison:plugin/${world}`,
             disableFeatures: ["http", "fetch-event"],
         });
         await mkdir(dirname(resolve(output)), { recursive: true });
@@ -55,19 +56,26 @@ export async function build(module: string, output: string): Promise<void> {
     }
 }
 
+/** The world of the contract that the plugin is of, and what of `guest` it exports. */
+function exportsOf(plugin: Plugin): { world: string; exported: string[] } {
+    return plugin.kind === "connector" && plugin.joining !== undefined
+        ? { world: "joining-connector-plugin", exported: ["connector", "joiner"] }
+        : { world: `${plugin.kind}-plugin`, exported: [plugin.kind] };
+}
+
 /** Runs the plugin's module in Node, and looks what it has registered. */
-async function kindOf(module: string, folder: string): Promise<Plugin["kind"]> {
+async function registeredBy(module: string, folder: string): Promise<Plugin> {
     const file = join(folder, "native.mjs");
     const own = JSON.stringify(join(OWN_FOLDER, "plugin.js"));
     await bundleTo(file, `export { plugin } from ${own}; import ${JSON.stringify(resolve(module))};`, {
         platform: "node",
     });
     const native = (await import(pathToFileURL(file).href)) as { plugin(): Plugin | undefined };
-    const kind = native.plugin()?.kind;
-    if (kind === undefined) {
+    const plugin = native.plugin();
+    if (plugin === undefined) {
         throw new Mistake(`${module} calls neither \`connector\` nor \`transformer\`: it is no plugin`);
     }
-    return kind;
+    return plugin;
 }
 
 async function bundleTo(file: string, entry: string, options: BuildOptions): Promise<void> {

@@ -1,5 +1,5 @@
 //! What deliveries ask for is gathered and done by few requests: by number and by time, and at once where somebody waits.
-//! On a real PostgreSQL, by the plugin `warehouse`; and over HTTP, by a connector in Python.
+//! On a real PostgreSQL, by the plugin `warehouse`; and over HTTP, by connectors in Python and TypeScript.
 
 use std::collections::BTreeSet;
 
@@ -132,9 +132,26 @@ fn a_connector_in_python_shares_requests_and_one_bad_event_fails_by_itself() -> 
         say_skipped("a_connector_in_python_shares_requests_and_one_bad_event_fails_by_itself", "needs pip");
         return Ok(());
     }
+    shares_requests("lines-python", Language::Python)
+}
+
+#[test]
+fn a_connector_in_typescript_shares_requests_and_one_bad_event_fails_by_itself() -> anyhow::Result<()> {
+    if is_quick() {
+        say_skipped(
+            "a_connector_in_typescript_shares_requests_and_one_bad_event_fails_by_itself",
+            "needs npm",
+        );
+        return Ok(());
+    }
+    shares_requests("lines-js", Language::JavaScript)
+}
+
+/// One line an event, of which one is refused with all that it is together with.
+fn shares_requests(plugin: &str, language: Language) -> anyhow::Result<()> {
     let config = Config {
-        plugin: "lines-python",
-        plugin_settings: Language::Python.plugin_settings(),
+        plugin,
+        plugin_settings: language.plugin_settings(),
         connector: BY_NUMBER,
         subscription: UNORDERED,
         tables: QUICK,

@@ -3,24 +3,12 @@
 import { drain } from "./promise.js";
 
 import { Delivery, type Resolution } from "../event.js";
-import type { Unanswered } from "../failure.js";
 import type { Check, Outcome } from "../outcome.js";
 import { plugin } from "../plugin.js";
-import type { Body, Effect, KeptBody, Reply } from "../rounds.js";
 import { beginCheck, beginDelivery, told, type Asks, type Running } from "../steps.js";
-import { bytes, event, milliseconds, timeout } from "./common.js";
-import type {
-    RawBody,
-    RawCheckStep,
-    RawDelivery,
-    RawEffect,
-    RawFailure,
-    RawOutcome,
-    RawReply,
-    RawResolution,
-    RawStep,
-} from "./contract.js";
-import { sqlRequest, sqlResponse } from "./sql.js";
+import { bytes, event, milliseconds } from "./common.js";
+import type { RawCheckStep, RawDelivery, RawOutcome, RawReply, RawResolution, RawStep } from "./contract.js";
+import { effect, reply } from "./exchange.js";
 
 export const connector = {
     deliver(deliveries: RawDelivery[]): RawStep[] {
@@ -87,61 +75,6 @@ function resolution(raw: RawResolution): Resolution {
     return raw.tag === "overwrite"
         ? { kind: "overwrite", version: raw.val }
         : { kind: "merged", data: bytes(raw.val.data), version: raw.val.version };
-}
-
-function reply(raw: RawReply): Reply {
-    switch (raw.tag) {
-        case "http": {
-            const { status, headers, body } = raw.val;
-            return { http: { status, headers, body: body.tag === "bytes" ? bytes(body.val) : kept(body.val) } };
-        }
-        case "grpc": {
-            const { status, statusMessage, metadata, message } = raw.val;
-            return { grpc: { status, statusMessage, metadata, message: message && bytes(message) } };
-        }
-        case "failed":
-            return { unanswered: unanswered(raw.val) };
-        case "sql":
-            return { sql: sqlResponse(raw.val) };
-    }
-}
-
-function kept(raw: { length: bigint; sha256: Uint8Array }): KeptBody {
-    return { length: Number(raw.length), sha256: bytes(raw.sha256) };
-}
-
-function unanswered(raw: RawFailure): Unanswered {
-    switch (raw.tag) {
-        case "timed-out":
-            return { kind: raw.tag };
-        case "too-large":
-            return { kind: raw.tag, limit: Number(raw.val) };
-        default:
-            return { kind: raw.tag, detail: raw.val };
-    }
-}
-
-function effect(effect: Effect): RawEffect {
-    if ("grpc" in effect) {
-        const { method, metadata, message, timeoutMs } = effect.grpc;
-        return { tag: "grpc", val: { method, metadata, message, timeout: timeout(timeoutMs) } };
-    }
-    if ("sql" in effect) {
-        return { tag: "sql", val: sqlRequest(effect.sql) };
-    }
-    const { method, url, headers, timeoutMs, keepBody } = effect.http;
-    const val = { method, url, headers, body: body(effect.http.body), timeout: timeout(timeoutMs), keepBody };
-    return { tag: "http", val };
-}
-
-function body(body: Body): RawBody {
-    if (body === undefined) {
-        return { tag: "none" };
-    }
-    if (body === "event-data") {
-        return { tag: body };
-    }
-    return body instanceof Uint8Array ? { tag: "bytes", val: body } : { tag: "of-reply", val: body.ofReply };
 }
 
 function outcome(outcome: Outcome): RawOutcome {

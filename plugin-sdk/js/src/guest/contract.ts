@@ -84,15 +84,15 @@ export interface RawGrpcResponse {
     status: number;
     statusMessage: string;
     metadata: Attribute[];
-    message?: Uint8Array;
+    message?: Uint8Array | undefined;
 }
 
 export interface RawSqlError {
     kind: SqlErrorKind;
-    statement?: number;
+    statement?: number | undefined;
     code: string;
     message: string;
-    constraint?: string;
+    constraint?: string | undefined;
 }
 
 export type RawSqlResponse =
@@ -109,6 +109,12 @@ export type RawReply =
     | CaseOf<"grpc", RawGrpcResponse>
     | CaseOf<"sql", RawSqlResponse>
     | CaseOf<"failed", RawFailure>;
+
+export interface RawJoint {
+    effect: RawEffect;
+    members: Uint32Array;
+    memo: Uint8Array;
+}
 
 interface RawRetry {
     after: bigint | undefined;

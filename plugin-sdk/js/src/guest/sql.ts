@@ -1,7 +1,7 @@
 /** SQL between the contract's words and the SDK's. */
 
 import type { SqlRequest, SqlResponse, SqlValue } from "../database.js";
-import { bytes, timeout } from "./common.js";
+import { bytes, milliseconds, timeout } from "./common.js";
 import type { RawSqlRequest, RawSqlResponse, RawSqlValue } from "./contract.js";
 
 export function sqlRequest(request: SqlRequest): RawSqlRequest {
@@ -29,6 +29,12 @@ function bound(value: SqlValue): RawSqlValue {
     return "json" in value ? { tag: "json", val: value.json } : { tag: "timestamp", val: value.microseconds };
 }
 
+/** As {@link sqlRequest}, the other way round. */
+export function sqlAsked(raw: RawSqlRequest): SqlRequest {
+    const statements = raw.statements.map(({ sql, parameters }) => ({ sql, parameters: parameters.map(value) }));
+    return { statements, timeoutMs: milliseconds(raw.timeout) };
+}
+
 export function sqlResponse(raw: RawSqlResponse): SqlResponse {
     if (raw.tag === "error") {
         const { kind, statement, code, message, constraint } = raw.val;
@@ -38,6 +44,17 @@ export function sqlResponse(raw: RawSqlResponse): SqlResponse {
         return { affected: Number(affected), columns, rows: rows.map((row) => row.map(value)) };
     });
     return { done };
+}
+
+/** As {@link sqlResponse}, the other way round. */
+export function rawSqlResponse(response: SqlResponse): RawSqlResponse {
+    if ("refused" in response) {
+        return { tag: "error", val: response.refused };
+    }
+    const done = response.done.map(({ affected, columns, rows }) => {
+        return { affected: BigInt(affected), columns: [...columns], rows: rows.map((row) => row.map(bound)) };
+    });
+    return { tag: "done", val: done };
 }
 
 function value(raw: RawSqlValue): SqlValue {

@@ -25,13 +25,14 @@ const SOURCES: [&str; 8] = [
     "../outcomes.json",
 ];
 
-const TESTS: [&str; 6] = ["steps", "outcome", "reading", "forms", "grpc", "sql"];
+const TESTS: [&str; 7] = ["steps", "outcome", "reading", "forms", "grpc", "sql", "joint"];
 
 /// What is built by it: the SDK's example, and guests of the tests.
-const MODULES: [(&str, &str); 3] = [
+const MODULES: [(&str, &str); 4] = [
     ("training_js", "plugin-sdk/js/example/src/training.ts"),
     ("booking_js", "tests/guests/booking/booking.ts"),
     ("records_js", "tests/guests/records/records.ts"),
+    ("lines_js", "tests/guests/lines/lines.ts"),
 ];
 
 pub(super) fn tools() -> Result<(), Failure> {
