@@ -209,7 +209,7 @@ impl<'a> Kit<'a> {
         findings.extend(judge::outcome(&run, &right));
         findings.extend(judge::no_repetition(&run));
         findings.extend(judge::secrets_stay(&run, SECRET));
-        if trial.has_wait() && protocol == Protocol::Http {
+        if trial.has_wait() {
             findings.extend(judge::wait(&run, trial::WAIT));
         }
         if trial.is_transient() {

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::command::Program;
 
 /// What no database answers.
-const OF_HTTP: [&str; 13] = [
+const OF_HTTP: [&str; 14] = [
+    "429",
     "429-seconds",
     "429-date",
     "401",
@@ -70,8 +71,8 @@ fn every_plugin_that_ships_passes_its_cases_and_the_conformance_kit() -> anyhow:
         let may_be_untried = |trial: &&str| match name.as_str() {
             _ if *trial == "crash" => true,
             _ if asks_sql => OF_HTTP.contains(trial),
-            // Which has no dates, no media types and no gateway.
-            "grpc" if ["429-date", "502", "wrong-content-type"].contains(trial) => true,
+            // Which has no media types and no gateway.
+            "grpc" if ["502", "wrong-content-type"].contains(trial) => true,
             _ => trial.starts_with("sql-"),
         };
         let untried: Vec<_> = untried.into_iter().filter(|trial| !may_be_untried(trial)).collect();
@@ -410,11 +411,39 @@ fn calls_by_grpc_are_scripted_and_certified_alike_in_each_language() -> anyhow::
         let words = words.replace(' ', " --cases ");
         let certificate = program.ask(&format!("plugin certify {words}"), 0).context(*guest)?;
         // What gRPC has no status for; and one call cannot be interrupted between two.
-        let untried = ["429-date", "502", "crash", "wrong-content-type"].map(str::to_owned);
+        let untried = ["502", "crash", "wrong-content-type"].map(str::to_owned);
         let of_sql = |name: &String| name.starts_with("sql-");
         let found: BTreeSet<_> = trials(&certificate, 0).into_iter().filter(|name| !of_sql(name)).collect();
         assert_eq!(found, BTreeSet::from(untried), "{guest}");
         assert!(trials(&certificate, 1).contains("503"), "{guest}: {certificate:#}");
+    }
+    Ok(())
+}
+
+/// It says `retry` whatever it is answered, and nothing of when.
+#[test]
+fn a_plugin_that_does_not_pass_on_how_grpc_pushes_back_is_found() -> anyhow::Result<()> {
+    let program = Program::new("")?;
+    let case = json!({
+        "name": "in a hurry",
+        "event": {"id": "e-1", "type": "room.wanted", "subject": "blue", "errand": "hurry", "data": {}},
+        "request": [{"expect": "gRPC /rooms.Rooms/Book", "reply": {"grpc-status": 0}}],
+        "expect": {"outcome": "delivered"},
+    });
+    program.folder().write("case.json", &case.to_string())?;
+    let words = format!("plugin certify {} --cases case.json", plugin("errand")?.display());
+    let certificate = program.ask(&words, 1)?;
+    let found = |name: &str| -> Vec<(String, String)> {
+        let trials = certificate["trials"].as_array().into_iter().flatten();
+        let of_trial =
+            trials.filter(|trial| trial["name"] == name).flat_map(|trial| trial["findings"].as_array());
+        let text = |finding: &Value, part: &str| finding[part].as_str().unwrap_or_default().to_owned();
+        of_trial.flatten().map(|finding| (text(finding, "rule"), text(finding, "text"))).collect()
+    };
+    assert_eq!(found("429"), []);
+    let wait = ("wait".to_owned(), "it does not say that it was told to wait 90s".to_owned());
+    for name in ["429-seconds", "429-date"] {
+        assert_eq!(found(name), std::slice::from_ref(&wait), "{name}");
     }
     Ok(())
 }

@@ -126,7 +126,7 @@ mod tests {
         let all = Trial::all(true);
         let names: BTreeSet<_> = all.iter().map(|trial| trial.name()).collect();
         assert_eq!(names.len(), all.len());
-        assert_eq!(all.len(), 4 + 18 + 9 + 5);
+        assert_eq!(all.len(), 4 + 19 + 9 + 5);
         assert_eq!(Trial::all(false).len(), 3 + 5);
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `copy` | has the host keep a document of one system, and hands it to another: the settings say where both are |
 //! | `book` | books a room by gRPC, the event's subject |
+//! | `hurry` | books a room, and asks again at once whatever it is answered |
 //! | `wait` | calls by gRPC what never answers, and gives it a second |
 //! | `large` | calls by gRPC what answers with 3 MB |
 //! | `demolish` | calls by gRPC what nobody granted |
@@ -26,6 +27,10 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     match delivery.event.attribute("errand") {
         Some("copy") => copy(http).await,
         Some("book") => book(delivery, http).await,
+        Some("hurry") => {
+            let booked = http.grpc("/rooms.Rooms/Book").send().await?;
+            Ok(if booked.is_ok() { Outcome::delivered() } else { Outcome::retry(booked.summary()) })
+        }
         Some("wait") => {
             let call = http.grpc("/rooms.Rooms/Wait").timeout(Duration::from_secs(1));
             Ok(Outcome::from_grpc(&call.send().await?))

@@ -3,7 +3,7 @@
 //! A trial keeps the name that it has for HTTP, so that a report and a case's `accept` have one list of names.
 
 use super::super::super::case::{ScriptedAnswer, ScriptedReply};
-use super::reply::{Circumstances, ReplyTrial, at_once, spaces};
+use super::reply::{Circumstances, ReplyTrial, WAIT, at_once, spaces};
 use crate::contract::GrpcResponse;
 
 const INVALID_ARGUMENT: u32 = 3;
@@ -16,17 +16,15 @@ const INTERNAL: u32 = 13;
 const UNAVAILABLE: u32 = 14;
 const UNAUTHENTICATED: u32 = 16;
 
+/// A `google.rpc.Status` of [`RESOURCE_EXHAUSTED`] with a `google.rpc.RetryInfo` of [`WAIT`], as protobuf's own library
+/// writes it.
+const IN_90_SECONDS: &str =
+    "CAgSCXNsb3cgZG93bhowCih0eXBlLmdvb2dsZWFwaXMuY29tL2dvb2dsZS5ycGMuUmV0cnlJbmZvEgQKAgha";
+
 impl ReplyTrial {
-    /// Is there such a thing in gRPC? It has no `Retry-After`, hence no date, and no media types; a broken gateway is
-    /// unavailable.
+    /// Is there such a thing in gRPC? It has no media types; a broken gateway is unavailable.
     pub(in crate::rehearsal::certify) fn is_of_grpc(self) -> bool {
-        !matches!(
-            self,
-            ReplyTrial::ThrottledDate
-                | ReplyTrial::WrongContentType
-                | ReplyTrial::BadGateway
-                | ReplyTrial::Sql(_)
-        )
+        !matches!(self, ReplyTrial::WrongContentType | ReplyTrial::BadGateway | ReplyTrial::Sql(_))
     }
 
     /// The reply to a call in place of the scripted one.
@@ -38,9 +36,9 @@ impl ReplyTrial {
         match self {
             ReplyTrial::Sql(_) => scripted.clone(),
             ReplyTrial::TimeOut | ReplyTrial::Reset | ReplyTrial::SlowDrip => self.reply(scripted, given),
-            ReplyTrial::ThrottledSeconds | ReplyTrial::ThrottledDate => {
-                status(RESOURCE_EXHAUSTED, "slow down")
-            }
+            ReplyTrial::Throttled => status(RESOURCE_EXHAUSTED, "slow down"),
+            ReplyTrial::ThrottledSeconds => exhausted("grpc-retry-pushback-ms", WAIT.as_millis().to_string()),
+            ReplyTrial::ThrottledDate => exhausted("grpc-status-details-bin", IN_90_SECONDS.to_owned()),
             ReplyTrial::Unauthorized => status(UNAUTHENTICATED, "who are you"),
             ReplyTrial::Forbidden => status(PERMISSION_DENIED, "not you"),
             ReplyTrial::NotFound => status(NOT_FOUND, "no such thing"),
@@ -57,13 +55,17 @@ impl ReplyTrial {
 }
 
 fn status(status: u32, status_message: &str) -> ScriptedReply {
+    with_trailers(status, status_message, Vec::new())
+}
+
+/// With this trailer, by which it says when it may be asked again.
+fn exhausted(name: &str, value: String) -> ScriptedReply {
+    with_trailers(RESOURCE_EXHAUSTED, "slow down", vec![(name.to_owned(), value)])
+}
+
+fn with_trailers(status: u32, status_message: &str, metadata: Vec<(String, String)>) -> ScriptedReply {
     let status_message = status_message.to_owned();
-    at_once(ScriptedAnswer::Grpc(GrpcResponse {
-        status,
-        status_message,
-        metadata: Vec::new(),
-        message: None,
-    }))
+    at_once(ScriptedAnswer::Grpc(GrpcResponse { status, status_message, metadata, message: None }))
 }
 
 /// The scripted reply with another message.
@@ -73,5 +75,40 @@ fn with_message(scripted: &ScriptedReply, message: Vec<u8>) -> ScriptedReply {
             at_once(ScriptedAnswer::Grpc(GrpcResponse { message: Some(message.into()), ..response.clone() }))
         }
         ScriptedAnswer::Http { .. } | ScriptedAnswer::Sql(_) | ScriptedAnswer::Failed(_) => scripted.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+
+    use super::*;
+
+    #[test]
+    fn both_ways_of_pushing_back_say_the_same_wait() {
+        let seconds = u8::try_from(WAIT.as_secs()).unwrap();
+        let details = BASE64_STANDARD.decode(IN_90_SECONDS).unwrap();
+        // Status: the code; RetryInfo, its delay and that one's seconds.
+        assert!(details.starts_with(&[8, RESOURCE_EXHAUSTED as u8]), "{details:?}");
+        assert!(details.ends_with(&[0x12, 4, 0x0a, 2, 8, seconds]), "{details:?}");
+        let scripted = status(0, "");
+        let given = Circumstances {
+            attempt_timeout: std::time::Duration::from_secs(10),
+            now: 0,
+            max_reply_bytes: 1,
+            secret: "",
+        };
+        for (trial, name, value) in [
+            (ReplyTrial::ThrottledSeconds, "grpc-retry-pushback-ms", "90000"),
+            (ReplyTrial::ThrottledDate, "grpc-status-details-bin", IN_90_SECONDS),
+        ] {
+            assert!(trial.is_of_grpc() && trial.has_wait(), "{trial:?}");
+            let ScriptedAnswer::Grpc(response) = trial.grpc_reply(&scripted, &given).answer else {
+                panic!("{trial:?}")
+            };
+            assert_eq!(response.status, RESOURCE_EXHAUSTED);
+            assert_eq!(response.metadata, [(name.to_owned(), value.to_owned())]);
+        }
     }
 }

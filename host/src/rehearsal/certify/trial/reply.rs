@@ -23,6 +23,7 @@ pub(in crate::rehearsal::certify) enum ReplyTrial {
     TimeOut,
     Reset,
     SlowDrip,
+    Throttled,
     ThrottledSeconds,
     ThrottledDate,
     Unauthorized,
@@ -42,10 +43,11 @@ pub(in crate::rehearsal::certify) enum ReplyTrial {
     Sql(SqlTrial),
 }
 
-const REPLY_TRIALS: [ReplyTrial; 18] = [
+const REPLY_TRIALS: [ReplyTrial; 19] = [
     ReplyTrial::TimeOut,
     ReplyTrial::Reset,
     ReplyTrial::SlowDrip,
+    ReplyTrial::Throttled,
     ReplyTrial::ThrottledSeconds,
     ReplyTrial::ThrottledDate,
     ReplyTrial::Unauthorized,
@@ -84,6 +86,7 @@ impl ReplyTrial {
             ReplyTrial::TimeOut => "time-out",
             ReplyTrial::Reset => "reset",
             ReplyTrial::SlowDrip => "slow-drip",
+            ReplyTrial::Throttled => "429",
             ReplyTrial::ThrottledSeconds => "429-seconds",
             ReplyTrial::ThrottledDate => "429-date",
             ReplyTrial::Unauthorized => "401",
@@ -109,8 +112,13 @@ impl ReplyTrial {
             ReplyTrial::TimeOut => "no answer in time: retry, and the next attempt delivers",
             ReplyTrial::Reset => "the connection breaks: retry, and the next attempt delivers",
             ReplyTrial::SlowDrip => "it takes nine tenths of the attempt's time: the same end",
-            ReplyTrial::ThrottledSeconds => "Retry-After in seconds: throttled or retry, not sooner",
-            ReplyTrial::ThrottledDate => "Retry-After as a date: throttled or retry, not sooner",
+            ReplyTrial::Throttled => "too many requests, and no word of when: throttled or retry",
+            ReplyTrial::ThrottledSeconds => {
+                "Retry-After in seconds, grpc-retry-pushback-ms: throttled or retry, not sooner"
+            }
+            ReplyTrial::ThrottledDate => {
+                "Retry-After as a date, RetryInfo of gRPC: throttled or retry, not sooner"
+            }
             ReplyTrial::Unauthorized => "denied: a person must act, and no event is lost",
             ReplyTrial::Forbidden => "denied, or rejected where it is this event alone that may not be",
             ReplyTrial::NotFound => "not denied, not throttled, and no success of a write",
@@ -178,6 +186,7 @@ impl ReplyTrial {
                 let why = "reading the reply: connection reset by peer";
                 at_once(ScriptedAnswer::Failed(Failure::Connection(why.to_owned())))
             }
+            ReplyTrial::Throttled => status(429),
             ReplyTrial::ThrottledSeconds => wait(WAIT.as_secs().to_string()),
             ReplyTrial::ThrottledDate => wait(date_after(given.now, WAIT)),
             ReplyTrial::Unauthorized => status(401),
@@ -210,9 +219,10 @@ impl ReplyTrial {
         let mut endings = match self {
             ReplyTrial::TimeOut | ReplyTrial::Reset => vec![Retry],
             ReplyTrial::InternalError | ReplyTrial::BadGateway => vec![Retry],
-            ReplyTrial::Unavailable | ReplyTrial::ThrottledSeconds | ReplyTrial::ThrottledDate => {
-                vec![Retry, Throttled]
-            }
+            ReplyTrial::Unavailable
+            | ReplyTrial::Throttled
+            | ReplyTrial::ThrottledSeconds
+            | ReplyTrial::ThrottledDate => vec![Retry, Throttled],
             ReplyTrial::Unauthorized => vec![Denied],
             ReplyTrial::Forbidden => vec![Denied, Rejected],
             ReplyTrial::NotFound if method == Method::DELETE => vec![Delivered, Skipped, Rejected],
@@ -228,7 +238,10 @@ impl ReplyTrial {
         };
         let may_do_without = !matches!(
             self,
-            ReplyTrial::Unauthorized | ReplyTrial::ThrottledSeconds | ReplyTrial::ThrottledDate
+            ReplyTrial::Unauthorized
+                | ReplyTrial::Throttled
+                | ReplyTrial::ThrottledSeconds
+                | ReplyTrial::ThrottledDate
         );
         if is_safe && may_do_without {
             endings.extend([Delivered, Skipped]);
