@@ -29,6 +29,7 @@ mod flood_guard;
 mod grants;
 mod grpc;
 mod hostile;
+mod hostile_crowd;
 mod import;
 mod intake;
 mod intake_bounds;
