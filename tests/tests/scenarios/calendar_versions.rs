@@ -55,16 +55,24 @@ fn of_two_events_of_one_version_the_policy_decides_and_a_cancellation_is_another
 }
 
 #[test]
-fn a_late_tombstone_removes_nothing_that_is_newer() -> anyhow::Result<()> {
-    let Some(server) = server("a_late_tombstone_removes_nothing_that_is_newer")? else { return Ok(()) };
-    let subscription = "conflict = { policy = 'target-wins' }";
-    let stage = Stage::start(server, &More { subscription, ..More::default() })?;
-    stage.send(updated("a-1", 5, &json!({})), "delivered")?;
-    stage.send(with_header(tombstone("a-1"), "ce_time", &at(4)), "superseded")?;
-    assert_eq!(stage.server.event("a-1")?["title"], "Training");
-    stage.send(with_header(tombstone("a-1"), "ce_time", &at(6)), "delivered")?;
-    assert_eq!(stage.server.events()?.len(), 0);
-    stage.stop()
+fn a_late_tombstone_removes_nothing_that_is_newer_unless_the_source_wins() -> anyhow::Result<()> {
+    const TEST: &str = "a_late_tombstone_removes_nothing_that_is_newer_unless_the_source_wins";
+    for (policy, kind, is_left) in
+        [("newest-wins", "superseded", 1), ("target-wins", "superseded", 1), ("source-wins", "delivered", 0)]
+    {
+        let Some(server) = server(TEST)? else { return Ok(()) };
+        let subscription = format!("conflict = {{ policy = '{policy}' }}");
+        let stage = Stage::start(server, &More { subscription: &subscription, ..More::default() })?;
+        stage.send(updated("a-1", 5, &json!({})), "delivered")?;
+        stage.send(with_header(tombstone("a-1"), "ce_time", &at(4)), kind)?;
+        assert_eq!(stage.server.events()?.len(), is_left, "{policy}");
+        stage.send(with_header(tombstone("a-1"), "ce_time", &at(6)), "delivered")?;
+        assert_eq!(stage.server.events()?.len(), 0, "{policy}");
+        let conflicts = stage.host.metrics().sum("liaison_attempts_total", &[("outcome", "conflict")]);
+        assert_eq!(conflicts, 1.0, "{policy}: of the late one, and of no other");
+        stage.stop()?;
+    }
+    Ok(())
 }
 
 #[test]
