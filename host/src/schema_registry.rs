@@ -2,49 +2,44 @@
 //!
 //! ```text
 //! record ─▶ schema's id ─▶ cache ─▶ JSON ─▶ the event's data
-//!                            └─▶ registry (asked once an id; away: the records wait, and nothing is given up)
+//!                            └─▶ registry (asked once an id; away, or has none yet: the records wait)
 //! ```
 //!
 //! A record comes in, JSON goes out, or why there is none: that is the record's own fault and makes a dead letter of it,
-//! its bytes as they were. A registry that does not answer is nobody's fault: [`SchemaRegistry::read`] says so, and who
-//! asked waits. Avro, JSON Schema and Protobuf are known. Without `[kafka.schema-registry]` nothing is looked at.
+//! its bytes as they were. A registry that does not answer is nobody's fault, and what it does not know one of its replicas
+//! may learn in a moment: [`SchemaRegistry::read`] says so, and who asked waits. Avro, JSON Schema and Protobuf are known.
+//! Without `[kafka.schema-registry]` nothing is looked at.
 
 mod avro;
 mod cache;
 mod client;
 mod output;
 mod protobuf;
+mod shared;
+mod unknown;
 mod wire;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
+use tokio::time::Instant;
 
 use self::avro::Avro;
-use self::cache::Cache;
 use self::client::{Client, Found, Kind};
 use self::output::Output;
 use self::protobuf::Protobuf;
+use self::shared::{Ids, Known, Shared};
 use crate::config;
 use crate::config::secret::SecretError;
 use crate::event::{DecodeError, DecodeRules, Event, Record};
-use crate::telemetry::{RegistryMetrics, RegistryResult};
+use crate::telemetry::RegistryMetrics;
 
 /// A registry's schemas. Clones share them; the default has none and decodes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct SchemaRegistry(Option<Arc<Shared>>);
-
-#[derive(Debug)]
-struct Shared {
-    settings: config::SchemaRegistry,
-    /// `None`: it is never asked.
-    client: Option<Client>,
-    cache: Mutex<Cache>,
-    metrics: RegistryMetrics,
-}
 
 /// The schemas of some records.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +61,16 @@ pub struct Away {
     url: url::Url,
     id: u32,
     why: String,
+}
+
+/// Why there are no schemas of some records yet.
+#[derive(Debug, thiserror::Error)]
+pub enum NotYet {
+    #[error(transparent)]
+    Away(#[from] Away),
+    /// The registry answers, and does not have these.
+    #[error("the schema registry does not know these schemas, or not yet: {0:?}")]
+    Unknown(Vec<u32>),
 }
 
 /// Why a record in the wire format has no JSON. Reading it again gives the same answer.
@@ -91,7 +96,7 @@ enum Schema {
     Avro(Avro),
     Protobuf(Protobuf),
     Json,
-    Unusable { why: String, since: Instant },
+    Unusable(String),
 }
 
 impl SchemaRegistry {
@@ -102,49 +107,58 @@ impl SchemaRegistry {
         metrics: &RegistryMetrics,
     ) -> Result<Self, RegistryError> {
         let Some(settings) = settings else { return Ok(Self::default()) };
-        let shared = Shared {
-            client: Some(Client::new(settings)?),
-            settings: settings.clone(),
-            cache: Mutex::default(),
-            metrics: metrics.clone(),
-        };
-        Ok(Self(Some(Arc::new(shared))))
+        Ok(Self(Some(Arc::new(Shared::new(settings, Some(Client::new(settings)?), metrics)))))
     }
 
     /// One that is never asked and knows no schema, for who only wants to know which records need any. Needs no secret.
     pub fn unasked(settings: Option<&config::SchemaRegistry>, metrics: &RegistryMetrics) -> Self {
-        let shared = |settings: &config::SchemaRegistry| Shared {
-            client: None,
-            settings: settings.clone(),
-            cache: Mutex::default(),
-            metrics: metrics.clone(),
-        };
-        Self(settings.map(shared).map(Arc::new))
+        Self(settings.map(|settings| Arc::new(Shared::new(settings, None, metrics))))
     }
 
     /// The schemas of these records, where all are known already.
     pub fn look_up<'a>(&self, records: impl IntoIterator<Item = &'a Record>) -> Option<Schemas> {
         let Some(shared) = &self.0 else { return Some(Schemas::default()) };
-        let ids = ids(records);
+        let ids = ids(records, Duration::ZERO);
         // The way of most records, which are in no such format.
         if ids.is_empty() {
             return Some(Schemas::default());
         }
-        let (known, missing) = shared.known(&ids);
-        missing.is_empty().then_some(known)
+        let Known { schemas, to_ask, to_wait } = shared.known(&ids);
+        (to_ask.is_empty() && to_wait.is_empty()).then_some(schemas)
     }
 
-    /// The same, and what is not known is asked for.
+    /// The same of records that are here since then, and what is not known is asked for.
     ///
     /// # Errors
-    /// When the registry does not answer. What it answered before that is known from now on.
-    pub async fn read<'a>(&self, records: impl IntoIterator<Item = &'a Record>) -> Result<Schemas, Away> {
+    /// When the registry does not answer, or does not have one of them and may still get it: to be asked again in a moment.
+    /// What it answered before that is known from now on.
+    pub async fn read<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a Record>,
+        since: Instant,
+    ) -> Result<Schemas, NotYet> {
         let Some(shared) = &self.0 else { return Ok(Schemas::default()) };
-        let (mut known, missing) = shared.known(&ids(records));
-        for id in missing {
-            known.0.insert(id, shared.fetch(id).await?);
-        }
-        Ok(known)
+        let mut ids = ids(records, since.elapsed());
+        let Known { mut schemas, to_ask, .. } = shared.known(&ids);
+        schemas.0.extend(shared.fetch(&to_ask).await?.0);
+        ids.retain(|id, _| !schemas.0.contains_key(id));
+        // That there is none of the rest may count by now.
+        let rest = shared.known(&ids);
+        schemas.0.extend(rest.schemas.0);
+        let missing = [rest.to_ask, rest.to_wait].concat();
+        if missing.is_empty() { Ok(schemas) } else { Err(NotYet::Unknown(missing)) }
+    }
+
+    /// The same for who waits for nothing: that there is no such schema is believed at once.
+    async fn read_now(&self, record: &Record) -> Result<Schemas, Away> {
+        let Some(shared) = &self.0 else { return Ok(Schemas::default()) };
+        let Known { mut schemas, to_ask, to_wait } = shared.known(&ids([record], Duration::ZERO));
+        let mut missing = [to_ask, to_wait].concat();
+        shared.heard(&mut missing, &mut schemas);
+        schemas.0.extend(shared.fetch(&missing).await?.0);
+        missing.retain(|id| !schemas.0.contains_key(id));
+        shared.heard(&mut missing, &mut schemas);
+        Ok(schemas)
     }
 
     /// Are records of this topic decoded?
@@ -155,6 +169,11 @@ impl SchemaRegistry {
         })
     }
 
+    /// May this record be in the wire format at all? So says its first byte.
+    pub fn may_be_for(record: &Record) -> bool {
+        record.value.as_deref().and_then(wire::split).is_some()
+    }
+
     /// Whether the registry answers as one, and lets this host in; `None` where there is none to ask.
     pub async fn probe(&self) -> Option<Result<url::Url, String>> {
         let shared = self.0.as_ref()?;
@@ -162,7 +181,8 @@ impl SchemaRegistry {
         Some(answer.map(|()| shared.settings.url.clone()))
     }
 
-    /// The event of a record, whatever has to be asked for.
+    /// The event of a record, whatever has to be asked for. Waits for no schema that the registry does not have: who calls
+    /// this keeps the record.
     ///
     /// # Errors
     /// When the registry does not answer; within, why the record is none.
@@ -174,7 +194,7 @@ impl SchemaRegistry {
         if !self.is_for(&record.origin.topic) {
             return Ok(Event::decode(record, rules).map_err(ReadError::from));
         }
-        let schemas = self.read([record]).await?;
+        let schemas = self.read_now(record).await?;
         Ok(schemas.json_of(record).map_err(ReadError::from).and_then(|json| Ok(event(record, json, rules)?)))
     }
 
@@ -208,61 +228,18 @@ fn as_json(record: &Record, json: Bytes) -> Record {
     Record { value: Some(json), headers, ..record.clone() }
 }
 
-/// The ids of the schemas that these records name.
-fn ids<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeSet<u32> {
-    let id = |record: &Record| wire::split(record.value.as_deref()?).map(|(id, _)| id);
-    records.into_iter().filter_map(id).collect()
-}
-
-impl Shared {
-    fn known(&self, ids: &BTreeSet<u32>) -> (Schemas, Vec<u32>) {
-        let (mut known, mut missing) = (Schemas::default(), Vec::new());
-        let mut cache = self.cache();
-        for id in ids {
-            match cache.get(*id, Instant::now()) {
-                Some(schema) => drop(known.0.insert(*id, schema)),
-                None => missing.push(*id),
-            }
-        }
-        (known, missing)
+/// The ids of the schemas that these records name, which are here for so long.
+fn ids<'a>(records: impl IntoIterator<Item = &'a Record>, here: Duration) -> Ids {
+    let mut ids = Ids::new();
+    let mut now = None;
+    for record in records {
+        let Some((id, _)) = record.value.as_deref().and_then(wire::split) else { continue };
+        let now = *now.get_or_insert_with(|| SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default());
+        let written = record.timestamp.map(Duration::from_millis);
+        let age = written.map_or(here, |written| now.saturating_sub(written).max(here));
+        ids.entry(id).and_modify(|youngest| *youngest = age.min(*youngest)).or_insert(age);
     }
-
-    async fn fetch(&self, id: u32) -> Result<Arc<Schema>, Away> {
-        // Registries count in 32 bits with a sign, and answer to more as if they were none: it would be waited for.
-        let found = match i32::try_from(id) {
-            Ok(_) => self.ask(id).await?,
-            Err(_) => Err(format!("no registry has an id above {}", i32::MAX)),
-        };
-        let bytes = found.as_ref().map_or(0, Found::bytes);
-        // It takes as long as whoever wrote the schema wants, within its size: others' events go on meanwhile.
-        let made = tokio::task::spawn_blocking(|| found.and_then(Schema::of)).await;
-        let made = made.unwrap_or_else(|error| Err(format!("reading it failed: {error}")));
-        let schema = made.unwrap_or_else(|why| {
-            tracing::warn!(id, why, "a schema of the registry cannot be used: its records are dead letters");
-            Schema::Unusable { why, since: Instant::now() }
-        });
-        let schema = Arc::new(schema);
-        self.cache().put(id, schema.clone(), bytes, self.settings.cache);
-        Ok(schema)
-    }
-
-    /// The schema, or why it cannot be used.
-    async fn ask(&self, id: u32) -> Result<Result<Found, String>, Away> {
-        let away = |why: String| Away { url: self.settings.url.clone(), id, why };
-        let client = self.client.as_ref().ok_or_else(|| away("it is not asked here".to_owned()))?;
-        let found = client.get(id).await.map_err(|why| {
-            self.metrics.requests[RegistryResult::Failed].inc();
-            away(why)
-        })?;
-        let result = if found.is_ok() { RegistryResult::Found } else { RegistryResult::Unknown };
-        self.metrics.requests[result].inc();
-        Ok(found)
-    }
-
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        // Whole after any panic: each change is one call of the map.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    ids
 }
 
 impl Schema {
@@ -290,19 +267,23 @@ impl Schema {
                     .map_err(|error| format!("it is no JSON: {error}"))?;
                 output.raw(data)?;
             }
-            Schema::Unusable { why, .. } => return Err(why.clone()),
+            Schema::Unusable(why) => return Err(why.clone()),
         }
         Ok(output.into_bytes())
     }
 }
 
 impl Schemas {
+    fn put_unusable(&mut self, id: u32, why: String) {
+        self.0.insert(id, Arc::new(Schema::Unusable(why)));
+    }
+
     /// The value of a record as JSON; `None` where it is in no wire format.
     pub fn json_of(&self, record: &Record) -> Result<Option<Bytes>, WireError> {
         let Some((id, data)) = record.value.as_deref().and_then(wire::split) else { return Ok(None) };
         let Some(schema) = self.0.get(&id) else { return Ok(None) };
         match &**schema {
-            Schema::Unusable { why, .. } => Err(WireError::Schema { id, why: why.clone() }),
+            Schema::Unusable(why) => Err(WireError::Schema { id, why: why.clone() }),
             usable @ (Schema::Avro(_) | Schema::Protobuf(_) | Schema::Json) => {
                 usable.json(data).map(Some).map_err(|why| WireError::Data { id, why })
             }

@@ -1,13 +1,12 @@
 //! The schemas that are known, as many as there is room for. Pure.
+//!
+//! An id never gets another schema, so what is here stays true: also that a schema cannot be used.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::Schema;
 
-/// An id that the registry did not know, or whose schema cannot be used, is asked for again after this.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// All texts that the schemas kept in memory were made of.
 pub(super) const MAX_BYTES: usize = 64 << 20;
 
@@ -28,12 +27,8 @@ struct Cached {
 }
 
 impl Cache {
-    pub(super) fn get(&mut self, id: u32, now: Instant) -> Option<Arc<Schema>> {
+    pub(super) fn get(&mut self, id: u32) -> Option<Arc<Schema>> {
         let Cached { schema, used, .. } = self.schemas.get_mut(&id)?;
-        if matches!(&**schema, Schema::Unusable { since, .. } if now.saturating_duration_since(*since) >= LOOK_AGAIN)
-        {
-            return None;
-        }
         self.uses += 1;
         *used = self.uses;
         Some(schema.clone())

@@ -55,6 +55,15 @@ impl Found {
     }
 }
 
+/// Why there is no schema to be used.
+#[derive(Debug)]
+pub(super) enum Lacking {
+    /// The registry has none, it says, or none of something that it refers to. It may later.
+    Unknown(String),
+    /// There is one, and it can never be used.
+    Unusable(String),
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Avro,
@@ -98,13 +107,17 @@ impl Client {
     }
 
     /// The schema of this id; within, why there is none that can be used. The outer error is the registry's, now.
-    pub(super) async fn get(&self, id: u32) -> Result<Result<Found, String>, String> {
+    pub(super) async fn get(&self, id: u32) -> Result<Result<Found, Lacking>, String> {
         let settings = self.current().await?;
         let found = match get_schema_by_id(id, &settings).await {
             Ok(schema) => with_references(schema, &settings).await,
             Err(error) => trouble(&error).map(Err),
         };
-        found.map(|found| found.map_err(|why| self.told(why))).map_err(|why| self.told(why))
+        let told = |lacking| match lacking {
+            Lacking::Unknown(why) => Lacking::Unknown(self.told(why)),
+            Lacking::Unusable(why) => Lacking::Unusable(self.told(why)),
+        };
+        found.map(|found| found.map_err(told)).map_err(|why| self.told(why))
     }
 
     /// Does the registry answer as one, with this credential?
@@ -146,7 +159,8 @@ fn learn(mask: &Mask, settings: &SchemaRegistry, secret: Option<&Watched>) {
 async fn with_references(
     schema: RegisteredSchema,
     settings: &SrSettings,
-) -> Result<Result<Found, String>, String> {
+) -> Result<Result<Found, Lacking>, String> {
+    let unusable = |why| Ok(Err(Lacking::Unusable(why)));
     let mut waiting: Vec<RegisteredReference> = schema.references.clone();
     let mut references: Vec<(String, String)> = Vec::new();
     let mut bytes = schema.schema.len();
@@ -155,24 +169,31 @@ async fn with_references(
             continue;
         }
         if references.len() == MOST_REFERENCES {
-            return Ok(Err(format!("it refers to more than {MOST_REFERENCES} others")));
+            return unusable(format!("it refers to more than {MOST_REFERENCES} others"));
         }
         let RegisteredReference { name, subject, version, .. } = reference.clone();
         let referred = format!("`{name}` ({subject}, version {version})");
         match segment(&subject) {
             Some(segment) => reference.subject = segment,
-            None => return Ok(Err(format!("{referred}: no registry can be asked for such a subject"))),
+            None => return unusable(format!("{referred}: no registry can be asked for such a subject")),
         }
         match get_referenced_schema(settings, &reference).await {
             Ok(found) => {
                 bytes += found.schema.len();
                 if bytes > MOST_BYTES {
-                    return Ok(Err(format!("with what it refers to {TooLarge}")));
+                    return unusable(format!("with what it refers to {TooLarge}"));
                 }
                 waiting.extend(found.references.clone());
                 references.push((name, found.schema));
             }
-            Err(error) => return trouble(&error).map(|why| Err(format!("{referred}: {why}"))),
+            Err(error) => {
+                return trouble(&error).map(|lacking| {
+                    Err(match lacking {
+                        Lacking::Unknown(why) => Lacking::Unknown(format!("{referred}: {why}")),
+                        Lacking::Unusable(why) => Lacking::Unusable(format!("{referred}: {why}")),
+                    })
+                });
+            }
         }
     }
     references.reverse();
@@ -195,18 +216,18 @@ fn segment(subject: &str) -> Option<String> {
     Some(url.path().trim_start_matches('/').to_owned()).filter(|segment| !segment.is_empty())
 }
 
-/// Is the schema itself at fault, by the registry's own word or its size? Anything else may be another answer later.
-fn trouble(error: &SRCError) -> Result<String, String> {
+/// Is the schema itself lacking, by the registry's own word or its size? Anything else may be another answer later.
+fn trouble(error: &SRCError) -> Result<Lacking, String> {
     let source = error.source();
     let said = source.and_then(|source| source.downcast_ref::<RawError>());
     if said.is_some_and(|said| NOT_THERE.contains(&said.error_code)) {
-        return Ok("the registry has none".to_owned());
+        return Ok(Lacking::Unknown("the registry has none".to_owned()));
     }
     if let Some(reqwest_middleware::Error::Middleware(own)) =
         source.and_then(<dyn std::error::Error>::downcast_ref)
         && let Some(too_large) = own.downcast_ref::<TooLarge>()
     {
-        return Ok(too_large.to_string());
+        return Ok(Lacking::Unusable(too_large.to_string()));
     }
     let mut text = error.error.clone();
     let mut source = error.source();

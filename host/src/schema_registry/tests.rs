@@ -1,14 +1,22 @@
 //! Records and schemas together, without a registry: what it would have answered is put into the cache.
 
-use super::cache::LOOK_AGAIN;
 use super::*;
 use crate::event::Origin;
 use crate::telemetry::Telemetry;
 
 /// A registry that knows these schemas and answers nothing.
 pub(crate) fn registry(schemas: &[(u32, &str, &str)], most: usize) -> SchemaRegistry {
+    registry_of(None, schemas, most)
+}
+
+/// The same, for these topics alone.
+pub(crate) fn registry_of(
+    topics: Option<Vec<String>>,
+    schemas: &[(u32, &str, &str)],
+    most: usize,
+) -> SchemaRegistry {
     let mut settings = config::SchemaRegistry::new("http://127.0.0.1:9/".parse().unwrap());
-    settings.cache = most;
+    (settings.cache, settings.topics) = (most, topics);
     let registry = SchemaRegistry::new(Some(&settings), Telemetry::new().schema_registry()).unwrap();
     let shared = registry.0.as_ref().unwrap();
     for (id, kind, text) in schemas {
@@ -19,7 +27,7 @@ pub(crate) fn registry(schemas: &[(u32, &str, &str)], most: usize) -> SchemaRegi
             other => Kind::Other(other.to_owned()),
         };
         let found = Schema::of(Found { kind, text: (*text).to_owned(), references: Vec::new() });
-        let schema = found.unwrap_or_else(|why| Schema::Unusable { why, since: Instant::now() });
+        let schema = found.unwrap_or_else(Schema::Unusable);
         shared.cache().put(*id, Arc::new(schema), text.len(), most);
     }
     drop(shared.cache());
@@ -114,15 +122,6 @@ fn the_cache_is_bounded_and_what_is_used_stays() {
     let shared = registry.0.as_ref().unwrap();
     shared.cache().put(7, Arc::new(Schema::Json), 2, 3);
     assert_eq!([1, 2, 3, 7].map(known), [true, false, true, true]);
-}
-
-#[test]
-fn what_could_not_be_used_is_asked_for_again() {
-    let registry = registry(&[(4, "thrift", "")], 10);
-    let shared = registry.0.as_ref().unwrap();
-    let now = Instant::now();
-    assert!(shared.cache().get(4, now).is_some());
-    assert!(shared.cache().get(4, now + LOOK_AGAIN).is_none());
 }
 
 #[tokio::test]

@@ -110,6 +110,17 @@ pub(crate) fn open(record: &mut Record) -> Result<Opened, OpenError> {
     Ok(Opened { parked, evidence, journal })
 }
 
+/// The topic of the original, if this is a record that [`seal`] made.
+pub(crate) fn topic_of(record: &Record) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Original {
+        topic: String,
+    }
+    let (_, value) = record.headers.iter().rfind(|(name, _)| name == PARKED)?;
+    let original: Original = serde_json::from_slice(value.as_deref()?).ok()?;
+    Some(original.topic)
+}
+
 /// Where to wait that long, of these topics with their delays, shortest first: the longest delay that ends no later, so
 /// that what waits for longer goes from topic to topic; else the shortest.
 pub(crate) fn topic_for(topics: &[(String, Duration)], wait: Duration) -> Option<&str> {
@@ -169,6 +180,7 @@ mod tests {
         let mut evidence = Attempts::default();
         evidence.push(5, Duration::from_millis(3), "retry", "503");
         let mut record = as_read(seal("g.delay.1m", &original(), &parked(), &evidence, None));
+        assert_eq!(topic_of(&record).as_deref(), Some("policy-events"));
         let opened = open(&mut record).unwrap();
         assert_eq!(format!("{record:?}"), format!("{:?}", original()));
         assert_eq!((opened.parked, opened.evidence), (parked(), evidence));
@@ -178,6 +190,7 @@ mod tests {
     #[test]
     fn what_others_wrote_stays_as_it_was() {
         let mut record = original();
+        assert_eq!(topic_of(&record), None);
         assert!(matches!(open(&mut record), Err(OpenError::Broken(_))));
         assert_eq!(format!("{record:?}"), format!("{:?}", original()));
         record.headers.pop();

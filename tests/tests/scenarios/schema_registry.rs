@@ -4,7 +4,8 @@
 //! (`GET /schemas/ids/ID`, `GET /subjects/SUBJECT/versions/VERSION`, error 40403). A real one is in `schema_registry_real`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use liaison::kafka::producer::Outgoing;
@@ -221,6 +222,93 @@ fn a_credential_that_is_refused_is_waited_for_and_a_new_one_is_taken_from_its_fi
     assert!(!reasons.contains("word-4d1e") && !reasons.contains("bGlhaXNvbj"), "{reasons}");
     folder.write("password", "word-4d1e-new")?;
     fixture.settled("delivered", 1)?;
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn a_schema_that_a_replica_learns_late_is_waited_for() -> anyhow::Result<()> {
+    // The id is written in a record before it is registered, once by mistake, and again as soon as it is.
+    let is_there = Arc::new(AtomicBool::new(false));
+    let there = is_there.clone();
+    let registry = System::start(
+        "schema-registry",
+        Behaviour::from_fn(move |request| match there.load(Ordering::Relaxed) {
+            true => answered(request.path),
+            false => answered("/schemas/ids/9"),
+        }),
+    )?;
+    let kafka = kafka(&registry);
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    fixture.produce([avro("first"), event("second", "k")])?;
+    registry.wait_for(3, LIMIT)?;
+    assert_eq!(fixture.requested(), [""; 0]);
+    is_there.store(true, Ordering::Relaxed);
+    fixture.settled("delivered", 2)?;
+    assert_eq!(fixture.delivered(), ["first", "second"], "nothing passed what waited");
+    assert_eq!(fixture.metric("liaison_alerts_raised_total", &[]), 0.0, "the registry answered all the time");
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn what_is_known_to_be_unknown_is_asked_for_again_for_an_event_that_comes_later() -> anyhow::Result<()> {
+    let is_there = Arc::new(AtomicBool::new(false));
+    let there = is_there.clone();
+    let registry = System::start(
+        "schema-registry",
+        Behaviour::from_fn(move |request| match there.load(Ordering::Relaxed) {
+            true => answered(request.path),
+            false => answered("/schemas/ids/9"),
+        }),
+    )?;
+    let kafka = kafka(&registry);
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    fixture.produce([avro("too-early")])?;
+    let letter = fixture.dead_letters(1)?.remove(0);
+    assert!(letter.message()?.contains("of schema 1, which cannot be used: the registry has none"));
+    is_there.store(true, Ordering::Relaxed);
+    fixture.produce([avro("in-time")])?;
+    fixture.settled("delivered", 1)?;
+    assert_eq!(fixture.delivered(), ["in-time"]);
+    fixture.dead_letters(1)?;
+    fixture.host.stop()
+}
+
+#[test]
+fn many_records_of_unknown_ids_are_asked_for_seldom_and_hold_up_others_for_a_moment_only()
+-> anyhow::Result<()> {
+    let registry = registry()?;
+    let kafka = kafka(&registry);
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    let unknown = |number: u32| of("unknown", 100 + number % 3, b"x");
+    fixture.produce((0..900).map(unknown).chain([avro("good")]))?;
+    fixture.settled("delivered", 1)?;
+    fixture.dead_letters(900)?;
+    assert_eq!(fixture.delivered(), ["good"]);
+    // Three ids, twice a second each at most, until the word has stood for 10 s; and what is behind an answer.
+    let asked = registry.count();
+    assert!(asked <= 100, "{asked} questions for 900 records of three unknown ids");
+    fixture.host.stop()
+}
+
+#[test]
+fn schemas_that_many_records_need_are_asked_for_side_by_side_and_not_all_at_once() -> anyhow::Result<()> {
+    let asked = AtomicUsize::new(0);
+    let registry = System::start(
+        "schema-registry",
+        Behaviour::from_fn(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+            0..8 => Answer::silence(),
+            _ => answered("/schemas/ids/3"),
+        }),
+    )?;
+    let patience = Duration::from_secs(10);
+    let kafka = format!("schema-registry = {{ url = \"{}\", timeout = \"10s\" }}", registry.url());
+    let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
+    fixture.produce((1..=20).map(|id| of(&format!("e{id}"), id, b"{}")))?;
+    fixture.settled("delivered", 20)?;
+    let asked: Vec<_> = registry.ledger().iter().map(|entry| entry.received).collect();
+    let later = |number: usize| asked[number].duration_since(asked[0]);
+    assert!(later(7) < patience, "the eighth question came {:?} after the first", later(7));
+    assert!(later(8) >= patience - Duration::from_secs(1), "the ninth came {:?} after the first", later(8));
     fixture.stop_without_dead_letters()
 }
 

@@ -1,10 +1,13 @@
 //! Records in the wire format, whose data is much more than what came from Kafka.
 
+use std::task::{Context, Poll, Waker};
+
 use crate::event::{Origin, Record};
 use crate::kafka::consumer::Batch;
-use crate::schema_registry::tests::{record, registry};
+use crate::schema_registry::tests::{record, registry, registry_of};
+use crate::subscription::schemas::Reading;
 
-use super::world::{World, delivered, plan};
+use super::world::{World, delivered, parked, plan};
 
 /// 50 KB of JSON in four bytes.
 const NULLS: &str = r#"{"type": "array", "items": "null"}"#;
@@ -42,4 +45,26 @@ async fn what_is_decoded_is_taken_in_as_far_as_there_is_room_and_the_rest_follow
     }
     assert_eq!(ended, (0..100).collect::<Vec<_>>());
     assert!(world.task.has_room());
+}
+
+#[tokio::test]
+async fn only_what_will_be_decoded_waits_for_its_schema() {
+    let named = |topic: &str| Some(vec![topic.to_owned()]);
+    let wire = record(9, b"x").value;
+    for (topics, value, waits) in [
+        (named("t"), &wire, true),
+        (None, &wire, true),
+        // It came from a topic that is not decoded, whatever its first byte.
+        (named("other"), &wire, false),
+        (named("t"), &Some("{}".into()), false),
+    ] {
+        let mut plan = plan(|_| {});
+        plan.registry = registry_of(topics.clone(), &[], 10);
+        let record = Record { value: value.clone(), ..parked(0, "e0", "k", 0) };
+        let mut batch = Some(Batch { epoch: 1, records: vec![record] });
+        let mut reading = Reading::default();
+        let read =
+            reading.poll(&plan, &mut Context::from_waker(Waker::noop()), |_| Poll::Ready(batch.take()));
+        assert_eq!(read.is_pending(), waits, "{topics:?} {value:?}");
+    }
 }
