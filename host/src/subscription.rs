@@ -150,7 +150,7 @@ async fn deliver(
     let mut shutdown = pin!(shutdown);
     let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
     let mut stop_by: Option<Instant> = None;
-    let mut reading = schemas::Reading::default();
+    let (mut reading, mut rest) = (schemas::Reading::default(), Rest::default());
     loop {
         let now = Instant::now();
         stages.refresh();
@@ -189,6 +189,13 @@ async fn deliver(
             }
             if let Poll::Ready(control) = consumer.controls.poll_recv(context) {
                 return Poll::Ready(control.map_or(Happened::ConsumerGone, Happened::Control));
+            }
+            if task.is_turn_over() {
+                if rest.poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                task.begin_turn();
+                return Poll::Ready(Happened::Tick);
             }
             if let Poll::Ready((batch, schemas)) = reading.poll(plan, context, |context| {
                 if task.has_room() { consumer.batches.poll_recv(context) } else { Poll::Pending }
@@ -248,6 +255,24 @@ fn obey(plan: &SubscriptionPlan, task: &mut Task, control: Control) -> Result<()
     }
     task.control(control, Instant::now());
     Ok(())
+}
+
+/// A turn for the other subscriptions of the worker.
+#[derive(Default)]
+struct Rest {
+    is_begun: bool,
+}
+
+impl Rest {
+    /// Pending, and then ready: in between the others have run.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.is_begun = !self.is_begun;
+        if !self.is_begun {
+            return Poll::Ready(());
+        }
+        // It wakes this task behind them.
+        pin!(tokio::task::yield_now()).poll(context)
+    }
 }
 
 /// How many deliveries waited for a plugin call when the event loop was last asked for news.

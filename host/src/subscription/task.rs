@@ -70,8 +70,10 @@ pub(super) struct Task {
     pause_after: Duration,
     rules: DecodeRules,
     registry: SchemaRegistry,
-    /// Records that came and have no room yet, oldest first, with the schemas that they need.
+    /// Records that came and are not taken in yet, oldest first, with the schemas that they need.
     kept: VecDeque<(Batch, Schemas)>,
+    /// How many bytes were taken in since the others of this worker had their turn, and how long that took.
+    taken_in: (usize, Duration),
     filter: Filter,
     has_transformers: bool,
     witness: Witness,
@@ -146,6 +148,7 @@ impl Task {
             rules: DecodeRules { type_header: plan.kafka.type_header.clone() },
             registry: plan.registry.clone(),
             kept: VecDeque::new(),
+            taken_in: (0, Duration::ZERO),
             filter,
             has_transformers: !settings.transformers.is_empty(),
             witness: plan.witness.clone(),
@@ -268,7 +271,7 @@ impl Task {
     pub(super) fn is_hurried(&self) -> bool {
         let has_followers = || self.partitions.unsettled() > self.lanes.len();
         let is_leaving = self.is_stopping || self.revoking.is_some();
-        self.has_batch && (is_leaving || self.is_held || has_followers() || !self.has_room())
+        self.has_batch && (is_leaving || self.is_held || has_followers() || !self.has_space())
     }
 
     /// The lane to go on with: the oldest that is ready, and of those to probe with one that has not failed.

@@ -313,6 +313,19 @@ fn schemas_that_many_records_need_are_asked_for_side_by_side_and_not_all_at_once
 }
 
 #[test]
+fn what_is_decoded_to_much_and_not_wanted_is_taken_in_to_its_end() -> anyhow::Result<()> {
+    let registry = registry()?;
+    let kafka = kafka(&registry);
+    let config = Config { kafka: &kafka, types: "[\"other\"]", ..Config::default() };
+    let fixture = Fixture::start(&config, Behaviour::ok())?;
+    // 50 kB of JSON each: many turns of the worker, and nothing else happens that would wake the subscription.
+    fixture.produce((0..400).map(|number| of(&format!("e{number}"), 8, &[0xa0, 0x9c, 0x01, 0])))?;
+    fixture.settled("filtered", 400)?;
+    assert_eq!(fixture.requested(), [""; 0]);
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
 fn only_records_of_the_topics_that_are_named_are_decoded() -> anyhow::Result<()> {
     let registry = registry()?;
     let kafka = kafka(&registry).replace(" }", ", topics = [\"other\"] }");

@@ -17,6 +17,10 @@ use crate::subscription::filter::Verdict;
 use crate::subscription::journal::Journalled;
 use crate::subscription::parked::{self, Opened};
 
+/// How much is taken in before others of the worker have their turn: so many bytes, decoded ones too, and so long.
+const TURN_BYTES: usize = 1 << 20;
+const TURN: Duration = Duration::from_millis(5);
+
 /// What a record in the wire format was decoded to.
 type Json = Result<Bytes, WireError>;
 
@@ -26,38 +30,52 @@ impl Task {
         if let Some(journal) = self.journal.as_mut().filter(|journal| journal.is_reading()) {
             return journal.hold(batch, schemas);
         }
-        if self.kept.is_empty() {
-            self.take(batch, schemas);
-        } else {
-            self.kept.push_back((batch, schemas));
+        self.kept.push_back((batch, schemas));
+        if self.kept.len() == 1 {
+            self.take();
         }
     }
 
-    /// Takes in what there was no room for, as far as there is now.
+    /// Takes in what there was no room or no time for, as far as there is now.
     pub(in crate::subscription) fn receive_kept(&mut self) {
-        while self.has_space()
-            && let Some((batch, schemas)) = self.kept.pop_front()
-        {
-            self.take(batch, schemas);
+        while self.has_space() && !self.kept.is_empty() && !self.is_turn_over() {
+            self.take();
         }
     }
 
-    fn take(&mut self, batch: Batch, schemas: Schemas) {
+    /// Has so much been taken in that the others of this worker should have their turn?
+    pub(in crate::subscription) fn is_turn_over(&self) -> bool {
+        let (bytes, took) = self.taken_in;
+        bytes >= TURN_BYTES || took >= TURN
+    }
+
+    /// The others had theirs.
+    pub(in crate::subscription) fn begin_turn(&mut self) {
+        self.taken_in = (0, Duration::ZERO);
+    }
+
+    fn take(&mut self) {
+        let Some((batch, schemas)) = self.kept.pop_front() else { return };
         let rest = self.take_in(batch, &schemas);
         if !rest.records.is_empty() {
             self.kept.push_front((rest, schemas));
         }
     }
 
-    /// All records, or those up to one whose data left no room: a small record may be decoded to a large one. Gives the rest.
+    /// All records, or those up to one that ended the turn, or whose data left no room: a small record may be decoded to a
+    /// large one. Gives the rest. What is done counts for the turn, also where nothing of it is kept.
     fn take_in(&mut self, batch: Batch, schemas: &Schemas) -> Batch {
         let Batch { epoch, records } = batch;
+        let (before, began) = (self.taken_in.1, Instant::now());
         let mut records = records.into_iter();
-        for record in records.by_ref() {
+        while !self.is_turn_over()
+            && let Some(record) = records.next()
+        {
             self.witness.metrics.received.inc();
             let json = schemas.json_of(&record).transpose();
             let is_decoded = json.is_some();
-            self.receive_record(record, json, epoch);
+            let bytes = self.receive_record(record, json, epoch);
+            self.taken_in = (self.taken_in.0 + bytes, before + began.elapsed());
             if is_decoded && !self.has_space() {
                 break;
             }
@@ -65,14 +83,16 @@ impl Task {
         Batch { epoch, records: records.collect() }
     }
 
-    fn receive_record(&mut self, mut record: Record, json: Option<Json>, epoch: u64) {
+    /// Gives how much there was to read, with what was decoded.
+    fn receive_record(&mut self, mut record: Record, json: Option<Json>, epoch: u64) -> usize {
         let partition = Partition { topic: record.origin.topic.clone(), number: record.origin.partition };
         let decoded = json.as_ref().and_then(|json| json.as_ref().ok()).map_or(0, Bytes::len);
         let (offset, bytes) = (record.origin.offset, record_bytes(&record) + decoded);
-        let Some(number) = self.partitions.receive(&partition, epoch, offset, bytes) else { return };
+        let Some(number) = self.partitions.receive(&partition, epoch, offset, bytes) else { return bytes };
         let place = Place { partition: number, offset, bytes };
         if !self.delays.contains_key(&*record.origin.topic) {
-            return self.receive_original(place, record, json, None);
+            self.receive_original(place, record, json, None);
+            return bytes;
         }
         match parked::open(&mut record) {
             Ok(opened) => self.receive_original(place, record, json, Some(opened)),
@@ -81,6 +101,7 @@ impl Task {
                 self.dead_letter(letter, Settles::Record(place));
             }
         }
+        bytes
     }
 
     fn receive_original(&mut self, place: Place, record: Record, json: Option<Json>, opened: Option<Opened>) {
