@@ -96,7 +96,7 @@ impl Event {
 }
 
 /// Whether a media type says JSON: `…/json` or `…+json`, with any parameters.
-fn is_json(content_type: &str) -> bool {
+pub(crate) fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim_end();
     let ends_with = |suffix: &str| {
         essence

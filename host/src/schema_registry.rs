@@ -34,7 +34,7 @@ use self::protobuf::Protobuf;
 use self::shared::{Ids, Known, Shared};
 use crate::config;
 use crate::config::secret::SecretError;
-use crate::event::{DecodeError, DecodeRules, Event, Record};
+use crate::event::{DecodeError, DecodeRules, Event, Record, is_json};
 use crate::telemetry::RegistryMetrics;
 
 /// A registry's schemas. Clones share them; the default has none and decodes nothing.
@@ -218,13 +218,20 @@ pub fn event(record: &Record, json: Option<Bytes>, rules: &DecodeRules) -> Resul
     }
 }
 
-/// The same record with JSON in it.
+/// The same record with JSON in it. A content type that says JSON stands, for it is true: so does that of a structured
+/// CloudEvent, which is read as one.
 fn as_json(record: &Record, json: Bytes) -> Record {
     let is_type = |name: &str| {
         name.eq_ignore_ascii_case("content-type") || name.eq_ignore_ascii_case("ce_datacontenttype")
     };
-    let mut headers: Vec<_> = record.headers.iter().filter(|(name, _)| !is_type(name)).cloned().collect();
-    headers.push(("content-type".to_owned(), Some(Bytes::from_static(b"application/json"))));
+    let says_json = |value: &Option<Bytes>| {
+        value.as_deref().and_then(|value| str::from_utf8(value).ok()).is_some_and(is_json)
+    };
+    let mut headers = record.headers.clone();
+    headers.retain(|(name, value)| !is_type(name) || says_json(value));
+    if !headers.iter().any(|(name, _)| is_type(name)) {
+        headers.push(("content-type".to_owned(), Some(Bytes::from_static(b"application/json"))));
+    }
     Record { value: Some(json), headers, ..record.clone() }
 }
 

@@ -88,6 +88,35 @@ fn a_cloudevents_headers_stand_and_its_type_of_content_is_that_of_the_json() {
 }
 
 #[test]
+fn a_content_type_that_says_json_stands_and_a_structured_cloudevent_is_read_as_one() {
+    let registry = registry(&[(1, "avro", AVRO), (3, "json", "{}")], 10);
+    let with_type = |record: Record, content_type: &str| {
+        let header = ("Content-Type".to_owned(), Some(Bytes::copy_from_slice(content_type.as_bytes())));
+        Record { headers: vec![header], ..record }
+    };
+    let event = |record: &Record| registry.event_if_known(record, &rules()).unwrap();
+    let structured = br#"{"specversion":"1.0","id":"e-1","source":"/s","type":"a.b","data":{"n":1.50}}"#;
+    let read =
+        event(&with_type(record(3, structured), "application/cloudevents+json; charset=utf-8")).unwrap();
+    assert_eq!((read.id.as_str(), read.source.as_str(), read.kind.as_str()), ("e-1", "/s", "a.b"));
+    assert_eq!(read.content_type.as_deref(), Some("application/json"));
+    assert_eq!(read.data.as_deref(), Some(br#"{"n":1.50}"#.as_slice()));
+    let batch = event(&with_type(record(3, b"[]"), "application/cloudevents-batch+json")).unwrap_err();
+    assert!(batch.to_string().contains("batch of CloudEvents"), "{batch}");
+    for (record, said, expected) in [
+        (record(3, b"{}"), "application/vnd.agency+json", "application/vnd.agency+json"),
+        (record(3, b"{}"), "application/octet-stream", "application/json"),
+        (record(1, b"\x06a.b\0"), "application/avro", "application/json"),
+    ] {
+        assert_eq!(
+            event(&with_type(record, said)).unwrap().content_type.as_deref(),
+            Some(expected),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn what_is_in_no_such_format_is_as_it_was_and_what_is_wrong_is_said() {
     let registry = registry(&[(1, "avro", AVRO), (4, "thrift", ""), (5, "avro", "{")], 10);
     let plain = Record { value: Some(Bytes::from_static(b"{\"type\": \"x\"}")), ..record(1, b"") };

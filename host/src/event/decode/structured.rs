@@ -64,6 +64,8 @@ fn json_data(value: &Bytes, raw: &str, context: &mut Context) -> Result<Bytes, D
     })
 }
 
+/// Bytes, of the type that the producer says. Where it says none, none is made up: `application/json` is implied for the
+/// member `data` alone (JSON format 1.0.2, section 3.1.2).
 fn binary_data(raw: &str) -> Result<Bytes, DecodeError> {
     let encoded = string("data_base64", raw)?;
     BASE64_STANDARD.decode(encoded.as_bytes()).map(Bytes::from).map_err(DecodeError::Base64)

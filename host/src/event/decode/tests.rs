@@ -104,6 +104,20 @@ fn structured_data_is_read_as_its_content_type_says() {
 }
 
 #[test]
+fn json_is_implied_for_data_and_nothing_for_bytes() {
+    for (members, expected) in [
+        (r#""data":{"a":1}"#, Some("application/json")),
+        (r#""data":"text""#, Some("application/json")),
+        (r#""data_base64":"eyJhIjoxfQ==""#, None),
+        (r#""data_base64":"eyJhIjoxfQ==","datacontenttype":"application/json""#, Some("application/json")),
+    ] {
+        let text = format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t",{members}}}"#);
+        let event = structured(&text).unwrap();
+        assert_eq!(event.content_type.as_deref(), expected, "{members}");
+    }
+}
+
+#[test]
 fn a_record_that_is_no_cloudevent_is_named_by_where_it_was_read() {
     let event = decode(&[("X-Team", b"hr"), ("raw", b"\xff")], Some(b"free text")).unwrap();
     assert_eq!((event.id.as_str(), event.source.as_str()), ("policies/3/14", "/topics/policies"));
