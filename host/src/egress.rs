@@ -177,6 +177,16 @@ impl Gateway {
         reply
     }
 
+    /// Does this go to the connector's own system, its endpoint? Anything else asks another origin that is granted to it.
+    pub(crate) fn is_to_endpoint(&self, effect: &Effect) -> bool {
+        match effect {
+            Effect::Http(request) => self.pool.grants.is_to_endpoint(&request.url),
+            // By its path alone.
+            Effect::Grpc(_) => self.sql.is_none(),
+            Effect::Sql(_) => self.sql.is_some(),
+        }
+    }
+
     async fn http(&self, request: &HttpRequest, call: &Call<'_>) -> Result<HttpResponse, Failure> {
         let grants = &self.pool.grants;
         let method = message::method(&request.method)?;

@@ -21,12 +21,22 @@ const MAX_STEP_TEXT: usize = 300;
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) result: Result<Outcome, Fault>,
-    /// The last round says that the external system is not well.
+    /// The last round says that the connector's own system is not well. Nothing does before [`Attempt::see_trouble`].
     pub(crate) trouble: Option<FailureKind>,
     /// The delivery as it was after its last round.
     pub(crate) delivery: Delivery,
     /// What was performed, a list a round: what `delivery.rounds` are the replies to.
     pub(crate) asked: Vec<Vec<Effect>>,
+}
+
+impl Attempt {
+    /// Looks for trouble in what the connector's own system answered last. What another one did, from which something was
+    /// fetched on the way, is this attempt's failure and says nothing of the deliveries beside it.
+    pub(crate) fn see_trouble(&mut self, is_own: impl Fn(&Effect) -> bool) {
+        let last = self.asked.last().zip(self.delivery.rounds.last());
+        let mut each = last.into_iter().flat_map(|(effects, replies)| effects.iter().zip(replies));
+        self.trouble = each.find_map(|(effect, reply)| trouble(reply).filter(|_| is_own(effect)));
+    }
 }
 
 /// Which effect of an attempt one is: both from 0.
@@ -126,11 +136,10 @@ pub(crate) async fn perform_round(
 }
 
 fn end(delivery: Delivery, asked: Vec<Vec<Effect>>, result: Result<Outcome, Fault>) -> Attempt {
-    let trouble = delivery.rounds.last().and_then(|round| round.iter().filter_map(trouble).next());
-    Attempt { result, trouble, delivery, asked }
+    Attempt { result, trouble: None, delivery, asked }
 }
 
-/// What a reply says of the external system's health. 429 is here too: it is not well, only politer.
+/// What a reply says of the health of the system that gave it. 429 is here too: it is not well, only politer.
 pub(crate) fn trouble(reply: &Reply) -> Option<FailureKind> {
     match reply {
         Reply::Http(response) if response.status == 429 || response.status >= 500 => {
@@ -168,7 +177,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::contract::{
-        Body, GrpcResponse, HttpRequest, HttpResponse, Receipt, SqlError, SqlRequest, SqlResult,
+        Body, GrpcResponse, HttpRequest, HttpResponse, Receipt, Retry, SqlError, SqlRequest, SqlResult,
     };
     use crate::event::{Event, Origin};
     use crate::journal::rounds::tests::effect;
@@ -256,8 +265,9 @@ mod tests {
             true => Ok(()),
             false => Err(Fault::Unwritten("no room".into())),
         };
-        let attempt =
+        let mut attempt =
             attempt(delivery(), recorded, limits(false), &Cell::new(until), step, perform, keep).await;
+        attempt.see_trouble(|effect| matches!(effect, Effect::Http(request) if request.url.starts_with('/')));
         (attempt, asked.into_inner())
     }
 
@@ -315,6 +325,28 @@ mod tests {
         let (attempt, _) = play(script, 503, later()).await;
         assert_eq!(attempt.trouble, Some(FailureKind::Unavailable));
         assert!(matches!(attempt.delivery.rounds[0][0], Reply::Failed(Failure::Unsupported(_))));
+    }
+
+    #[tokio::test]
+    async fn the_trouble_of_another_system_is_none_of_the_connectors_own() {
+        let other = get("https://documents.example/a");
+        for (round, expected) in [
+            (vec![other.clone()], None),
+            (vec![other.clone(), get("/a")], Some(FailureKind::Unavailable)),
+            (vec![get("/a"), other.clone()], Some(FailureKind::Unavailable)),
+        ] {
+            let retry = Outcome::Retry(Retry { after: None, reason: "503".into() });
+            let script = vec![Ok(Step::Perform(round.clone())), Ok(Step::Settle(retry))];
+            let (attempt, asked) = play(script, 503, later()).await;
+            assert_eq!((attempt.trouble, asked.len()), (expected, round.len()), "{asked:?}");
+        }
+        // Of the rounds before only the last counts.
+        let script = vec![
+            Ok(Step::Perform(vec![get("/a")])),
+            Ok(Step::Perform(vec![other])),
+            Ok(Step::Settle(Outcome::Skipped("x".into()))),
+        ];
+        assert_eq!(play(script, 503, later()).await.0.trouble, None);
     }
 
     #[tokio::test]

@@ -195,6 +195,15 @@ impl Grants {
         Ok(Target { origin, path })
     }
 
+    /// Is a request for this URL one to the endpoint's origin, granted or not?
+    pub(super) fn is_to_endpoint(&self, url: &str) -> bool {
+        self.endpoint.is_some()
+            && match url.as_bytes().first() {
+                None | Some(b'?' | b'/') => true,
+                Some(_) => Url::parse(url).is_ok_and(|url| self.origin(OriginIndex::ENDPOINT).is(&url)),
+            }
+    }
+
     fn endpoint(&self, url: &str) -> Result<&EndpointPath, Failure> {
         self.endpoint.as_ref().ok_or_else(|| {
             Failure::Invalid(format!(
@@ -370,6 +379,23 @@ mod tests {
                 (Err(found), Err(expected)) => assert!(found.contains(expected), "{url}: {found}"),
                 (found, _) => panic!("{url}: {found:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_request_is_to_the_endpoint_by_its_origin_whatever_its_path() {
+        let granted = grants("http://h/api", &["http://other:8080", "http://h:8080"]);
+        for (url, expected) in [
+            ("", true),
+            ("?a", true),
+            ("/x", true),
+            ("HTTP://H:80/elsewhere", true),
+            ("http://h:8080/api", false),
+            ("https://h/api", false),
+            ("http://other:8080/api", false),
+            ("nowhere", false),
+        ] {
+            assert_eq!(granted.is_to_endpoint(url), expected, "{url}");
         }
     }
 

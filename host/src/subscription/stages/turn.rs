@@ -142,7 +142,8 @@ impl Stages {
             Some(scribe) => Box::pin(scribe.keep(delivery, asked, until.get())).await,
             None => Ok(()),
         };
-        let attempt = attempt(delivery, recorded, asked.limits(), &until, step, perform, keep).await;
+        let mut attempt = attempt(delivery, recorded, asked.limits(), &until, step, perform, keep).await;
+        attempt.see_trouble(|effect| self.gateway.is_to_endpoint(effect));
         asked.count(&attempt.result);
         let journalled = match scribe {
             Some(scribe) => Box::pin(scribe.end(&attempt, job.has_more_parts)).await,
@@ -174,7 +175,8 @@ impl Stages {
         self.exchange(effect, &Call::of(delivery, &key, until)).await
     }
 
-    /// Performs one effect, and notes how the external system took it.
+    /// Performs one effect, and notes how the external system took it. How fast another one answers says nothing of how
+    /// much may be asked of the connector's own.
     pub(super) async fn exchange(&self, effect: &Effect, call: &Call<'_>) -> Reply {
         let start = Instant::now();
         let reply = self.gateway.perform(effect, call).await;
@@ -187,7 +189,9 @@ impl Stages {
         let now = Instant::now();
         let took = now.saturating_duration_since(start);
         self.metrics.request_duration[status].observe(took);
-        self.share.replied(took, trouble(&reply).is_some(), now);
+        if self.gateway.is_to_endpoint(effect) {
+            self.share.replied(took, trouble(&reply).is_some(), now);
+        }
         reply
     }
 }
