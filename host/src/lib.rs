@@ -37,6 +37,7 @@
 //! | [`whereabouts`] | what became of the latest events, for whoever asks |
 //! | [`admin`] | health, metrics and the reload over HTTP |
 //! | [`telemetry`] | every metric, its help and its labels |
+//! | `fnv` | a short number for bytes, the same on every host |
 //!
 //! Three rules hold everywhere. A stage does not know another: `subscription` joins them. Everything in memory is
 //! bounded: events by the configuration, the rest by constants. What is decided is decided by plain functions over
@@ -50,6 +51,7 @@ pub mod dead_letter;
 pub mod delivery;
 pub mod egress;
 pub mod event;
+mod fnv;
 #[cfg(test)]
 mod fuzz;
 pub mod host;

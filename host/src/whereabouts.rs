@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::config::SubscriptionName;
 use crate::contract::TimestampMs;
 use crate::event::{Event, Origin};
+use crate::fnv::fnv_1a;
 
 pub(crate) use answer::time_text;
 pub use answer::{Known, Place, State, Told};
@@ -170,11 +171,8 @@ impl Whereabouts {
 
     fn part(&self, id: &str) -> Option<MutexGuard<'_, Part>> {
         let shared = self.0.as_ref()?;
-        // FNV-1a: it only spreads, and who makes ids that fall into one part loses their own.
-        let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        let index = usize::try_from(hash >> 60).unwrap_or_default();
+        // Who makes ids that fall into one part loses their own.
+        let index = usize::try_from(fnv_1a(id.bytes()) >> 60).unwrap_or_default();
         // Whole after any panic: entries are changed one field at a time, and each is true by itself.
         Some(shared.parts[index].lock().unwrap_or_else(PoisonError::into_inner))
     }

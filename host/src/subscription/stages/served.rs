@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use super::shadow::Shadow;
-use super::turn::fnv_1a;
 use crate::event::Event;
+use crate::fnv::fnv_1a;
 use crate::plugin::Plugin;
 use crate::telemetry::{Label as _, ShadowResult};
 

@@ -22,6 +22,7 @@ use crate::delivery::attempt::{Attempt, Place, attempt, trouble};
 use crate::delivery::batch::is_joinable;
 use crate::egress::Call;
 use crate::event::Event;
+use crate::fnv::fnv_1a;
 use crate::native::NativeConnector;
 use crate::subscription::journal::Journalled;
 use crate::telemetry::StatusClass;
@@ -250,9 +251,4 @@ pub(crate) fn effect_key(key: &Rc<str>, place: Place) -> Rc<str> {
 /// Of the key and the attempt: the same after a restart, and another for each attempt.
 pub(crate) fn seed(key: &str, attempt: u32) -> u64 {
     fnv_1a(key.bytes().chain(attempt.to_le_bytes()))
-}
-
-/// FNV-1a of 64 bits: the same on every host and in every version of this one.
-pub(super) fn fnv_1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
