@@ -3,7 +3,8 @@
 
 use rdkafka::consumer::Consumer as _;
 
-use super::{Poller, log_failure};
+use super::log_failure;
+use super::poller::Poller;
 use crate::kafka::partition::{Partition, list, partitions};
 
 impl Poller {
