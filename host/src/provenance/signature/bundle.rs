@@ -72,10 +72,16 @@ struct StatementDigest {
     sha256: Option<String>,
 }
 
+/// What cosign 2 writes unless it is asked for a bundle.
+#[derive(Deserialize)]
+struct Older {
+    #[serde(rename = "base64Signature")]
+    _signature: String,
+}
+
 /// What the bundle's signature is of; or why that is not the component.
 pub(super) fn signed<'a>(subject: &Subject<'a>, json: &[u8]) -> Result<Signed<'a>, String> {
-    let bundle: Bundle =
-        serde_json::from_slice(json).map_err(|error| format!("is no Sigstore bundle ({error})"))?;
+    let bundle: Bundle = serde_json::from_slice(json).map_err(|error| no_bundle(json, &error))?;
     if !MEDIA_TYPES.contains(&bundle.media_type.as_str()) {
         return Err(format!("is a bundle of the type `{}`, and only version 0.3 is read", bundle.media_type));
     }
@@ -83,6 +89,15 @@ pub(super) fn signed<'a>(subject: &Subject<'a>, json: &[u8]) -> Result<Signed<'a
         (Some(message), None) => of_message(subject, message),
         (None, Some(envelope)) => of_envelope(subject, envelope),
         (Some(_), Some(_)) | (None, None) => Err("is a bundle without exactly one signature".to_owned()),
+    }
+}
+
+fn no_bundle(json: &[u8], error: &serde_json::Error) -> String {
+    match serde_json::from_slice::<Older>(json) {
+        Ok(_) => "is in cosign's older form, and only bundles of version 0.3 are read: sign again with \
+                  `--new-bundle-format`, or with cosign 3"
+            .to_owned(),
+        Err(_) => format!("is no Sigstore bundle ({error})"),
     }
 }
 

@@ -11,6 +11,8 @@ use super::bundle::pre_authentication;
 use super::{Evidence, Key, Kind, Signature, Subject, judge};
 use crate::config::{Digest, KeyName};
 
+mod cosign;
+
 const COMPONENT: &[u8] = b"\0asm a component";
 const MANIFEST: &[u8] = b"{}";
 
