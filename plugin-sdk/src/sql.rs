@@ -33,6 +33,7 @@
 
 mod names;
 mod values;
+mod versions;
 
 use std::fmt;
 use std::time::Duration;
@@ -40,6 +41,7 @@ use std::time::Duration;
 pub use crate::raw::connector::liaison::plugin::effects::{SqlError, SqlErrorKind, SqlValue};
 pub use names::{Dialect, TableName, is_name};
 pub use values::{FromSql, timestamp_ms};
+pub use versions::version_problem;
 
 use crate::failure::{Failure, Unanswered};
 use crate::http::{Http, Place, milliseconds, wrong_kind};

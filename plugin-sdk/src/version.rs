@@ -15,17 +15,38 @@
 //! A tombstone has no data and so no version of its own: its version is the event's time. Where what is held has a time
 //! that is later, that is [`Standing::Older`]; in every other case, also where nothing can be compared, it removes
 //! ([`Standing::Newer`]).
+//!
+//! What the host has decided after a conflict ([`Delivery::resolution`]) is written over what was decided upon, and over
+//! nothing else:
+//!
+//! | decided upon | now there is | comes to |
+//! |---|---|---|
+//! | a version | that one | it is written |
+//! | a version | another, or none | a conflict, with what is there |
+//! | a version | nothing | a conflict that says so, with nothing: [`gone`]; to a tombstone it is done |
+//! | no version | something with a version | a conflict, with what is there |
+//! | no version | nothing | it is written: it was decided upon that, or nobody knows upon what |
 
 use std::cmp::Ordering;
 use std::fmt;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::outcome::Delivery;
+use crate::outcome::{Delivery, Outcome};
 use crate::pointer::Pointer;
 use crate::text::scalar;
 use crate::time::{nanoseconds, rfc3339};
+
+/// Why [`Standing::Equal`] is a conflict where the content is another.
+pub const OTHER: &str = "what is held has the event's version, and other data";
+
+/// Why a decision is a conflict again.
+pub const CHANGED: &str = "what is held has changed since it was decided what to write over it";
+
+/// Why [`gone`] is a conflict.
+const GONE: &str = "what it was decided to write over is gone";
 
 /// A version of one thing.
 ///
@@ -204,6 +225,51 @@ impl Standing {
             }
         }
     }
+}
+
+/// What becomes of a tombstone that is older than what is held, by a version of its own that no policy of the host can
+/// compare: policies know a tombstone by its event's time. In settings: `skip` or `conflict`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LateTombstone {
+    /// What is held stays.
+    #[default]
+    Skip,
+    /// The policy decides, and sees no version: `source-wins` removes, `newest-wins` asks a person.
+    Conflict,
+}
+
+/// What is told of a tombstone that is older than what is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    Skipped,
+    /// The version that is held belongs into `current` only where a policy that compares it with the event's time
+    /// comes to the same.
+    Conflict {
+        shows_version: bool,
+    },
+}
+
+impl LateTombstone {
+    /// What is told of a tombstone of this time that is older than what is held, by whatever version.
+    pub fn judge(self, time: Option<u64>, held: Option<&Version>) -> Late {
+        match (Offered::tombstone(time).against(held), self) {
+            (Standing::Older, _) => Late::Conflict { shows_version: true },
+            (_, Self::Conflict) => Late::Conflict { shows_version: false },
+            (_, Self::Skip) => Late::Skipped,
+        }
+    }
+}
+
+/// What becomes of a decision where nothing is there any more at this place: somebody removed what was decided upon, and to
+/// make it anew was not decided. Nothing where nobody has decided, or upon no version, or where it is to be removed anyway.
+///
+/// The conflict holds neither data nor version, so that a policy that overwrites whatever is there
+/// writes next, and any other leaves it to a person.
+pub fn gone(delivery: &Delivery, place: &str) -> Option<Outcome> {
+    delivery.data()?;
+    delivery.version().filter(|version| !version.is_empty())?;
+    Some(Outcome::conflict(None, None, format!("{place}: {GONE}")))
 }
 
 /// How the first stands to the second; nothing where they cannot be compared. As [`Version::compare`].

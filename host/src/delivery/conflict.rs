@@ -66,9 +66,9 @@ pub fn decide(policy: &ConflictPolicy, offer: Offer<'_>, conflict: &Conflict, re
             Decision::Manual(format!("a person decides by policy: {}", conflict.reason))
         }
         ConflictPolicy::NewestWins { version } => newest_wins(version, offer, conflict)
-            .unwrap_or_else(|reason| Decision::Manual(format!("cannot tell which is newer: {reason}"))),
+            .unwrap_or_else(|reason| undecided("cannot tell which is newer", &reason, conflict)),
         ConflictPolicy::Merge { owners, version } => merged(owners, version.as_deref(), event_data, conflict)
-            .unwrap_or_else(|reason| Decision::Manual(format!("cannot merge: {reason}"))),
+            .unwrap_or_else(|reason| undecided("cannot merge", &reason, conflict)),
     };
     match decision {
         Decision::Again(_) if resolutions >= MAX_RESOLUTIONS => Decision::Endless(format!(
@@ -77,6 +77,15 @@ pub fn decide(policy: &ConflictPolicy, offer: Offer<'_>, conflict: &Conflict, re
         )),
         decision => decision,
     }
+}
+
+/// A person decides. Where nobody says what the external system holds, the connector's reason tells the rest: it may be
+/// gone.
+fn undecided(cannot: &str, reason: &str, conflict: &Conflict) -> Decision {
+    Decision::Manual(match conflict.current {
+        Some(_) => format!("{cannot}: {reason}"),
+        None => format!("{cannot}: {reason}: {}", conflict.reason),
+    })
 }
 
 /// Decides where a person has decided before, and the external system has changed since. `written` is what was to be

@@ -5,6 +5,7 @@ use super::{Answer, Call, Calls, Lookup, Role, When};
 use crate::failure::Failure;
 use crate::outcome::{Delivery, Outcome, Receipt};
 use crate::template::{Source, Uses};
+use crate::version;
 
 struct Attempt<'attempt, C, A> {
     calls: &'attempt Calls<C>,
@@ -69,13 +70,21 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
         match self.look(lookup, &source).await? {
             Looked::Ended(outcome) => Ok(outcome),
             Looked::Nothing(why) if self.delete.is_some() => Ok(Outcome::skipped(why)),
-            Looked::Nothing(_) => self.change(source.with_etag(None), Before::Nothing).await,
+            Looked::Nothing(why) => match self.gone(&why) {
+                Some(conflict) => Ok(conflict),
+                None => self.change(source.with_etag(None), Before::Nothing).await,
+            },
             Looked::Held(held) => match self.standing(&held, &source)? {
                 Standing::Free => self.change(source.with_etag(held.etag), Before::Seen).await,
                 Standing::AlreadyThere => Ok(held.already_there()),
                 Standing::Conflict(why) => Ok(held.conflict(why)),
             },
         }
+    }
+
+    /// What becomes of a decision where nothing is there, as was said so.
+    fn gone(&self, why: &str) -> Option<Outcome> {
+        version::gone(self.delivery, why).filter(|_| self.delete.is_none())
     }
 
     /// A decision is never written without a look: it is the external system's, which is told what is written over, or
@@ -96,10 +105,7 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
         if self.delivery.resolution.is_some() {
             return Ok(match held.is_version(self.delivery.version()) {
                 true => Standing::Free,
-                false => Standing::Conflict(
-                    "what the external system holds has changed since it was decided what to write over it"
-                        .to_owned(),
-                ),
+                false => Standing::Conflict(version::CHANGED.to_owned()),
             });
         }
         held.standing(&self.calls.version, self.delivery, source, &self.uses(), self.delete.is_some())
@@ -113,7 +119,7 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
         Ok(match (self.ask)(Role::Lookup, &lookup.call, source).await? {
             Answer::Done(answer) => match Held::find(self.calls, self.delivery, source, &answer) {
                 Some(held) => Looked::Held(held),
-                None => Looked::Nothing("there is nothing to delete".to_owned()),
+                None => Looked::Nothing("the lookup finds nothing".to_owned()),
             },
             Answer::Missing(why) => Looked::Nothing(why),
             // Nothing was written that could be in conflict.
@@ -137,6 +143,11 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
         };
         let mut was_missing = before == Before::Nothing;
         let mut answer = (self.ask)(role, call, &source).await?;
+        if let Answer::Missing(why) = &answer
+            && let Some(conflict) = self.gone(why)
+        {
+            return Ok(conflict);
+        }
         if let (Role::Write, Some(create), Answer::Missing(_)) = (role, create, &answer) {
             (source, was_missing) = (source.with_etag(None), true);
             answer = (self.ask)(Role::Create, create, &source).await?;
@@ -162,8 +173,10 @@ impl<C: Call, A: AsyncFn(Role, &C, &Source<'_>) -> Result<Answer, Failure>> Atte
         let Some(lookup) = &self.calls.lookup else { return Ok(Outcome::conflict(None, None, why)) };
         let held = match self.look(lookup, &source).await? {
             Looked::Held(held) => held,
-            // Somebody removed it in between: the next attempt finds out.
-            Looked::Nothing(_) => return Ok(Outcome::retry(why)),
+            // Somebody removed it in between: the next attempt finds out, unless it was decided upon.
+            Looked::Nothing(missing) => {
+                return Ok(self.gone(&missing).unwrap_or_else(|| Outcome::retry(why)));
+            }
             Looked::Ended(outcome @ (Outcome::Retry(_) | Outcome::Throttled(_) | Outcome::Denied(_))) => {
                 return Ok(outcome);
             }

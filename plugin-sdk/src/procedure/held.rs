@@ -94,7 +94,7 @@ impl Held {
             version::Standing::Equal if sameness::is_held(sends, source.data()?, &self.current) => {
                 return Ok(Standing::AlreadyThere);
             }
-            version::Standing::Equal => Some("what is held has the event's version, and other data"),
+            version::Standing::Equal => Some(version::OTHER),
             version::Standing::Older | version::Standing::Unversioned | version::Standing::Incomparable => {
                 standing.objection()
             }

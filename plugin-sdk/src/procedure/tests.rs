@@ -205,7 +205,7 @@ fn a_deletion_deletes_what_is_there() {
     );
     assert_eq!(run(&before, lookup(reply(404)), gone()), Outcome::skipped("no room"));
     let nothing = lookup(reply(200).json(&json!({ "room": {} })));
-    assert_eq!(run(&before, nothing, gone()), Outcome::skipped("there is nothing to delete"));
+    assert_eq!(run(&before, nothing, gone()), Outcome::skipped("the lookup finds nothing"));
     let changed = lookup(found(9)).expect("DELETE /?v7", reply(409)).expect("LOOKUP /", found(9));
     assert_eq!(run(&before, changed, gone()), conflict(9, "it is another"));
     let unset = Calls { delete: None, ..calls(Some(When::Before), true) };

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::outcome::{Merged, Resolution};
 use crate::testing;
 
 #[test]
@@ -147,4 +148,49 @@ fn what_is_offered_is_what_is_to_be_written() {
     let broken = Delivery::from(testing::event("t").bytes("<x/>", None));
     let error = Offered::of(&broken, &at("/rev")).unwrap_err().to_string();
     assert!(error.starts_with("the event's data is not JSON: expected value"), "{error}");
+}
+
+#[test]
+fn a_decision_about_what_is_gone_is_a_conflict_without_anything_held() {
+    let event = || testing::event("t").data(json!({ "rev": 7 }));
+    let over = |version: Option<&str>| Resolution::Overwrite(version.map(str::to_owned));
+    let merged = |version: Option<&str>| {
+        Resolution::Merged(Merged { data: Vec::new(), version: version.map(str::to_owned) })
+    };
+    let conflict = Outcome::conflict(None, None, "rooms/7: what it was decided to write over is gone");
+    for (resolution, is_conflict) in [
+        (over(Some("7")), true),
+        (merged(Some("7")), true),
+        // It was decided upon nothing, or nobody knows upon what.
+        (over(None), false),
+        (over(Some("")), false),
+        (merged(None), false),
+    ] {
+        let delivery = Delivery::from(event().resolution(resolution.clone()));
+        let expected = is_conflict.then(|| conflict.clone());
+        assert_eq!(gone(&delivery, "rooms/7"), expected, "{resolution:?}");
+    }
+    assert_eq!(gone(&Delivery::from(event()), "rooms/7"), None);
+    let removal = testing::event("t").tombstone().resolution(over(Some("7")));
+    assert_eq!(gone(&Delivery::from(removal), "rooms/7"), None);
+}
+
+#[test]
+fn a_late_tombstone_is_for_the_policies_where_they_can_tell_that_it_is_late() {
+    // 2026-05-01T12:00:00Z
+    let noon = Some(1_777_636_800_000);
+    for (held, skipping, asking) in [
+        (
+            "2026-05-01T12:00:01Z",
+            Late::Conflict { shows_version: true },
+            Late::Conflict { shows_version: true },
+        ),
+        // By its time it would remove what is newer by its own version.
+        ("2026-05-01T11:59:59Z", Late::Skipped, Late::Conflict { shows_version: false }),
+        ("7", Late::Skipped, Late::Conflict { shows_version: false }),
+    ] {
+        let held = Version::kept(held);
+        assert_eq!(LateTombstone::Skip.judge(noon, held.as_ref()), skipping, "{held:?}");
+        assert_eq!(LateTombstone::Conflict.judge(noon, held.as_ref()), asking, "{held:?}");
+    }
 }

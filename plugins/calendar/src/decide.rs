@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use liaison_sdk::etag;
 use liaison_sdk::prelude::*;
-use liaison_sdk::version::Standing;
+use liaison_sdk::version::{Standing, gone};
 
 use crate::component::{Component, Line};
 use crate::field::Field;
@@ -63,9 +63,8 @@ impl Task<'_> {
         if self.intent == Intent::Cancel && wanted.iter().all(|wanted| wanted.field != Field::Start) {
             return Ok(Step::Settle(nothing_to_cancel()));
         }
-        if self.delivery.version().is_some() {
-            let reason = "the appointment was removed since the conflict was decided";
-            return Ok(Step::Settle(Outcome::conflict(None, None, reason)));
+        if let Some(conflict) = gone(self.delivery, &format!("appointment {}", self.uid)) {
+            return Ok(Step::Settle(conflict));
         }
         let mut marks = Marks::new(self.offered.version().cloned());
         if let Some(event) = resource::main_event_mut(&mut calendar) {

@@ -1,9 +1,10 @@
 //! What the database holds, as a conflict tells the host.
 
-use liaison_sdk::column::{json, shape, version_text};
+use liaison_sdk::column::{Source, json, shape, version_text};
 use liaison_sdk::failure::Failure;
 use liaison_sdk::outcome::Outcome;
 use liaison_sdk::sql::{Row as Found, SqlValue};
+use serde_json::Value;
 
 use crate::row::Row;
 use crate::settings::Settings;
@@ -46,13 +47,36 @@ pub(crate) fn same(row: &Row<'_>, found: &Found<'_>) -> Outcome {
 
 /// The host decides, by what was found.
 pub(crate) fn conflict(settings: &Settings, found: &Found<'_>, reason: &str) -> Outcome {
-    let column = settings.version.as_ref().map(|version| &version.column);
-    let version = column.and_then(|column| version_text(found.value(&column.name)?, column.of));
-    let held = settings.table.all().filter_map(|column| {
+    told(settings, found, reason, current(settings, found))
+}
+
+/// The same where the host would take the version that is held for something that it can compare.
+pub(crate) fn conflict_without_version(settings: &Settings, found: &Found<'_>, reason: &str) -> Outcome {
+    let mut current = current(settings, found);
+    if let Some(Source::Part(pointer)) = settings.version.as_ref().map(|version| &version.column.source)
+        && let Some(place) = pointer.find_mut(&mut current)
+    {
+        *place = Value::Null;
+    }
+    told(settings, found, reason, current)
+}
+
+fn told(settings: &Settings, found: &Found<'_>, reason: &str, current: Value) -> Outcome {
+    Outcome::conflict(version_shown(settings, found), Some(current.to_string().into_bytes()), reason)
+}
+
+/// In the shape of an event's data.
+fn current(settings: &Settings, found: &Found<'_>) -> Value {
+    shape(settings.table.all().filter_map(|column| {
         let value = found.value(&column.name)?;
         Some((&column.source, json(value, column.of)))
-    });
-    Outcome::conflict(version, Some(shape(held).to_string().into_bytes()), reason)
+    }))
+}
+
+/// The version of the row as a policy is to see it, and as it comes back in a decision.
+pub(crate) fn version_shown(settings: &Settings, found: &Found<'_>) -> Option<String> {
+    let column = settings.version.as_ref().map(|version| &version.column)?;
+    version_text(found.value(&column.name)?, column.of)
 }
 
 /// The version as it was read.

@@ -41,17 +41,16 @@ async fn write(
     let document = Document::read(data)?;
     let record = Record::new(&delivery.event, Some(&document));
     let row = Row::of(settings, &record)?;
-    let resolution = delivery.resolution.as_ref();
     match &settings.lines {
-        None => single::write(http, &row, resolution).await,
-        Some(lines) => lines::write(http, lines, &row, &record, resolution).await,
+        None => single::write(http, &row, delivery).await,
+        Some(lines) => lines::write(http, lines, &row, &record, delivery).await,
     }
 }
 
 async fn delete(settings: &Settings, delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     let record = Record::new(&delivery.event, None);
     let row = Row::deleted(settings, &record)?;
-    single::delete(http, &row, delivery.resolution.as_ref()).await
+    single::delete(http, &row, delivery).await
 }
 
 #[cfg(test)]

@@ -1,27 +1,31 @@
 //! A header and its lines: two tables, one transaction.
 //!
 //! The header and the keys of its lines are read first, so that the transaction that follows knows which lines are gone.
-//! That one is undone as a whole where another has changed the header between the two.
+//! That one is undone as a whole where another has changed the header between the two, and leaves no line where another has
+//! deleted it. Each statement sees what others have committed before it (read committed, PostgreSQL's default), or holds
+//! what it has read (MySQL's repeatable read, SQLite): nothing here relies on more.
 
-use liaison_sdk::column::{Column, Document, Record};
+use liaison_sdk::column::{Column, Document, Record, is_other};
 use liaison_sdk::failure::Failure;
 use liaison_sdk::http::Http;
-use liaison_sdk::outcome::{Outcome, Resolution};
+use liaison_sdk::outcome::{Delivery, Outcome};
 use liaison_sdk::sql::{Dialect, Row as Found, SqlAnswer, SqlValue};
 
 use crate::current::{Standing, conflict, same, version_of};
-use crate::refusal::{is_constraint, is_foreign_key};
+use crate::refusal::is_constraint;
 use crate::row::{Row, key, values};
 use crate::settings::{Lines, Mode};
-use crate::single::{NEWER, decided, is_decided, is_there};
+use crate::single::{NEWER, decided, gone, is_decided, is_there};
 use crate::text::{Text, run};
 
 /// Values of one statement, of the thousand that it may have.
 const MAX_VALUES: usize = 900;
 /// Statements of the transaction beside those of the lines, and what it may have in all.
-const OTHERS: usize = 2;
+const OTHERS: usize = 3;
 const MAX_STATEMENTS: usize = 100;
 const MOVED: &str = "the header was changed by another in the meantime";
+const OTHER_LINES: &str = "the database holds this version with other lines";
+const DECIDED: &str = "the header was changed by another since it was decided";
 
 /// One line: its key beside the header's, and what else it holds.
 #[derive(Debug)]
@@ -30,36 +34,49 @@ struct Line<'s> {
     columns: Vec<(&'s str, SqlValue)>,
 }
 
+/// What becomes of a header that is there.
+enum Change {
+    Write(Text),
+    /// It is as the event says: its lines tell whether all of it is there.
+    Compare,
+    Settle(Outcome),
+}
+
 /// Writes the header, the lines of the event, and deletes those that it has no more.
 pub(crate) async fn write(
     http: &Http,
     lines: &Lines,
     row: &Row<'_>,
     record: &Record<'_>,
-    resolution: Option<&Resolution>,
+    delivery: &Delivery,
 ) -> Result<Outcome, Failure> {
     let wanted = of_event(lines, record)?;
-    let read = run(http, vec![row.select(), select_keys(lines, row)]).await?;
+    let read = run(http, vec![row.select(), select(lines, row, &lines.table.key)]).await?;
     let header = read.rows_of(0).next();
     let change = match header {
-        None => row.insert(),
-        Some(found) => match change_of(row, &found, resolution)? {
-            Ok(change) => change,
-            Err(outcome) => return Ok(outcome),
+        None => match gone(row, delivery) {
+            Some(conflict) => return Ok(conflict),
+            None => row.insert(),
+        },
+        Some(found) => match change_of(row, &found, delivery)? {
+            Change::Write(change) => change,
+            Change::Compare => return compare(http, lines, row, &wanted).await,
+            Change::Settle(outcome) => return Ok(outcome),
         },
     };
     let mut texts = vec![change];
+    texts.extend(line_texts(lines, row, &read, &wanted)?);
     if header.is_some() {
         texts.extend(row.guard());
+        texts.push(delete_orphans(lines, row));
     }
-    texts.extend(line_texts(lines, row, &read, &wanted)?);
     let failure = match run(http, texts).await {
         Ok(answer) if answer.affected_by(0) == 0 => return Ok(Outcome::retry(MOVED)),
         Ok(_) => return Ok(Outcome::delivered()),
         Err(failure) => failure,
     };
-    let is_moved = match header {
-        Some(_) => has_moved(http, row, &failure).await?,
+    let is_moved = match &header {
+        Some(found) => has_moved(http, row, found, &failure).await?,
         // Where a header is there that was new, another has inserted it first. Else its own values were refused.
         None => is_of_header(&failure) && is_there(http, row).await?,
     };
@@ -76,47 +93,77 @@ fn is_of_header(failure: &Failure) -> bool {
 }
 
 /// How a header that is there is written, or why it is not.
-fn change_of(
-    row: &Row<'_>,
-    found: &Found<'_>,
-    resolution: Option<&Resolution>,
-) -> Result<Result<Text, Outcome>, Failure> {
+fn change_of(row: &Row<'_>, found: &Found<'_>, delivery: &Delivery) -> Result<Change, Failure> {
     let standing = Standing::of(row, found)?;
-    if let Some(resolution) = resolution {
-        let version = decided(row, resolution);
-        return Ok(match is_decided(row, resolution, found) || standing == Standing::Unknown {
-            true => Ok(row.update_over(&version)),
-            false if standing == Standing::Same => Err(same(row, found)),
-            false => {
-                Err(conflict(row.settings, found, "the header was changed by another since it was decided"))
-            }
+    let compared = || match same(row, found) {
+        Outcome::Skipped(_) => Change::Compare,
+        other => Change::Settle(other),
+    };
+    let conflict = |why| Change::Settle(conflict(row.settings, found, why));
+    if delivery.resolution.is_some() {
+        return Ok(match is_decided(row, delivery, found) || standing == Standing::Unknown {
+            true => Change::Write(row.update_over(&decided(row, delivery))),
+            false if standing == Standing::Same => compared(),
+            false => conflict(DECIDED),
         });
     }
     let is_insert_only = row.settings.mode == Mode::InsertOnly;
     Ok(match standing {
-        Standing::Same => Err(same(row, found)),
+        Standing::Same => compared(),
         Standing::Unknown if is_insert_only => {
-            Err(Outcome::skipped("already there: it is only ever inserted"))
+            Change::Settle(Outcome::skipped("already there: it is only ever inserted"))
         }
-        Standing::Newer => Err(conflict(row.settings, found, NEWER)),
+        Standing::Newer => conflict(NEWER),
         Standing::Older if is_insert_only => {
-            let why = "the database holds another version of what is only ever inserted";
-            Err(conflict(row.settings, found, why))
+            conflict("the database holds another version of what is only ever inserted")
         }
-        Standing::Older | Standing::Unknown => Ok(row.update_over(&version_of(row.settings, found))),
+        Standing::Older | Standing::Unknown => {
+            Change::Write(row.update_over(&version_of(row.settings, found)))
+        }
     })
 }
 
-/// Was the transaction undone because the header is not as it was read? The next attempt reads it anew.
-async fn has_moved(http: &Http, row: &Row<'_>, failure: &Failure) -> Result<bool, Failure> {
-    let Failure::Refused(refusal) = failure else { return Ok(false) };
-    Ok(match refusal.error.statement {
-        // The guard, which there is where there are versions.
-        Some(1) if row.version.is_some() => is_constraint(failure),
-        // A line refers to its header, which may be gone, or to something else that is not there.
-        Some(1..) => is_foreign_key(refusal) && !is_there(http, row).await?,
-        Some(0) | None => false,
+/// The header is as the event says: are its lines? Both are looked at in one transaction, which the first look was not of
+/// all of them: most events find an older header.
+async fn compare(http: &Http, lines: &Lines, row: &Row<'_>, wanted: &[Line<'_>]) -> Result<Outcome, Failure> {
+    let read = run(http, vec![row.select(), select(lines, row, lines.table.all())]).await?;
+    let Some(found) = read.rows_of(0).next().filter(|found| !row.is_other_than(found)) else {
+        return Ok(Outcome::retry(MOVED));
+    };
+    if Standing::of(row, &found)? != Standing::Same {
+        return Ok(Outcome::retry(MOVED));
+    }
+    let is = |found: &Found<'_>, (name, value): &(&str, SqlValue)| {
+        found.value(name).is_some_and(|found| !is_other(value, found))
+    };
+    let has = |line: &Line<'_>| {
+        read.rows_of(1).any(|found| line.key.iter().chain(&line.columns).all(|value| is(&found, value)))
+    };
+    Ok(match read.rows_of(1).len() == wanted.len() && wanted.iter().all(has) {
+        true => same(row, &found),
+        false => conflict(row.settings, &found, OTHER_LINES),
     })
+}
+
+/// Was the transaction undone because the header is not as it was read? The next attempt reads it anew. What a constraint
+/// refuses is the guard, or a line that has no header any more, or that came with another version of it; or it is a line
+/// that will never be taken.
+async fn has_moved(http: &Http, row: &Row<'_>, read: &Found<'_>, failure: &Failure) -> Result<bool, Failure> {
+    let Failure::Refused(refusal) = failure else { return Ok(false) };
+    if !is_constraint(failure) || matches!(refusal.error.statement, Some(0) | None) {
+        return Ok(false);
+    }
+    let now = run(http, vec![row.select()]).await?;
+    Ok(now.row().is_none_or(|now| version_of(row.settings, &now) != version_of(row.settings, read)))
+}
+
+/// Deletes the lines of a header that is not there. Where another has deleted it after it was read, they were written all
+/// the same: the first statement found nothing to update, which no statement can refuse.
+fn delete_orphans(lines: &Lines, row: &Row<'_>) -> Text {
+    let mut text = Text::new(row.settings.dialect, "delete from ");
+    text.table(&lines.table.name).push(" where ").matches(header_key(lines, row)).push(" and not ");
+    row.is_there(&mut text);
+    text
 }
 
 /// Deletes all lines of a header that is not newer, or that has this version.
@@ -155,9 +202,9 @@ fn header_key<'a>(lines: &'a Lines, row: &'a Row<'_>) -> impl Iterator<Item = (&
     lines.header_key.iter().map(String::as_str).zip(row.key.iter().map(|(_, value)| value))
 }
 
-fn select_keys(lines: &Lines, row: &Row<'_>) -> Text {
+fn select<'s>(lines: &'s Lines, row: &Row<'_>, columns: impl IntoIterator<Item = &'s Column>) -> Text {
     let mut text = Text::new(row.settings.dialect, "select ");
-    text.each(&lines.table.key, ", ", |text, column| {
+    text.each(columns, ", ", |text, column| {
         text.name(&column.name);
     });
     text.push(" from ").table(&lines.table.name).push(" where ").matches(header_key(lines, row));

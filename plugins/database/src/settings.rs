@@ -4,9 +4,10 @@ mod written;
 
 use std::collections::BTreeMap;
 
-use liaison_sdk::column::{Column, Source};
+use liaison_sdk::column::Column;
 use liaison_sdk::pointer::Pointer;
 use liaison_sdk::sql::{Dialect, TableName, is_name};
+use liaison_sdk::version::LateTombstone;
 use serde::{Deserialize, Deserializer};
 
 use self::written::Written;
@@ -18,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) mode: Mode,
     pub(crate) table: Table,
     pub(crate) version: Option<Version>,
+    pub(crate) late_tombstone: LateTombstone,
     pub(crate) deleted_column: Option<String>,
     pub(crate) foreign_key: ForeignKey,
     pub(crate) lines: Option<Lines>,
@@ -88,14 +90,6 @@ impl<'de> Deserialize<'de> for Settings {
 impl Settings {
     pub(crate) fn version_column(&self) -> Option<&str> {
         self.version.as_ref().map(|version| version.column.name.as_str())
-    }
-
-    /// Is a deletion as old as its event?
-    pub(crate) fn is_deleted_by_time(&self) -> bool {
-        match self.version.as_ref().map(|version| &version.of_tombstone) {
-            Some(TombstoneVersion::Of(column)) => column.source == Source::Time,
-            Some(TombstoneVersion::Time(_) | TombstoneVersion::Unknown) | None => true,
-        }
     }
 
     /// All columns that this plugin writes, the key first and the mark last.

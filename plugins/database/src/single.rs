@@ -3,13 +3,14 @@
 //! Only where it changed nothing is the row looked at, in the transaction of the same statement once more, which holds the
 //! row: so what is told of it is what stood in the way.
 
-use liaison_sdk::column::{version_bound, version_text};
+use liaison_sdk::column::version_bound;
 use liaison_sdk::failure::Failure;
 use liaison_sdk::http::Http;
-use liaison_sdk::outcome::{Outcome, Resolution};
+use liaison_sdk::outcome::{Delivery, Outcome};
 use liaison_sdk::sql::{Dialect, Row as Found, SqlValue};
+use liaison_sdk::version::{self, Late, Version};
 
-use crate::current::{Standing, conflict, same, version_of};
+use crate::current::{Standing, conflict, conflict_without_version, same, version_shown};
 use crate::lines::delete_all;
 use crate::refusal::is_constraint;
 use crate::row::Row;
@@ -25,13 +26,9 @@ const CHANGED: &str = "the row was changed by another since the conflict was dec
 const MOVED: &str = "the row was changed by another in the meantime";
 
 /// Writes a row.
-pub(crate) async fn write(
-    http: &Http,
-    row: &Row<'_>,
-    resolution: Option<&Resolution>,
-) -> Result<Outcome, Failure> {
-    if let Some(resolution) = resolution {
-        return write_over(http, row, &decided(row, resolution)).await;
+pub(crate) async fn write(http: &Http, row: &Row<'_>, delivery: &Delivery) -> Result<Outcome, Failure> {
+    if delivery.resolution.is_some() {
+        return write_over(http, row, delivery).await;
     }
     match (row.settings.dialect, row.settings.mode) {
         (Dialect::Postgres | Dialect::Sqlite, Mode::Upsert) => write_or_look(http, row, Row::upsert).await,
@@ -98,8 +95,10 @@ fn stands(row: &Row<'_>, found: &Found<'_>) -> Result<Outcome, Failure> {
     })
 }
 
-/// Writes a row over the version that the host decided on, or inserts it where there is none any more.
-async fn write_over(http: &Http, row: &Row<'_>, version: &SqlValue) -> Result<Outcome, Failure> {
+/// Writes a row over the version that the host decided on. Where it decided on no version, and nothing is there, the row is
+/// inserted.
+async fn write_over(http: &Http, row: &Row<'_>, delivery: &Delivery) -> Result<Outcome, Failure> {
+    let version = &decided(row, delivery);
     if is_done(http, row.update_over(version)).await? {
         return Ok(Outcome::delivered());
     }
@@ -107,7 +106,12 @@ async fn write_over(http: &Http, row: &Row<'_>, version: &SqlValue) -> Result<Ou
     if answer.affected_by(0) > 0 {
         return Ok(Outcome::delivered());
     }
-    let Some(found) = answer.row() else { return insert(http, row).await };
+    let Some(found) = answer.row() else {
+        return match gone(row, delivery) {
+            Some(conflict) => Ok(conflict),
+            None => insert(http, row).await,
+        };
+    };
     Ok(match Standing::of(row, &found)? {
         Standing::Same => same(row, &found),
         Standing::Older | Standing::Newer | Standing::Unknown => conflict(row.settings, &found, CHANGED),
@@ -115,16 +119,12 @@ async fn write_over(http: &Http, row: &Row<'_>, version: &SqlValue) -> Result<Ou
 }
 
 /// Deletes a row, or marks it as deleted.
-pub(crate) async fn delete(
-    http: &Http,
-    row: &Row<'_>,
-    resolution: Option<&Resolution>,
-) -> Result<Outcome, Failure> {
+pub(crate) async fn delete(http: &Http, row: &Row<'_>, delivery: &Delivery) -> Result<Outcome, Failure> {
     if row.settings.mode == Mode::InsertOnly {
         return Ok(Outcome::skipped("nothing is deleted here: the settings say that rows are only inserted"));
     }
     let is_marked = row.settings.deleted_column.is_some();
-    let version = resolution.map(|resolution| decided(row, resolution));
+    let version = delivery.resolution.is_some().then(|| decided(row, delivery));
     let change = match &version {
         Some(version) if is_marked => row.update_over(version),
         Some(version) => row.delete_over(version),
@@ -133,15 +133,19 @@ pub(crate) async fn delete(
     };
     // Lines go with their header; those of one that is marked stay with it.
     let lines = row.settings.lines.as_ref().filter(|_| !is_marked);
-    let mut changes: Vec<Text> =
-        lines.map(|lines| delete_all(lines, row, version.as_ref())).into_iter().collect();
+    let mut changes = Vec::new();
+    if let Some(lines) = lines {
+        // Else a header that another makes newer between the two deletions would stay without them.
+        changes.extend(row.lock());
+        changes.push(delete_all(lines, row, version.as_ref()));
+    }
     changes.push(change);
     let last = changes.len() - 1;
     let is_deleted = match &changes[..] {
         [change] => is_done(http, change.clone()).await?,
         _ => run(http, changes.clone()).await?.affected() > 0,
     };
-    if is_deleted || (row.version.is_none() && resolution.is_none()) {
+    if is_deleted || (row.version.is_none() && version.is_none()) {
         return Ok(Outcome::delivered());
     }
     changes.push(row.select());
@@ -153,11 +157,20 @@ pub(crate) async fn delete(
         None if is_marked && row.version.is_some() => leave_mark(http, row).await,
         None => Ok(Outcome::delivered()),
         Some(found) if version.is_some() => Ok(conflict(row.settings, &found, CHANGED)),
-        // A policy knows a deletion by its time. By another version of its own it was compared here, and nobody else can.
-        Some(found) => Ok(match row.settings.is_deleted_by_time() {
-            true => conflict(row.settings, &found, NEWER_THAN_DELETION),
-            false => Outcome::skipped(NEWER_THAN_DELETION),
-        }),
+        Some(found) => Ok(late(row, &found, delivery.event.time)),
+    }
+}
+
+/// A deletion that is older than the row, by its time or by a version of its own.
+fn late(row: &Row<'_>, found: &Found<'_>, time: Option<u64>) -> Outcome {
+    let settings = row.settings;
+    let held = version_shown(settings, found);
+    match settings.late_tombstone.judge(time, held.as_deref().and_then(Version::kept).as_ref()) {
+        Late::Skipped => Outcome::skipped(NEWER_THAN_DELETION),
+        Late::Conflict { shows_version: true } => conflict(settings, found, NEWER_THAN_DELETION),
+        Late::Conflict { shows_version: false } => {
+            conflict_without_version(settings, found, NEWER_THAN_DELETION)
+        }
     }
 }
 
@@ -182,20 +195,17 @@ pub(crate) async fn is_there(http: &Http, row: &Row<'_>) -> Result<bool, Failure
 }
 
 /// The version that the host decided to write over, as its column takes it.
-pub(crate) fn decided(row: &Row<'_>, resolution: &Resolution) -> SqlValue {
+pub(crate) fn decided(row: &Row<'_>, delivery: &Delivery) -> SqlValue {
     let of = row.settings.version.as_ref().and_then(|version| version.column.of);
-    decided_text(resolution).map_or(SqlValue::Null, |text| version_bound(text, of))
+    delivery.version().map_or(SqlValue::Null, |text| version_bound(text, of))
+}
+
+/// What becomes of a decision where the row is gone.
+pub(crate) fn gone(row: &Row<'_>, delivery: &Delivery) -> Option<Outcome> {
+    version::gone(delivery, &format!("the row in {}", row.settings.table.name))
 }
 
 /// Has the row that was found this version still? Compared as texts: not each database gives a value as it was bound.
-pub(crate) fn is_decided(row: &Row<'_>, resolution: &Resolution, found: &Found<'_>) -> bool {
-    let of = row.settings.version.as_ref().and_then(|version| version.column.of);
-    version_text(&version_of(row.settings, found), of).as_deref() == decided_text(resolution)
-}
-
-fn decided_text(resolution: &Resolution) -> Option<&str> {
-    match resolution {
-        Resolution::Overwrite(version) => version.as_deref(),
-        Resolution::Merged(merged) => merged.version.as_deref(),
-    }
+pub(crate) fn is_decided(row: &Row<'_>, delivery: &Delivery, found: &Found<'_>) -> bool {
+    version_shown(row.settings, found).as_deref() == delivery.version()
 }

@@ -163,8 +163,8 @@ impl Row<'_> {
         text
     }
 
-    /// Refused by the key unless the row has the event's version, or is not there: the transaction that it is part of is
-    /// undone where another has written the row in the meantime.
+    /// Refused by the key unless the row has the event's version, or is not there: the transaction that it ends is undone
+    /// where another has written the row in the meantime.
     pub(crate) fn guard(&self) -> Option<Text> {
         let (version, value) = self.version.as_ref()?;
         let mut text = self.text("insert into ");
@@ -183,6 +183,25 @@ impl Row<'_> {
         version_column(self.settings, &mut text, version);
         text.push(" <> ").bind(value).push(")");
         Some(text)
+    }
+
+    /// Holds it for the transaction, so that all that follows meets the same version. SQLite holds the file anyway.
+    pub(crate) fn lock(&self) -> Option<Text> {
+        if self.settings.dialect == Dialect::Sqlite {
+            return None;
+        }
+        let mut text = self.text("select 1 from ");
+        text.table(&self.settings.table.name);
+        self.of_key(&mut text);
+        text.push(" for update");
+        Some(text)
+    }
+
+    /// `exists` one of its key.
+    pub(crate) fn is_there(&self, text: &mut Text) {
+        text.push("exists (select 1 from ").table(&self.settings.table.name);
+        self.of_key(text);
+        text.push(")");
     }
 
     /// `exists` one that is not newer, or that has this version.

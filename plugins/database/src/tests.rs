@@ -127,9 +127,19 @@ fn what_the_host_decided_is_written_over_the_version_that_it_saw() {
     let changed =
         |answer: SqlReply| endpoint().expect(over, affected(0)).expect(&again, affected(0).then(answer));
     assert!(matches!(changed(there(10, 3)).deliver(deliver, overwrite()).outcome, Outcome::Conflict(_)));
+    let gone =
+        Outcome::conflict(None, None, "the row in hr.people: what it was decided to write over is gone");
+    assert_eq!(changed(none()).deliver(deliver, overwrite()).outcome, gone);
+    // It was decided that it is made anew.
+    let nothing = over.replace("= $4", "is null");
+    let again = format!("{nothing}; {LOOK}");
     let insert = "SQL insert into \"hr\".\"people\" (\"id\", \"name\", \"updated_at\") values ($1, $2, $3)";
-    let run = changed(none()).expect(insert, affected(1)).deliver(deliver, overwrite());
-    assert!(matches!(run.outcome, Outcome::Delivered(_)));
+    let run = endpoint()
+        .expect(&nothing, affected(0))
+        .expect(&again, affected(0).then(none()))
+        .expect(insert, affected(1))
+        .deliver(deliver, person(3).resolution(Resolution::Overwrite(None)));
+    assert_eq!(run.outcome, Outcome::delivered());
 
     let data = br#"{"person":{"name":"both"},"updatedAt":11}"#.to_vec();
     let merged = Resolution::Merged(Merged { data, version: Some("9".into()) });
@@ -163,7 +173,10 @@ fn a_tombstone_deletes_what_is_not_newer() {
     let run = endpoint().expect(delete, affected(0)).deliver(deliver, person(3).tombstone());
     assert_eq!(run.outcome, Outcome::delivered());
 
-    testing::settings(settings_of("postgres", json!({ "tombstone-version": "{time}" })));
+    testing::settings(settings_of(
+        "postgres",
+        json!({ "tombstone-version": "{time}", "late-tombstone": "conflict" }),
+    ));
     let delete = format!("{delete} and (\"updated_at\" is null or \"updated_at\" <= $2)");
     let gone = || person(3).time_ms(3).tombstone();
     let run = endpoint().expect(&delete, affected(1)).deliver(deliver, gone());
@@ -196,6 +209,34 @@ fn a_late_tombstone_with_a_version_of_its_own_is_skipped_for_no_policy_knows_tha
     let script = endpoint().expect(delete, affected(0)).expect(&again, affected(0).then(there(9, 3)));
     let outcome = script.deliver(deliver, person(3).attribute("revision", "3").tombstone()).outcome;
     assert_eq!(outcome, Outcome::skipped("the database holds a newer version than this deletion"));
+}
+
+/// `source-wins` reaches it where the settings say so; no policy is shown what it cannot compare with the event's time.
+#[test]
+fn a_late_tombstone_with_a_version_of_its_own_is_a_conflict_where_the_settings_say_so() {
+    for of_tombstone in ["{attributes.revision}", "{time}"] {
+        let more = json!({ "tombstone-version": of_tombstone, "late-tombstone": "conflict" });
+        testing::settings(settings_of("postgres", more));
+        let delete = "SQL delete from \"hr\".\"people\" where \"id\" = $1 and (\"updated_at\" is null or \"updated_at\" <= $2)";
+        let again = format!("{delete}; {LOOK}");
+        let gone = || person(3).attribute("revision", "3").time_ms(3).tombstone();
+        let script = endpoint().expect(delete, affected(0)).expect(&again, affected(0).then(there(9, 3)));
+        let Outcome::Conflict(late) = script.deliver(deliver, gone()).outcome else {
+            panic!("{of_tombstone}")
+        };
+        let current: Value = serde_json::from_slice(&late.current.unwrap()).unwrap();
+        assert_eq!((late.version.as_deref(), &current["updatedAt"]), (Some("9"), &Value::Null));
+        let over = "SQL delete from \"hr\".\"people\" where \"id\" = $1 and \"updated_at\" = $2";
+        let decided = gone().resolution(Resolution::Overwrite(late.version));
+        assert_eq!(
+            endpoint().expect(over, affected(1)).deliver(deliver, decided).outcome,
+            Outcome::delivered()
+        );
+        // A time beside an integer is nothing that a policy could compare.
+        testing::settings(settings_of("postgres", json!({ "tombstone-version": of_tombstone })));
+        let script = endpoint().expect(delete, affected(0)).expect(&again, affected(0).then(there(9, 3)));
+        assert!(matches!(script.deliver(deliver, gone()).outcome, Outcome::Skipped(_)), "{of_tombstone}");
+    }
 }
 
 #[test]

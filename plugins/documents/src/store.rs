@@ -3,6 +3,7 @@
 
 use liaison_sdk::prelude::*;
 use liaison_sdk::template::Source;
+use liaison_sdk::version::gone;
 
 use crate::document::{Content, Digest, Document, Fetched};
 use crate::held::Held;
@@ -51,7 +52,12 @@ pub(crate) async fn store(
     let document = Document::read(repository.settings, source, &wanted.content_type)?;
     let storing = Storing { repository, source, wanted };
     let held = repository.look(&storing.wanted.path).await?;
-    let Some(held) = held else { return storing.write_anew(document).await };
+    let Some(held) = held else {
+        return match gone(delivery, &storing.wanted.path.url()) {
+            Some(conflict) => Ok(conflict),
+            None => storing.write(Plan::whole(Condition::Absent), document).await,
+        };
+    };
     // Without a checksum in the event only the document itself tells whether it is there already.
     let document = match document.sha256() {
         Some(_) => document,
@@ -79,15 +85,6 @@ pub(crate) async fn store(
 }
 
 impl Storing<'_> {
-    /// Nothing is there. What was merged with something that is gone by now must not bring parts of it back.
-    async fn write_anew(&self, document: Document) -> Result<Outcome, Stop> {
-        if self.wanted.is_merged {
-            let why = format!("{}: what the event was merged with is gone", self.wanted.path.url());
-            return Ok(Outcome::conflict(None, None, why));
-        }
-        self.write(Plan::whole(Condition::Absent), document).await
-    }
-
     /// The host has decided, and on this state: what has changed since is for it to decide upon again. What an attempt of
     /// ours left, when it carried the decision out, is no change.
     async fn write_decided(

@@ -90,19 +90,12 @@ impl Held {
             None => Offered::tombstone(delivery.event.time),
             Some(data) => Offered::record(&serde_json::from_slice(data).map_err(not_comparable)?, pointer),
         };
-        Ok(match offered.against(held.as_ref()) {
-            version::Standing::Newer => Standing::Free,
-            version::Standing::Older => Standing::Conflict("the record is newer than the event"),
-            version::Standing::Unversioned => {
-                Standing::Conflict("the record has a version, and the event has none")
-            }
-            version::Standing::Incomparable => {
-                Standing::Conflict("the versions of record and event cannot be compared")
-            }
-            version::Standing::Equal => match self.has_all(settings, delivery, pointer)? {
-                true => Standing::AlreadyThere,
-                false => Standing::Conflict("the record has the event's version and is another"),
-            },
+        let standing = offered.against(held.as_ref());
+        Ok(match standing.objection() {
+            Some(why) => Standing::Conflict(why),
+            None if standing != version::Standing::Equal => Standing::Free,
+            None if self.has_all(settings, delivery, pointer)? => Standing::AlreadyThere,
+            None => Standing::Conflict(version::OTHER),
         })
     }
 
@@ -115,9 +108,7 @@ impl Held {
         };
         match (is_there, decided) {
             (true, _) => Standing::Free,
-            (false, Some(_)) => {
-                Standing::Conflict("the record has changed since it was decided what to write over it")
-            }
+            (false, Some(_)) => Standing::Conflict(version::CHANGED),
             (false, None) => {
                 Standing::Conflict("it was decided what to write over the record, and not over which version")
             }

@@ -14,6 +14,7 @@ mod upsert;
 use liaison_sdk::etag;
 use liaison_sdk::prelude::*;
 use liaison_sdk::template::{FieldTemplate, Source};
+use liaison_sdk::version;
 
 use crate::settings::{BodyKind, Gone, Settings};
 
@@ -29,11 +30,37 @@ async fn deliver(delivery: &Delivery, http: &Http) -> Result<Ending, Failure> {
         }
         .into());
     }
+    let gone = gone(&settings, delivery)?;
     let request = request(&settings, delivery, http, etag::if_match(delivery.version()))?;
+    let judge = move |settings: &Settings, reply: &Response| match gone {
+        Some(conflict) if says_gone(settings, reply) => conflict,
+        Some(_) | None => outcome(settings, is_deletion, reply),
+    };
     if settings.statuses.is_success_delivered() {
-        return Ok(request.settle_or(move |reply| outcome(&settings, is_deletion, reply)).into());
+        return Ok(request.settle_or(move |reply| judge(&settings, reply)).into());
     }
-    Ok(outcome(&settings, is_deletion, &request.send().await?).into())
+    Ok(judge(&settings, &request.send().await?).into())
+}
+
+/// Does an answer to a write say that nothing is there, as far as the settings do not say what else it means?
+fn says_gone(settings: &Settings, reply: &Response) -> bool {
+    let is_plain = settings.statuses.kind_of(reply.status()).is_none();
+    is_plain && (reply.status() == 404 || reply.status() == 410 && !matches!(settings.gone, Gone::Kind(_)))
+}
+
+/// What becomes of a decision where nothing is there; nothing where nobody has decided.
+fn gone(settings: &Settings, delivery: &Delivery) -> Result<Option<Outcome>, Failure> {
+    if delivery.resolution.is_none() {
+        return Ok(None);
+    }
+    // The path may be of a record that was found, of which there is none.
+    let path = settings.lookup.is_none().then(|| settings.path.render(&Source::new(delivery))).transpose()?;
+    Ok(version::gone(delivery, path.as_deref().map_or("the record", place)))
+}
+
+/// What a person is told of a path.
+fn place(path: &str) -> &str {
+    path.split('?').next().unwrap_or_default()
 }
 
 /// Does one request say it all, and nothing has to be looked up for it? What the host has decided is bound to the version

@@ -14,7 +14,7 @@ pub(crate) use self::deletion::delete;
 use self::looking::Looked;
 use crate::held::{Held, Standing, answered_conflict};
 use crate::settings::{BodyKind, Gone, Settings, Upsert, is_precondition};
-use crate::{body, is_content_type, outcome, patching, with_headers};
+use crate::{body, gone, is_content_type, outcome, patching, place, says_gone, with_headers};
 
 /// One attempt.
 struct Job<'job> {
@@ -45,9 +45,12 @@ pub(crate) async fn write(settings: &Settings, delivery: &Delivery, http: &Http)
     match job.look_up().await? {
         Looked::Ended(outcome) => Ok(outcome),
         Looked::Held(held, path) => job.change(held, path).await,
-        Looked::Nothing => match job.create().await? {
-            Created::Ended(outcome) => Ok(outcome),
-            Created::IsThere(reply) => job.conflict(&reply).await,
+        Looked::Nothing => match job.gone()? {
+            Some(conflict) => Ok(conflict),
+            None => match job.create().await? {
+                Created::Ended(outcome) => Ok(outcome),
+                Created::IsThere(reply) => job.conflict(&reply).await,
+            },
         },
     }
 }
@@ -76,7 +79,10 @@ impl Job<'_> {
         let request = |over: Option<&str>| crate::request(self.settings, self.delivery, self.http, over);
         let request = match self.look_up().await? {
             Looked::Ended(outcome) => return Ok(outcome),
-            Looked::Nothing => request(None)?.header("if-none-match", "*"),
+            Looked::Nothing => match self.gone()? {
+                Some(conflict) => return Ok(conflict),
+                None => request(None)?.header("if-none-match", "*"),
+            },
             Looked::Held(held, path) => match held.standing(self.settings, self.delivery)? {
                 Standing::Free | Standing::AlreadyThere => request(held.if_match())?,
                 Standing::Conflict(why) => return Ok(self.objection(held, &path, why)),
@@ -87,8 +93,12 @@ impl Job<'_> {
 
     /// The host decides, for this reason.
     fn objection(&self, held: Held, path: &str, why: &str) -> Outcome {
-        let place = path.split('?').next().unwrap_or_default();
-        held.conflict(self.settings, format!("{place}: {why}"))
+        held.conflict(self.settings, format!("{}: {why}", place(path)))
+    }
+
+    /// What becomes of a decision where nothing is there.
+    fn gone(&self) -> Result<Option<Outcome>, Failure> {
+        gone(self.settings, self.delivery)
     }
 
     /// Creates the record. Where it has a path of its own, only if nothing is there.
@@ -148,6 +158,11 @@ impl Job<'_> {
 
     /// What a write has come to.
     async fn written(&self, reply: Response) -> Result<Outcome, Failure> {
+        if says_gone(self.settings, &reply)
+            && let Some(conflict) = self.gone()?
+        {
+            return Ok(conflict);
+        }
         let outcome = outcome(self.settings, false, &reply);
         match (reply.status(), outcome.kind()) {
             (410, _) if self.settings.gone == Gone::Create => match self.create().await? {
@@ -175,7 +190,10 @@ impl Job<'_> {
             }),
             Looked::Ended(outcome) => Ok(outcome),
             Looked::Nothing if self.is_deletion() => Ok(Outcome::delivered()),
-            Looked::Nothing => Ok(Outcome::retry(format!("{}, and now nothing is there", reply.summary()))),
+            Looked::Nothing => {
+                let now = || Outcome::retry(format!("{}, and now nothing is there", reply.summary()));
+                Ok(self.gone()?.unwrap_or_else(now))
+            }
         }
     }
 }

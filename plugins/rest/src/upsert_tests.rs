@@ -112,8 +112,8 @@ fn what_is_older_is_changed_over_the_version_that_was_looked_up() {
 fn what_is_not_older_is_left_to_the_host() {
     lookup_first(json!({}));
     for (found, why) in [
-        (held(NEW, "theirs"), "/policies/7: the record is newer than the event"),
-        (held(OLD, "theirs"), "/policies/7: the record has the event's version and is another"),
+        (held(NEW, "theirs"), "/policies/7: what is held is newer than the event"),
+        (held(OLD, "theirs"), "/policies/7: what is held has the event's version, and other data"),
     ] {
         let run = endpoint().expect("GET /policies/7", found).deliver(deliver, policy(OLD));
         let (version, current, reason) = conflict(run.outcome);
@@ -124,7 +124,10 @@ fn what_is_not_older_is_left_to_the_host() {
     }
     let odd = reply(200).json(&json!({ "updatedAt": 7 }));
     let run = endpoint().expect("GET /policies/7", odd).deliver(deliver, policy(OLD));
-    assert_eq!(conflict(run.outcome).2, "/policies/7: the versions of record and event cannot be compared");
+    assert_eq!(
+        conflict(run.outcome).2,
+        "/policies/7: the versions of the event and of what is held cannot be compared"
+    );
     // The same again is there already, however its version is written there.
     let elsewhere = held("2026-05-01T14:00:01+02:00", "ours");
     let run = endpoint().expect("GET /policies/7", elsewhere).deliver(deliver, policy(OLD));
@@ -142,7 +145,7 @@ fn an_event_without_a_version_overwrites_nothing_that_has_one() {
             .deliver(deliver, event("t").subject("7").data(data.clone()));
         let (version, current, reason) = conflict(run.outcome);
         assert_eq!((version.as_deref(), &current["title"]), (Some("\"3\""), &json!("theirs")), "{data}");
-        assert_eq!(reason, "/policies/7: the record has a version, and the event has none", "{data}");
+        assert_eq!(reason, "/policies/7: what is held has a version, and the event has none", "{data}");
     }
     let xml = event("t").subject("7").bytes("<policy/>", Some("text/xml"));
     let run = endpoint().expect("GET /policies/7", held(OLD, "theirs")).deliver(deliver, xml.clone());

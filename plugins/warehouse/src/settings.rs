@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use liaison_sdk::column::{Column, Mapping, Source, Type};
 use liaison_sdk::pointer::Pointer;
 use liaison_sdk::sql::TableName;
+use liaison_sdk::version::LateTombstone;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::statement::{Columns, History, Merge};
@@ -48,6 +49,7 @@ struct Written {
     version_column: Option<String>,
     deleted_column: Option<String>,
     tombstone_version: Option<Mapping>,
+    late_tombstone: Option<LateTombstone>,
     history: Option<TableName>,
     files: Option<String>,
 }
@@ -90,6 +92,7 @@ impl Written {
     fn nothing_of_a_table(&self) -> Result<(), String> {
         let has_own = self.version.is_some()
             || self.tombstone_version.is_some()
+            || self.late_tombstone.is_some()
             || self.version_column.is_some()
             || self.deleted_column.is_some();
         match self.key.is_empty() && self.columns.is_empty() && !has_own {
@@ -114,7 +117,7 @@ impl Written {
             version,
             deleted: self.deleted_column.unwrap_or_else(|| "deleted".to_owned()),
         };
-        Merge::new(table, columns, tombstone_version)
+        Merge::new(table, columns, tombstone_version, self.late_tombstone.unwrap_or_default())
     }
 }
 

@@ -1,9 +1,10 @@
 //! The SQL of PostgreSQL, written once from the settings: one text for one row and for many, whose values are bound as one
 //! array a column. The types of the columns are the table's own: an array takes that of the column that it is appended to.
 
-use liaison_sdk::column::{Column, Given, Record, Source, Type};
+use liaison_sdk::column::{Column, Given, Record, Type};
 use liaison_sdk::failure::Failure;
 use liaison_sdk::sql::{Dialect, SqlValue, TableName, is_name};
+use liaison_sdk::version::LateTombstone;
 
 use crate::array;
 use crate::line;
@@ -28,6 +29,7 @@ pub(crate) struct Merge {
     pub(crate) columns: Columns,
     /// The version's column, filled by a tombstone.
     tombstone_version: Column,
+    pub(crate) late_tombstone: LateTombstone,
     /// Where the event is newer.
     pub(crate) newer: String,
 }
@@ -40,7 +42,12 @@ pub(crate) struct History {
 }
 
 impl Merge {
-    pub(crate) fn new(table: TableName, columns: Columns, tombstone_version: Column) -> Result<Self, String> {
+    pub(crate) fn new(
+        table: TableName,
+        columns: Columns,
+        tombstone_version: Column,
+        late_tombstone: LateTombstone,
+    ) -> Result<Self, String> {
         if columns.key.is_empty() {
             return Err("`key` names no column: which of them tell one row from another?".to_owned());
         }
@@ -55,29 +62,26 @@ impl Merge {
              or (excluded.{v} = held.{v} and excluded.{d} and held.{d} is not true)"
         );
         let newer = merge(&table, &columns, &guard);
-        Ok(Self { table, tombstone_version, newer, columns })
+        Ok(Self { table, tombstone_version, late_tombstone, newer, columns })
     }
 
-    /// Is a tombstone as old as its event?
-    pub(crate) fn is_by_time(&self) -> bool {
-        self.tombstone_version.source == Source::Time
-    }
-
-    /// Where the table holds this version, which is the last parameter.
+    /// Where the table holds this version, which is the last parameter, and nowhere else: a row that is gone is not made
+    /// anew.
     pub(crate) fn over(&self) -> String {
-        let (v, last) = (identifier(&self.columns.version.name), self.columns.names().count() + 1);
-        merge(&self.table, &self.columns, &format!(" where held.{v} is not distinct from ${last}"))
+        let last = self.columns.names().count() + 1;
+        over(&self.table, &self.columns, &format!("${last}"))
     }
 
-    /// Gives a value of the version's type, if its column goes together with it: one row, and reads none. A day is a time in
-    /// a column of times, and stays a day in one of days.
-    pub(crate) fn probe(&self) -> String {
-        let (table, v) = (self.table.quoted(Dialect::Postgres), identifier(&self.columns.version.name));
-        let other = match self.columns.version.of {
-            Some(Type::Integer) => "0",
-            _ => "cast('1970-01-01' as date)",
-        };
-        format!("select coalesce(max({v}), {other}) as version from {table} where 1 = 0")
+    /// The same of a tombstone, which leaves its mark where nothing is, too.
+    pub(crate) fn mark_over(&self) -> String {
+        let (v, last) = (identifier(&self.columns.version.name), self.columns.names().count() + 1);
+        merge(&self.table, &self.columns, &format!(" where held.{v} = ${last}"))
+    }
+
+    /// Where the table holds nothing, or a row without a version.
+    pub(crate) fn over_nothing(&self) -> String {
+        let v = identifier(&self.columns.version.name);
+        merge(&self.table, &self.columns, &format!(" where held.{v} is null"))
     }
 
     /// One row: an array with one element for each of the columns, in their order.
@@ -140,34 +144,71 @@ impl Columns {
     }
 }
 
-/// Gives a row for each member that was not written: which one, and what the table holds instead.
+/// Inserts rows, and writes over what is held where the guard says so.
 fn merge(table: &TableName, columns: &Columns, guard: &str) -> String {
-    let all = list(columns.names());
-    let key = list(columns.key.iter().map(|column| column.name.as_str()));
+    let (all, key) = (list(columns.names()), key(columns));
+    let set = set(columns, "excluded");
+    let quoted = table.quoted(Dialect::Postgres);
+    let written = format!(
+        "insert into {quoted} as held ({all}) \
+         select {all} from chosen \
+         on conflict ({key}) do update set {set}{guard} returning {key}"
+    );
+    told(table, columns, &written)
+}
+
+/// Writes over what is held in this version.
+fn over(table: &TableName, columns: &Columns, version: &str) -> String {
+    let (v, set) = (identifier(&columns.version.name), set(columns, "chosen"));
+    let keys = || columns.key.iter().map(|column| identifier(&column.name));
+    let is_key = keys().map(|k| format!("held.{k} = chosen.{k} and ")).collect::<String>();
+    let key = keys().map(|k| format!("held.{k}")).collect::<Vec<_>>().join(", ");
+    let quoted = table.quoted(Dialect::Postgres);
+    let written = format!(
+        "update {quoted} as held set {set} from chosen where {is_key}held.{v} = {version} returning {key}"
+    );
+    told(table, columns, &written)
+}
+
+/// What a row is set to. What is gone keeps what it was, but for its version.
+fn set(columns: &Columns, of: &str) -> String {
+    let (v, d) = (identifier(&columns.version.name), identifier(&columns.deleted));
+    let others = columns.others.iter().map(|column| identifier(&column.name));
+    let kept = others.map(|c| format!("{c} = case when {of}.{d} then held.{c} else {of}.{c} end, "));
+    format!("{}{v} = {of}.{v}, {d} = {of}.{d}", kept.collect::<String>())
+}
+
+fn key(columns: &Columns) -> String {
+    list(columns.key.iter().map(|column| column.name.as_str()))
+}
+
+/// Of each key the newest is chosen, of equal ones a tombstone, else the first. A row is given for each member that was not
+/// written, and for each that has the version of what was and another content: which one, and what is held instead.
+fn told(table: &TableName, columns: &Columns, written: &str) -> String {
+    let key = key(columns);
     let first_key = columns.key.first().map(|column| identifier(&column.name)).unwrap_or_default();
     let (v, d) = (identifier(&columns.version.name), identifier(&columns.deleted));
     let others: Vec<String> = columns.others.iter().map(|column| identifier(&column.name)).collect();
-    // What is gone keeps what it was, but for its version.
-    let kept =
-        others.iter().map(|c| format!("{c} = case when excluded.{d} then held.{c} else excluded.{c} end, "));
-    let kept = kept.collect::<String>();
     let content = |of: &str| {
         let values = others.iter().map(|c| format!("case when given.{d} then null else {of}.{c} end, "));
         format!("row({}{of}.{d})::text", values.collect::<String>())
     };
-    let (given, held) = (content("given"), content("held"));
+    let (given, held, chosen) = (content("given"), content("held"), content("chosen"));
     let rows = rows(table, columns.names());
     let table = table.quoted(Dialect::Postgres);
+    let is_unwritten = format!("written.{first_key} is null");
     format!(
         "with given as (select * from {rows}), \
-         written as (insert into {table} as held ({all}) \
-         select distinct on ({key}) {all} from given order by {key}, {v} desc, {d} desc \
-         on conflict ({key}) do update set {kept}{v} = excluded.{v}, {d} = excluded.{d}{guard} \
-         returning {key}) \
-         select given.{NUMBER} - 1 as member, held.{v} = given.{v} as is_same, {given} = {held} as is_equal, \
-         held.{v} as version, to_jsonb(held) as held \
-         from given left join written using ({key}) left join {table} as held using ({key}) \
-         where written.{first_key} is null"
+         chosen as (select distinct on ({key}) * from given order by {key}, {v} desc, {d} desc, {NUMBER}), \
+         written as ({written}) \
+         select given.{NUMBER} - 1 as member, not {is_unwritten} or held.{v} = given.{v} as is_same, \
+         {is_unwritten} and {given} = {held} as is_equal, \
+         case when {is_unwritten} then held.{v} else chosen.{v} end as version, \
+         case when {is_unwritten} then to_jsonb(held) else to_jsonb(chosen) end as held \
+         from given join chosen using ({key}) left join written using ({key}) \
+         left join {table} as held using ({key}) \
+         where {is_unwritten} or (given.{NUMBER} <> chosen.{NUMBER} and given.{v} = chosen.{v} and not chosen.{d} \
+         and {given} <> {chosen})"
     )
 }
 

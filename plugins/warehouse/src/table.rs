@@ -1,7 +1,9 @@
 //! One event into the tables: one transaction, and what the answer means.
 
-use liaison_sdk::column::{Document, Record, Type, shape, version_bound, version_text};
+use liaison_sdk::column::{Document, Record, Source, Type, shape, version_bound, version_text};
 use liaison_sdk::prelude::*;
+use liaison_sdk::sql::{Dialect, version_problem};
+use liaison_sdk::version::{self, Late, Version};
 use serde_json::Value;
 
 use crate::array;
@@ -19,7 +21,7 @@ pub(crate) async fn deliver(tables: &Tables, delivery: &Delivery, http: &Http) -
         let transaction = transaction(tables, &record, delivery, http)?;
         let answer = transaction.run_to_deliver().await.map_err(|failure| of_table(tables, failure))?;
         let Some(merge) = &tables.merge else { return Ok(Outcome::delivered()) };
-        if let Some(outcome) = merged(merge, record.is_tombstone(), answer.rows_of(0).next())? {
+        if let Some(outcome) = merged(merge, delivery, answer.rows_of(0).next())? {
             return Ok(outcome);
         }
     }
@@ -53,11 +55,13 @@ fn merging<'http>(
     let row = merge.row(record)?;
     Ok(match &delivery.resolution {
         None => bound(http.sql(&merge.newer), row),
-        Some(_) => {
-            let of = merge.columns.version.of;
-            let version = delivery.version().map_or(SqlValue::Null, |version| version_bound(version, of));
-            bound(http.sql(merge.over()), row).bind(version)
-        }
+        Some(_) => match delivery.version().filter(|version| !version.is_empty()) {
+            Some(version) => {
+                let text = if record.is_tombstone() { merge.mark_over() } else { merge.over() };
+                bound(http.sql(text), row).bind(version_bound(version, merge.columns.version.of))
+            }
+            None => bound(http.sql(merge.over_nothing()), row),
+        },
     })
 }
 
@@ -74,10 +78,12 @@ fn bound<'http>(transaction: Sql<'http>, row: Vec<SqlValue>) -> Sql<'http> {
 }
 
 /// The answer holds a row where the event was not written. Nothing where that row does not see yet what stood in the way.
-fn merged(merge: &Merge, is_gone: bool, row: Option<Row<'_>>) -> Result<Option<Outcome>, Failure> {
+fn merged(merge: &Merge, delivery: &Delivery, row: Option<Row<'_>>) -> Result<Option<Outcome>, Failure> {
     let Some(row) = row else { return Ok(Some(Outcome::delivered())) };
     let table = &merge.table;
-    let Some(held) = row.get::<Option<Value>>("held")? else { return Ok(None) };
+    let Some(held) = row.get::<Option<Value>>("held")? else {
+        return Ok(version::gone(delivery, &format!("the row in {table}")));
+    };
     let is = |name: &str| Ok::<_, Failure>(row.get::<Option<bool>>(name)? == Some(true));
     let version = version_text(row.value("version").unwrap_or(&SqlValue::Null), merge.columns.version.of);
     let shown = version.as_deref().unwrap_or("none");
@@ -88,12 +94,26 @@ fn merged(merge: &Merge, is_gone: bool, row: Option<Row<'_>>) -> Result<Option<O
         (true, false) => format!("{table} holds version {shown} with other values"),
         (false, _) => format!("{table} holds version {shown}"),
     };
-    // A policy knows a tombstone by its time. By another version of its own it was compared here, and nobody else can.
-    if is_gone && !merge.is_by_time() {
-        return Ok(Some(Outcome::skipped(format!("{reason}, which is newer than the tombstone"))));
+    let mut current = current(merge, held, version.clone());
+    if delivery.data().is_none() && delivery.resolution.is_none() {
+        let kept = version.as_deref().and_then(Version::kept);
+        match merge.late_tombstone.judge(delivery.event.time, kept.as_ref()) {
+            Late::Skipped => {
+                return Ok(Some(Outcome::skipped(format!("{reason}, which is newer than the tombstone"))));
+            }
+            Late::Conflict { shows_version: true } => {}
+            Late::Conflict { shows_version: false } => hide_version(merge, &mut current),
+        }
     }
-    let current = current(merge, held, version.clone()).to_string().into_bytes();
-    Ok(Some(Outcome::conflict(version, Some(current), reason)))
+    Ok(Some(Outcome::conflict(version, Some(current.to_string().into_bytes()), reason)))
+}
+
+fn hide_version(merge: &Merge, current: &mut Value) {
+    if let Source::Part(pointer) = &merge.columns.version.source
+        && let Some(place) = pointer.find_mut(current)
+    {
+        *place = Value::Null;
+    }
 }
 
 /// What the table holds, in the shape of an event's data as far as the settings tell it. A time without a zone would be one
@@ -129,7 +149,8 @@ fn of_table(tables: &Tables, failure: Failure) -> Failure {
 
 pub(crate) async fn check(tables: &Tables, http: &Http) -> Result<Check, Failure> {
     if let Some(merge) = &tables.merge
-        && let Some(problem) = problem(merge, http).await?
+        && let Some(problem) =
+            version_problem(http, Dialect::Postgres, &merge.table, &merge.columns.version).await?
     {
         return Ok(Check::unusable(problem));
     }
@@ -144,34 +165,4 @@ pub(crate) async fn check(tables: &Tables, http: &Http) -> Result<Check, Failure
     let Some(transaction) = transaction else { return Ok(Check::usable("nothing to ask for")) };
     transaction.run().await.map_err(|failure| of_table(tables, failure))?;
     Ok(Check::usable("the tables take an empty list of rows"))
-}
-
-/// Why versions in the table's column cannot be compared, if they cannot.
-async fn problem(merge: &Merge, http: &Http) -> Result<Option<String>, Failure> {
-    let (column, wanted) =
-        (&merge.columns.version.name, merge.columns.version.of.map_or("timestamp", Type::word));
-    let other_type = |said: &str| {
-        format!(
-            "settings: `{column}` holds the version as `{wanted}`, and the column of {} has another type{said}: versions \
-             could not be compared; give `version` the type that the column has, or the column the type that is wanted",
-            merge.table
-        )
-    };
-    let answer = match http.sql(merge.probe()).run().await {
-        Ok(answer) => answer,
-        // PostgreSQL has no value for both types.
-        Err(Failure::Refused(refusal)) if refusal.error.code == "42804" || refusal.error.code == "42883" => {
-            return Ok(Some(other_type(&format!(" ({})", refusal.error.message))));
-        }
-        Err(Failure::Refused(refusal)) => {
-            let request = format!("a look at {}", merge.table);
-            return Err(Failure::Refused(SqlRefusal { request, ..refusal }));
-        }
-        Err(failure) => return Err(failure),
-    };
-    let found = answer.row().and_then(|row| row.value("version").cloned());
-    Ok(match (merge.columns.version.of, found) {
-        (Some(Type::Integer), Some(SqlValue::Integer(_))) | (_, Some(SqlValue::Timestamp(_))) => None,
-        _ => Some(other_type("")),
-    })
 }

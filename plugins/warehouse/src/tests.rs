@@ -7,6 +7,7 @@ use liaison_sdk::testing::{self, EventBuilder, Run, affected, rows, sql_error};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::statement::Merge;
 
 fn merging() -> Value {
     json!({
@@ -59,7 +60,7 @@ fn an_event_is_one_row_of_one_statement() {
     for part in [
         "unnest(array(select \"id\" from \"dw\".\"policies\" limit 0) || $1, ",
         "|| $6) with ordinality as given(\"id\", \"rest\", \"room\", \"title\", \"updated_at\", \"deleted\", liaison_number)",
-        "distinct on (\"id\") \"id\", \"rest\", \"room\", \"title\", \"updated_at\", \"deleted\"",
+        "distinct on (\"id\") * from given order by \"id\", \"updated_at\" desc, \"deleted\" desc, liaison_number)",
         "on conflict (\"id\") do update set \"rest\" = case when excluded.\"deleted\" then held.\"rest\"",
         "where excluded.\"updated_at\" > held.\"updated_at\"",
     ] {
@@ -127,49 +128,75 @@ fn a_late_tombstone_is_a_conflict_and_the_policy_decides() {
     assert!(conflict.version.as_deref() == Some("2026-05-05T00:00:00Z") && conflict.current.is_some());
     let over = gone().tombstone().resolution(Resolution::Overwrite(conflict.version));
     testing::settings(merging());
-    let run =
-        testing::endpoint().expect(&format!("SQL {}", over_text()), rows(COLUMNS)).deliver(deliver, over);
+    let run = testing::endpoint().expect(&decided(Merge::mark_over), rows(COLUMNS)).deliver(deliver, over);
     assert_eq!(run.outcome, Outcome::delivered());
     assert_eq!(bound(&run, 0)[5..], ["{true}".into(), SqlValue::Timestamp(1_777_939_200_000_000)]);
 }
 
 #[test]
-fn a_late_tombstone_with_a_version_of_its_own_is_skipped_for_no_policy_knows_that() {
+fn a_late_tombstone_with_a_version_of_its_own_is_skipped_or_for_the_policy() {
     let mut settings = merging();
     settings["tombstone-version"] = json!("{attributes.changed}");
-    let gone = testing::event("policy.removed").key("p-1").attribute("changed", "2026-01-01T00:00:00Z");
-    let outcome = run(settings, gone.tombstone(), held(false, false)).outcome;
+    // Later than what is held by its time, older by its own version.
+    let gone = |time| {
+        let gone = testing::event("policy.removed").key("p-1").attribute("changed", "2026-01-01T00:00:00Z");
+        gone.time_ms(time).tombstone()
+    };
+    let (before, after) = (1_777_939_100_000, 1_777_939_300_000);
+    let outcome = run(settings.clone(), gone(after), held(false, false)).outcome;
     assert!(
         matches!(&outcome, Outcome::Skipped(why) if why.contains("newer than the tombstone")),
         "{outcome:?}"
     );
+    let version = |outcome: Outcome| match outcome {
+        Outcome::Conflict(conflict) => {
+            let current: Value = serde_json::from_slice(&conflict.current.unwrap()).unwrap();
+            current["updatedAt"].clone()
+        }
+        other => panic!("{other:?}"),
+    };
+    // By its time, too: a policy comes to the same.
+    let shown = version(run(settings.clone(), gone(before), held(false, false)).outcome);
+    assert_eq!(shown, json!("2026-05-05T00:00:00Z"));
+    settings["late-tombstone"] = json!("conflict");
+    assert_eq!(version(run(settings, gone(after), held(false, false)).outcome), Value::Null);
 }
 
 /// What is asked where the host has decided.
-fn over_text() -> String {
+fn decided(text: fn(&Merge) -> String) -> String {
     let Ok(Settings { into: Into::Tables(tables) }) = serde_json::from_value(merging()) else { panic!() };
-    tables.merge.unwrap().over()
+    format!("SQL {}", text(&tables.merge.unwrap()))
 }
 
 #[test]
 fn what_the_host_decided_is_written_over_the_version_that_it_saw() {
-    let attempt = |resolution| {
+    let attempt = |text: fn(&Merge) -> String, answer: testing::SqlReply, resolution| {
         testing::settings(merging());
         testing::endpoint()
-            .expect(&format!("SQL {}", over_text()), rows(COLUMNS))
+            .expect(&decided(text), answer)
             .deliver(deliver, event("p-1", "a").resolution(resolution))
     };
     let seen = "1970-01-01T00:00:07Z".to_owned();
-    let over = attempt(Resolution::Overwrite(Some(seen.clone())));
+    let overwrite = || Resolution::Overwrite(Some(seen.clone()));
+    let over = attempt(Merge::over, rows(COLUMNS), overwrite());
     assert_eq!(over.outcome, Outcome::delivered());
     assert_eq!(bound(&over, 0)[6], SqlValue::Timestamp(7_000_000));
+    let sql = &over.transactions[0].statements[0].sql;
     assert!(
-        over.transactions[0].statements[0].sql.contains("where held.\"updated_at\" is not distinct from $7")
+        sql.contains("where held.\"id\" = chosen.\"id\" and held.\"updated_at\" = $7 returning held.\"id\""),
+        "{sql}"
     );
-    // A row without a version is still one that was seen.
-    assert_eq!(bound(&attempt(Resolution::Overwrite(None)), 0)[6], SqlValue::Null);
+    // A row that is gone is not made anew.
+    let nobody =
+        rows(COLUMNS).row([0.into(), SqlValue::Null, SqlValue::Null, SqlValue::Null, SqlValue::Null]);
+    let why = "the row in dw.policies: what it was decided to write over is gone";
+    assert_eq!(attempt(Merge::over, nobody, overwrite()).outcome, Outcome::conflict(None, None, why));
+    // It is where that was decided. A row without a version is still one that was seen.
+    let anew = attempt(Merge::over_nothing, rows(COLUMNS), Resolution::Overwrite(None));
+    assert_eq!((bound(&anew, 0).len(), anew.outcome), (6, Outcome::delivered()));
     let data = br#"{"title": "both", "updatedAt": "2026-06-06T00:00:00Z"}"#.to_vec();
-    let merged = attempt(Resolution::Merged(Merged { data, version: Some(seen) }));
+    let merged =
+        attempt(Merge::over, rows(COLUMNS), Resolution::Merged(Merged { data, version: Some(seen.clone()) }));
     assert_eq!(bound(&merged, 0)[3..5], ["{\"both\"}".into(), "{2026-06-06T00:00:00Z}".into()]);
 }
 
@@ -244,16 +271,23 @@ fn a_bucket_that_is_not_there_holds_the_connector_back() {
 #[test]
 fn a_check_says_where_versions_cannot_be_compared() {
     testing::settings(merging());
-    let probe = "SQL select coalesce(max(\"updated_at\"), cast('1970-01-01' as date)) as version from \"dw\".\"policies\" \
-                 where 1 = 0";
-    let found = |value: SqlValue| rows(["version"]).row([value]);
+    let probe = "SQL select coalesce(max(\"updated_at\"), cast('1970-01-01' as date)) as liaison_version from \
+                 \"dw\".\"policies\" where 1 = 0";
+    let keeps = "SQL select r.\"updated_at\" as liaison_kept from jsonb_populate_record(cast(null as \"dw\".\"policies\"), \
+                 cast($1 as jsonb)) as r";
+    let found = |value: SqlValue| rows(["liaison_version"]).row([value]);
+    let kept = |us| rows(["liaison_kept"]).row([SqlValue::Timestamp(us)]);
     let run = testing::endpoint()
         .expect(probe, found(SqlValue::Timestamp(0)))
+        .expect(keeps, kept(123_456))
         .expect(&statement(merging()), rows(COLUMNS))
         .check(check);
     assert!(matches!(run.outcome, Check::Usable(_)));
-    assert_eq!(run.transactions[1].statements[0].parameters, arrays(["{}"; 6]));
-    let other = "settings: `updated_at` holds the version as `timestamp`, and the column of dw.policies has another type";
+    assert_eq!(run.transactions[2].statements[0].parameters, arrays(["{}"; 6]));
+    let script = testing::endpoint().expect(probe, found(SqlValue::Timestamp(0))).expect(keeps, kept(0));
+    let outcome = script.check(check).outcome;
+    assert!(matches!(&outcome, Check::Unusable(why) if why.contains("rounds its fractions")), "{outcome:?}");
+    let other = "settings: `updated_at` of dw.policies holds the version as `timestamp`, and the database's column has another type";
     let mismatch =
         sql_error(SqlErrorKind::Statement, "42804", "COALESCE types text and date cannot be matched");
     for reply in [testing::Reply::from(found("1970-01-01".into())), mismatch.into()] {

@@ -265,7 +265,7 @@ fn what_another_agency_has_changed_is_the_policys_affair() -> anyhow::Result<()>
         match kind {
             "dead-lettered" => {
                 let found = letters(&records.broker)?;
-                let expected = "a person decides by policy: /records/p: the record is newer than the event";
+                let expected = "a person decides by policy: /records/p: what is held is newer than the event";
                 assert_eq!(found[0].message()?, expected);
                 records.host.stop()?;
             }

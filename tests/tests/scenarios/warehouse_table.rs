@@ -230,6 +230,27 @@ fn times_are_compared_as_times_and_a_late_deletion_is_the_policys() -> anyhow::R
     Ok(())
 }
 
+/// One batch or several: nothing of equal version is lost because another was written first.
+#[test]
+fn equal_versions_in_one_batch_are_a_conflict_where_they_say_other_things() -> anyhow::Result<()> {
+    let name = "equal_versions_in_one_batch_are_a_conflict_where_they_say_other_things";
+    let Some(stage) = Stage::new(name)? else { return Ok(()) };
+    let batch = r#"batch = { events = 3, wait = "2s" }"#;
+    let subscription = format!("{UNORDERED}\nconflict = {{ policy = \"manual\" }}");
+    let host = stage.host(batch, &subscription)?;
+    let titles = [("1", "one"), ("2", "other"), ("3", "one")];
+    stage.produce(titles.map(|(id, title)| policy(id, "a", title, 1)))?;
+    host.wait_for_metric(LIMIT, "liaison_events_settled_total", &[], |found| found >= 3.0)?;
+    let held = stage.server.psql("select title from policies")?;
+    let letters = letters(&stage.broker)?;
+    let letters = by_event(&letters)?;
+    let given_up: Vec<&str> = letters.keys().copied().collect();
+    let others: Vec<&str> = titles.iter().filter(|(_, title)| *title != held).map(|(id, _)| *id).collect();
+    assert_eq!(given_up, others, "{held}");
+    assert!(!others.is_empty());
+    host.stop()
+}
+
 #[test]
 fn a_warehouse_that_is_killed_and_comes_back_has_all_of_it_once() -> anyhow::Result<()> {
     let name = "a_warehouse_that_is_killed_and_comes_back_has_all_of_it_once";

@@ -192,6 +192,26 @@ fn where_both_say_the_same_there_is_nothing_to_decide() {
     }
 }
 
+/// A connector is asked for nothing that is gone more than once: it is made anew, or a person is told that it is gone.
+#[test]
+fn what_is_gone_since_it_was_decided_is_written_anew_or_left_to_a_person() {
+    let gone = Conflict { version: None, current: None, reason: "/a: it is gone".to_owned() };
+    let event = offer(Some(r#"{"date":"2","meta":{"at":2}}"#));
+    let decided = |policy: &ConflictPolicy, tries| decide(policy, event, &gone, tries);
+    let newest = ConflictPolicy::NewestWins { version: "/meta/at".to_owned() };
+    let again = Decision::Again(Resolution::Overwrite(None));
+    assert_eq!(decided(&ConflictPolicy::SourceWins, 1), again);
+    assert!(matches!(decided(&ConflictPolicy::SourceWins, MAX_RESOLUTIONS), Decision::Endless(_)));
+    assert!(matches!(decided(&ConflictPolicy::TargetWins, 1), Decision::Superseded(_)));
+    for policy in [newest, merge_policy(None), ConflictPolicy::Manual] {
+        let Decision::Manual(reason) = decided(&policy, 1) else { panic!("{policy:?}") };
+        assert!(reason.ends_with("/a: it is gone"), "{reason}");
+    }
+    assert!(
+        matches!(after_a_person(event.data, &gone), Decision::Manual(why) if why.ends_with("it is gone"))
+    );
+}
+
 #[test]
 fn tries_are_bounded_whatever_the_policy() {
     let event = offer(Some(r#"{"date":"2","meta":{"at":2}}"#));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::outcome::Merged;
 
-const CHANGED: &str = "what the external system holds has changed since it was decided what to write over it";
+const CHANGED: &str = "what is held has changed since it was decided what to write over it";
 
 fn over(version: Option<&str>) -> EventBuilder {
     room(2).resolution(Resolution::Overwrite(version.map(str::to_owned)))
@@ -86,11 +86,30 @@ fn what_has_no_version_of_its_own_is_known_by_what_it_holds() {
     }
 }
 
+/// Somebody removed what was decided upon: to make it anew was not decided.
 #[test]
-fn what_was_removed_in_between_is_created_or_gone() {
+fn what_was_removed_in_between_is_a_conflict_or_gone() {
     let calls = calls(Some(When::Before), true);
-    let removed = || endpoint().expect("WRITE /?v7", reply(404));
-    assert_eq!(run(&calls, removed().expect("CREATE /", done()), over(Some("v7"))), delivered());
+    let removed = |why: &str| {
+        Outcome::conflict(None, None, format!("{why}: what it was decided to write over is gone"))
+    };
+    let missing = endpoint().expect("WRITE /?v7", reply(404));
+    assert_eq!(run(&calls, missing, over(Some("v7"))), removed("no room"));
+    let refused = endpoint().expect("WRITE /?v7", reply(409)).expect("LOOKUP /", reply(404));
+    assert_eq!(run(&calls, refused, over(Some("v7"))), removed("no room"));
+    for when in [When::Before, When::Conflict] {
+        let looked = without_etags(Some(when));
+        assert_eq!(run(&looked, lookup(reply(404)), over(Some("content-7"))), removed("no room"));
+        let empty = lookup(reply(200).json(&json!({ "room": {} })));
+        assert_eq!(run(&looked, empty, over(Some("content-7"))), removed("the lookup finds nothing"));
+    }
+    let blind = super::calls(None, true);
+    assert_eq!(
+        run(&blind, endpoint().expect("WRITE /?v7", reply(404)), over(Some("v7"))),
+        removed("no room")
+    );
+    // A policy that overwrites whatever is there answers with no version: it is made anew.
+    assert_eq!(run(&calls, lookup(reply(404)).expect("CREATE /", done()), over(None)), delivered());
     let gone = gone().resolution(Resolution::Overwrite(Some("v7".to_owned())));
     assert_eq!(run(&calls, endpoint().expect("DELETE /?v7", reply(404)), gone), Outcome::delivered());
     let gone = super::gone().resolution(Resolution::Overwrite(None));

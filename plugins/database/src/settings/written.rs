@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use liaison_sdk::column::{Column, Mapping, Source, Type};
 use liaison_sdk::pointer::Pointer;
 use liaison_sdk::sql::{Dialect, TableName, is_name};
+use liaison_sdk::version::LateTombstone;
 use serde::Deserialize;
 
 use super::{ForeignKey, Lines, Mode, Settings, Table, TombstoneVersion, Version};
@@ -20,6 +21,7 @@ pub(super) struct Written {
     mode: Mode,
     version_column: Option<String>,
     tombstone_version: Option<Mapping>,
+    late_tombstone: Option<LateTombstone>,
     deleted_column: Option<String>,
     #[serde(default)]
     foreign_key: ForeignKey,
@@ -48,6 +50,9 @@ impl Written {
             return Err("columns: `line-number` is of lines".to_owned());
         }
         let version = version(self.version_column, self.tombstone_version, &mut table)?;
+        if version.is_none() && self.late_tombstone.is_some() {
+            return Err("late-tombstone: is of no use without a `version-column`".to_owned());
+        }
         if let Some(name) = &self.deleted_column {
             is_name(name).map_err(|problem| format!("deleted-column: {problem}"))?;
             if table.all().any(|column| column.name == *name) {
@@ -67,6 +72,7 @@ impl Written {
             mode: self.mode,
             table,
             version,
+            late_tombstone: self.late_tombstone.unwrap_or_default(),
             deleted_column: self.deleted_column,
             foreign_key: self.foreign_key,
             lines,

@@ -27,26 +27,25 @@ fn a_header_and_its_lines_are_one_transaction() {
         found.row(["o1".into(), version.into(), (version == 3).into(), (version < 3).into()])
     };
     let keys = rows(["nr"]).row([1.into()]).row([2.into()]);
-    let write = "SQL update \"orders\" set \"v\" = $1 where \"id\" = $2 and \"v\" = $3; insert into \"orders\" (\"id\", \"v\") \
-                 select \"id\", \"v\" from \"orders\" where \"id\" = $1 and (\"v\" is null or \"v\" <> $2); delete from \
+    let write = "SQL update \"orders\" set \"v\" = $1 where \"id\" = $2 and \"v\" = $3; delete from \
                  \"items\" where \"order_id\" = $1 and ((\"nr\" = $2)); insert into \"items\" (\"order_id\", \"nr\", \"what\") \
                  values ($1, $2, $3) on conflict (\"order_id\", \"nr\") do update set \"what\" = excluded.\"what\"; insert \
-                 into \"items\" (\"order_id\", \"nr\", \"what\") values ($1, $2, $3), ($4, $5, $6)";
+                 into \"items\" (\"order_id\", \"nr\", \"what\") values ($1, $2, $3), ($4, $5, $6); insert into \"orders\" \
+                 (\"id\", \"v\") select \"id\", \"v\" from \"orders\" where \"id\" = $1 and (\"v\" is null or \"v\" <> $2); \
+                 delete from \"items\" where \"order_id\" = $1 and not exists (select 1 from \"orders\" where \"id\" = $2)";
     let lines = json!([{ "nr": 2, "what": "b" }, { "nr": 3, "what": "c" }, { "nr": 4 }]);
     let script =
         |answer: testing::Reply| endpoint().expect(read, header(1).then(keys.clone())).expect(write, answer);
     let run = script(affected(1).into()).deliver(deliver, order(lines.clone()));
     assert!(matches!(run.outcome, Outcome::Delivered(_)));
-    assert_eq!(run.transactions[1].statements[2].parameters, ["o1".into(), 1.into()]);
+    assert_eq!(run.transactions[1].statements[1].parameters, ["o1".into(), 1.into()]);
     assert_eq!(
-        run.transactions[1].statements[4].parameters,
+        run.transactions[1].statements[3].parameters,
         ["o1".into(), 3.into(), "c".into(), "o1".into(), 4.into(), SqlValue::Null]
     );
     let moved = script(affected(0).into()).deliver(deliver, order(lines.clone()));
     assert!(matches!(moved.outcome, Outcome::Retry(_)));
 
-    let same = endpoint().expect(read, header(3).then(rows(["nr"]))).deliver(deliver, order(lines.clone()));
-    assert!(matches!(same.outcome, Outcome::Skipped(_)));
     let newer = endpoint().expect(read, header(9).then(rows(["nr"]))).deliver(deliver, order(lines));
     assert!(matches!(newer.outcome, Outcome::Conflict(conflict) if conflict.version.as_deref() == Some("9")));
     for (lines, expected) in [
@@ -72,9 +71,10 @@ fn a_new_header_is_inserted_and_a_tombstone_takes_the_lines_along() {
         .expect(write, affected(1).then(affected(1)))
         .deliver(deliver, order(json!([{ "nr": 1, "what": "a" }])));
     assert!(matches!(run.outcome, Outcome::Delivered(_)));
-    let delete = "SQL delete from `items` where `order_id` = ?; delete from `orders` where `id` = ?";
+    let delete = "SQL select 1 from `orders` where `id` = ? for update; delete from `items` where `order_id` = ?; delete \
+                  from `orders` where `id` = ?";
     let run = endpoint()
-        .expect(delete, affected(2).then(affected(1)))
+        .expect(delete, rows(["1"]).row([1.into()]).then(affected(2)).then(affected(1)))
         .deliver(deliver, order(json!([])).tombstone());
     assert!(matches!(run.outcome, Outcome::Delivered(_)));
 }
@@ -115,6 +115,8 @@ fn a_line_that_is_refused_is_told_from_a_header_that_has_moved() {
                        "columns": { "nr": "/nr", "what": "/what" } },
         });
         let (mut select, mut guard) = ("select \"id\", \"v\" from \"orders\" where \"id\" = $1", "");
+        let orphans = "; delete from \"items\" where \"order_id\" = $1 and not exists (select 1 from \"orders\" where \
+                       \"id\" = $2)";
         let mut update = "update \"orders\" set \"v\" = $1 where \"id\" = $2";
         if is_versioned {
             settings["version-column"] = "v".into();
@@ -125,21 +127,22 @@ fn a_line_that_is_refused_is_told_from_a_header_that_has_moved() {
                      (\"v\" is null or \"v\" <> $2)";
         }
         testing::settings(settings);
-        let found = || match is_versioned {
+        let at = |version: i64| match is_versioned {
             true => rows(["id", "v", "liaison_is_same", "liaison_is_older"]).row([
                 "o1".into(),
-                1.into(),
+                version.into(),
                 false.into(),
-                true.into(),
+                (version < 3).into(),
             ]),
-            false => rows(["id", "v"]).row(["o1".into(), 1.into()]),
+            false => rows(["id", "v"]).row(["o1".into(), version.into()]),
         };
+        let found = || at(1);
         let read = format!("SQL {select}; select \"nr\" from \"items\" where \"order_id\" = $1");
         let write = format!(
-            "SQL {update}{guard}; insert into \"items\" (\"order_id\", \"nr\", \"what\") values ($1, $2, $3)"
+            "SQL {update}; insert into \"items\" (\"order_id\", \"nr\", \"what\") values ($1, $2, $3){guard}{orphans}"
         );
         let look = format!("SQL {select}");
-        let line = if is_versioned { 2 } else { 1 };
+        let line = 1;
         let refused =
             |code: &str, statement| sql_error(SqlErrorKind::Constraint, code, "no").in_statement(statement);
         let outcome = |refused: testing::SqlErrorReply, header: Option<SqlReply>| {
@@ -148,7 +151,7 @@ fn a_line_that_is_refused_is_told_from_a_header_that_has_moved() {
             script.deliver(deliver, order(json!([{ "nr": 1, "what": "a" }]))).outcome.kind()
         };
         // A check of the line; what it refers to, beside its header; and its header, which is gone.
-        assert_eq!(outcome(refused("23514", line), None), OutcomeKind::Rejected, "{is_versioned}");
+        assert_eq!(outcome(refused("23514", line), Some(found())), OutcomeKind::Rejected, "{is_versioned}");
         assert_eq!(outcome(refused("23503", line), Some(found())), OutcomeKind::Rejected, "{is_versioned}");
         let gone = if is_versioned {
             rows(["id", "v", "liaison_is_same", "liaison_is_older"])
@@ -157,7 +160,66 @@ fn a_line_that_is_refused_is_told_from_a_header_that_has_moved() {
         };
         assert_eq!(outcome(refused("23503", line), Some(gone)), OutcomeKind::Retry, "{is_versioned}");
         if is_versioned {
-            assert_eq!(outcome(refused("23505", 1), None), OutcomeKind::Retry, "the guard");
+            assert_eq!(outcome(refused("23505", 2), Some(at(9))), OutcomeKind::Retry, "the guard");
+            assert_eq!(
+                outcome(refused("23505", line), Some(at(9))),
+                OutcomeKind::Retry,
+                "a line of another's"
+            );
         }
     }
+}
+
+/// The header is the event's own, by version and values: the lines say whether all of it is there.
+#[test]
+fn an_equal_version_with_other_lines_is_a_conflict() {
+    with_lines("postgres");
+    let look = "SQL select \"id\", \"v\", \"v\" = $1 as liaison_is_same, (\"v\" is null or \"v\" < $2) as liaison_is_older \
+                from \"orders\" where \"id\" = $3; select \"nr\"";
+    let (from, all) = (" from \"items\" where \"order_id\" = $1", ", \"what\"");
+    let header = |version: i64| {
+        let found = rows(["id", "v", "liaison_is_same", "liaison_is_older"]);
+        found.row(["o1".into(), version.into(), (version == 3).into(), (version < 3).into()])
+    };
+    let outcome = |held: &[(i64, SqlValue)], version: i64| {
+        let lines = held
+            .iter()
+            .fold(rows(["nr", "what"]), |lines, (nr, what)| lines.row([(*nr).into(), what.clone()]));
+        endpoint()
+            .expect(&format!("{look}{from}"), header(3).then(rows(["nr"])))
+            .expect(&format!("{look}{all}{from}"), header(version).then(lines))
+            .deliver(deliver, order(json!([{ "nr": 1, "what": "a" }, { "nr": 2 }])))
+            .outcome
+    };
+    let (first, second) = ((1, "a".into()), (2, SqlValue::Null));
+    let same = Outcome::skipped("already there: the database holds this version");
+    assert_eq!(outcome(&[second.clone(), first.clone()], 3), same);
+    let other = "the database holds this version with other lines";
+    for held in [
+        vec![first.clone()],
+        vec![first.clone(), (2, "b".into())],
+        vec![first.clone(), (3, SqlValue::Null)],
+        vec![first.clone(), second.clone(), (3, SqlValue::Null)],
+        vec![],
+    ] {
+        let Outcome::Conflict(conflict) = outcome(&held, 3) else { panic!("{held:?}") };
+        assert_eq!((conflict.reason.as_str(), conflict.version.as_deref()), (other, Some("3")), "{held:?}");
+    }
+    // Another has written the header between the two looks.
+    assert_eq!(
+        outcome(&[first, second], 4),
+        Outcome::retry("the header was changed by another in the meantime")
+    );
+}
+
+#[test]
+fn a_decision_about_a_header_that_is_gone_is_a_conflict() {
+    with_lines("postgres");
+    let read = "SQL select \"id\", \"v\", \"v\" = $1 as liaison_is_same, (\"v\" is null or \"v\" < $2) as liaison_is_older \
+                from \"orders\" where \"id\" = $3; select \"nr\" from \"items\" where \"order_id\" = $1";
+    let nothing = rows(["id", "v", "liaison_is_same", "liaison_is_older"]).then(rows(["nr"]));
+    let over = order(json!([])).resolution(Resolution::Overwrite(Some("2".into())));
+    let run = endpoint().expect(read, nothing).deliver(deliver, over);
+    let why = "the row in orders: what it was decided to write over is gone";
+    assert_eq!(run.outcome, Outcome::conflict(None, None, why));
 }

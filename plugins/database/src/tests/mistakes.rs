@@ -82,8 +82,7 @@ fn a_check_asks_for_the_columns_and_whether_versions_can_be_compared() {
         |reply: testing::Reply| endpoint().expect(columns, none()).expect(version, reply).check(check::check);
     let one = |value: SqlValue| rows(["liaison_version"]).row([value]).into();
     assert!(matches!(found(one(0.into())).outcome, Check::Usable(_)));
-    let other =
-        "settings: `updated_at` holds the version as `integer`, and the database's column has another type";
+    let other = "settings: `updated_at` of hr.people holds the version as `integer`, and the database's column has another type";
     for reply in [one("0".into()), sql_error(SqlErrorKind::Statement, "42804", "types do not match").into()] {
         let outcome = found(reply).outcome;
         assert!(matches!(&outcome, Check::Unusable(why) if why.starts_with(other)), "{outcome:?}");

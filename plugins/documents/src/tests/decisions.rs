@@ -56,14 +56,16 @@ fn what_is_there_by_now_as_it_was_decided_is_already_there() {
 }
 
 #[test]
-fn what_was_merged_with_something_that_is_gone_is_for_the_host() {
+fn what_was_decided_about_something_that_is_gone_is_for_the_host() {
     webdav(json!({}));
     let gone = || endpoint().expect("PROPFIND /a/b/p.pdf", reply(404)).expect("GET /a/b/p.pdf", reply(404));
     let data = json!({ "title": "M", "updatedAt": 8, "url": "https://files/m", "sha256": ZEROS });
     let merged = Merged { data: data.to_string().into_bytes(), version: Some("gone".to_owned()) };
-    let outcome = gone().deliver(deliver, policy().resolution(Resolution::Merged(merged))).outcome;
-    let reason = "/a/b/p.pdf: what the event was merged with is gone";
-    assert_eq!(outcome, Outcome::conflict(None, None, reason));
+    let reason = "/a/b/p.pdf: what it was decided to write over is gone";
+    for resolution in [Resolution::Merged(merged), overwrite(Some("gone".to_owned()))] {
+        let outcome = gone().deliver(deliver, policy().resolution(resolution)).outcome;
+        assert_eq!(outcome, Outcome::conflict(None, None, reason));
+    }
 }
 
 #[test]

@@ -66,3 +66,38 @@ fn what_the_host_decided_is_looked_at_before_it_is_written_where_no_condition_ca
     write(marked("theirs"), over(version.clone()));
     assert!(meet(marked("another"), over(version)).2.contains("has changed since it was decided"));
 }
+
+/// Somebody removed what was decided upon: to make it anew was not decided.
+#[test]
+fn what_the_host_decided_about_a_record_that_is_gone_is_a_conflict_again() {
+    let gone = Outcome::conflict(None, None, "/policies/7: what it was decided to write over is gone");
+    let over = |version: &str| policy(OLD).resolution(Resolution::Overwrite(Some(version.to_owned())));
+    for (upsert, seen) in
+        [("lookup-first", "\"3\""), ("lookup-first", "W/\"3\""), ("post-then-patch", "\"3\"")]
+    {
+        lookup_first(json!({ "upsert": upsert, "create-path": "/policies" }));
+        let run = endpoint().expect("GET /policies/7", reply(404)).deliver(deliver, over(seen));
+        assert_eq!(run.outcome, gone, "{upsert} {seen}");
+    }
+    lookup_first(json!({}));
+    let raced = endpoint().expect("GET /policies/7", held(NEW, "theirs"));
+    let raced = raced.expect("PUT /policies/7", reply(404)).deliver(deliver, over("\"3\""));
+    assert_eq!(raced.outcome, gone);
+    lookup_first(json!({ "upsert": "put" }));
+    let put = || endpoint().expect("PUT /policies/7", reply(404));
+    assert_eq!(put().deliver(deliver, over("\"3\"")).outcome, gone);
+    // Nobody has decided, or upon nothing: the answer is what it is.
+    assert_eq!(put().deliver(deliver, policy(OLD)).outcome.kind(), OutcomeKind::Rejected);
+    let nothing = policy(OLD).resolution(Resolution::Overwrite(None));
+    let run = endpoint().expect("GET /policies/7", reply(404)).expect("PUT /policies/7", reply(201));
+    let run = run.deliver(deliver, nothing);
+    assert_eq!(
+        (run.outcome.kind(), run.requests[1].header("if-none-match")),
+        (OutcomeKind::Delivered, Some("*"))
+    );
+    // It is deleted already.
+    let removal = event("policy.removed").subject("7").tombstone();
+    let removal = removal.resolution(Resolution::Overwrite(Some("\"3\"".to_owned())));
+    let run = endpoint().expect("DELETE /policies/7", reply(404)).deliver(deliver, removal);
+    assert_eq!(run.outcome.kind(), OutcomeKind::Delivered);
+}

@@ -50,7 +50,7 @@ fn what_is_newer_than_its_tombstone_stays() {
             .deliver(deliver, gone().time_ms(OLD_MS));
         let (version, current, reason) = conflict(run.outcome);
         assert_eq!((version.as_deref(), &current["title"]), (Some("\"3\""), &json!("theirs")));
-        assert_eq!(reason, "/policies/7: the record is newer than the event");
+        assert_eq!(reason, "/policies/7: what is held is newer than the event");
     }
     // What is no time, and what nobody knows, speaks against nothing.
     let untimed = |version: Value| reply(200).json(&json!({ "updatedAt": version }));

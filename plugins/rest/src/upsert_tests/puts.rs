@@ -95,11 +95,11 @@ fn what_cannot_be_bound_to_a_version_is_put_after_a_look() {
         .expect("PUT /p", reply(204))
         .deliver(deliver, over(Some("W/\"3\"")));
     assert_eq!((run.outcome, run.requests[1].header("if-match")), (Outcome::delivered(), Some("\"3\"")));
-    // What is gone since is made anew, unless somebody is first.
-    let run = endpoint()
-        .expect("GET /p", reply(404))
-        .expect("PUT /p", reply(201))
-        .deliver(deliver, over(Some("W/\"3\"")));
+    // What is gone since is told, and made anew where that was decided, unless somebody is first.
+    let run = endpoint().expect("GET /p", reply(404)).deliver(deliver, over(Some("W/\"3\"")));
+    assert_eq!(conflict(run.outcome).0, None);
+    let run =
+        endpoint().expect("GET /p", reply(404)).expect("PUT /p", reply(201)).deliver(deliver, over(None));
     assert_eq!((run.outcome, run.requests[1].header("if-none-match")), (Outcome::delivered(), Some("*")));
     let run = endpoint().expect("GET /p", reply(403)).deliver(deliver, over(None));
     assert_eq!(run.outcome.kind(), OutcomeKind::Denied);

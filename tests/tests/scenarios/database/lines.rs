@@ -136,6 +136,11 @@ struct Other {
     key: &'static str,
     is_there: bool,
     items: &'static str,
+    /// How the event ends, and whose order is there then.
+    ends: &'static str,
+    customer: &'static str,
+    /// Do lines refer to their header?
+    refers: bool,
 }
 
 /// Nothing of the older event is left, not even a line.
@@ -144,6 +149,9 @@ const CHANGED: Other = Other {
     key: "o1",
     is_there: true,
     items: "1|a",
+    ends: "superseded",
+    customer: "another",
+    refers: true,
 };
 
 /// Two insert the same new header: the event of the second is no mistake, and the policy decides.
@@ -152,10 +160,31 @@ const INSERTED: Other = Other {
     key: "o2",
     is_there: false,
     items: "",
+    ends: "superseded",
+    customer: "another",
+    refers: true,
+};
+
+/// Another deletes the header with its lines, and takes what makes it impossible to write it anew: no line is left without
+/// one, although none refers to it.
+const DELETED: Other = Other {
+    change: "delete from items where order_id = 'o1'; delete from orders where id = 'o1'; \
+             insert into orders (id, customer) values ('o9', 'c5')",
+    key: "o1",
+    is_there: true,
+    items: "",
+    ends: "dead-lettered",
+    customer: "c5",
+    refers: false,
 };
 
 fn another_comes_between(kind: Kind, test: &str, other: &Other) -> anyhow::Result<()> {
-    let Some(server) = Server::start(kind, test, &schema(kind))? else { return Ok(()) };
+    let reference = ", constraint of_order foreign key (order_id) references orders (id)";
+    let mut schema = schema(kind);
+    if !other.refers {
+        schema = schema.replace(reference, "") + "; create unique index one_each on orders (customer)";
+    }
+    let Some(server) = Server::start(kind, test, &schema)? else { return Ok(()) };
     let stage = Stage::start(&server, &settings(kind), NEWEST, "breaker = { failures = 64 }")?;
     if other.is_there {
         stage.produce([order("1", other.key, 1, &json!([{ "nr": 1, "what": "a" }]))])?;
@@ -181,11 +210,11 @@ fn another_comes_between(kind: Kind, test: &str, other: &Other) -> anyhow::Resul
         another.join().map_err(|_| anyhow::anyhow!("the other writer has panicked"))??;
         Ok(())
     })?;
-    stage.settled("superseded", 1.0)?;
+    stage.settled(other.ends, 1.0)?;
     assert!(stage.attempts("retry") >= 1.0, "nothing was undone");
-    assert_eq!(stage.reasons()?, []);
+    assert_eq!(stage.reasons()?.len(), usize::from(other.ends == "dead-lettered"));
     assert_eq!(server.ask("select nr, what from items")?, other.items);
-    assert_eq!(server.ask("select customer from orders")?, "another");
+    assert_eq!(server.ask("select customer from orders")?, other.customer);
     stage.host.stop()
 }
 
@@ -215,6 +244,20 @@ fn lines_of_postgres_are_undone_where_the_header_has_moved() -> anyhow::Result<(
 #[test]
 fn lines_of_mariadb_are_undone_where_the_header_has_moved() -> anyhow::Result<()> {
     another_comes_between(Kind::MariaDb, "lines_of_mariadb_are_undone_where_the_header_has_moved", &CHANGED)
+}
+
+#[test]
+fn no_line_of_postgres_is_left_where_the_header_was_deleted() -> anyhow::Result<()> {
+    another_comes_between(
+        Kind::Postgres,
+        "no_line_of_postgres_is_left_where_the_header_was_deleted",
+        &DELETED,
+    )
+}
+
+#[test]
+fn no_line_of_mariadb_is_left_where_the_header_was_deleted() -> anyhow::Result<()> {
+    another_comes_between(Kind::MariaDb, "no_line_of_mariadb_is_left_where_the_header_was_deleted", &DELETED)
 }
 
 #[test]

@@ -80,8 +80,8 @@ fn unlike(server: &Server) -> anyhow::Result<()> {
     )?;
     for (settings, part) in [
         (&good, None),
-        (&other, Some("`badge` holds the version as `timestamp`, and")),
-        (&integer, Some("`updated_at` holds the version as `integer`, and")),
+        (&other, Some("`badge` of people holds the version as `timestamp`, and")),
+        (&integer, Some("`updated_at` of people holds the version as `integer`, and")),
     ] {
         let text = config(server, settings, NEWEST, GRANT, QUICK, broker.bootstrap())?;
         let checked = Program::new(&text)?.run("check --live")?;
