@@ -88,6 +88,18 @@ fn unlike(server: &Server) -> anyhow::Result<()> {
         assert_eq!(checked.code, Some(i32::from(part.is_some())), "{checked:?}");
         assert!(checked.out.contains(part.unwrap_or("are there")), "{part:?}: {checked:?}");
     }
+    // A column that rounds makes two versions one.
+    let rounded = match server.kind {
+        Kind::Postgres => "alter table people alter column updated_at type timestamptz(0)",
+        Kind::MariaDb => "alter table people modify updated_at datetime",
+        Kind::Sqlite => "select 1",
+    };
+    server.ask(rounded)?;
+    if server.kind != Kind::Sqlite {
+        let text = config(server, &good, NEWEST, GRANT, QUICK, broker.bootstrap())?;
+        let checked = Program::new(&text)?.run("check --live")?;
+        assert!(checked.code == Some(1) && checked.out.contains("rounds its fractions"), "{checked:?}");
+    }
     // In SQLite a time may be written in any way: such a row is told.
     if server.kind == Kind::Sqlite {
         server.ask(&format!("update people set updated_at = '{}'", at(1)))?;
