@@ -47,6 +47,8 @@ pub enum SqlValue {
     /// Microseconds since 1970-01-01T00:00:00Z.
     Timestamp(i64),
     Json(String),
+    /// One array. Bound alone.
+    Texts(Vec<Option<String>>),
 }
 
 /// A floating-point number that is itself, bit by bit, so that not-a-number equals itself. In JSON it is text.
@@ -241,6 +243,9 @@ impl SqlValue {
         match self {
             SqlValue::Text(text) | SqlValue::Json(text) => text.len(),
             SqlValue::Bytes(bytes) => bytes.len(),
+            SqlValue::Texts(texts) => {
+                size_of_val(texts.as_slice()) + texts.iter().flatten().map(String::len).sum::<usize>()
+            }
             SqlValue::Null
             | SqlValue::Boolean(_)
             | SqlValue::Integer(_)
@@ -260,6 +265,7 @@ impl SqlValue {
             SqlValue::Bytes(_) => "bytes",
             SqlValue::Timestamp(_) => "timestamp",
             SqlValue::Json(_) => "json",
+            SqlValue::Texts(_) => "list of texts",
         }
     }
 }
@@ -275,6 +281,9 @@ fn strike(values: &mut [SqlValue], mask: &Mask) -> bool {
             | match value {
                 SqlValue::Text(text) | SqlValue::Json(text) => mask.text(text),
                 SqlValue::Bytes(bytes) => mask.bytes(bytes),
+                SqlValue::Texts(texts) => {
+                    texts.iter_mut().flatten().fold(false, |is_struck, text| mask.text(text) | is_struck)
+                }
                 SqlValue::Null
                 | SqlValue::Boolean(_)
                 | SqlValue::Integer(_)
@@ -299,6 +308,12 @@ impl fmt::Display for SqlValue {
                 None => write!(formatter, "{microseconds} microseconds since 1970"),
             },
             SqlValue::Json(text) => write!(formatter, "JSON {text}"),
+            SqlValue::Texts(texts) => {
+                let shown = |text: &Option<String>| {
+                    text.as_ref().map_or_else(|| "null".to_owned(), |text| format!("{text:?}"))
+                };
+                write!(formatter, "[{}]", texts.iter().map(shown).collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }
@@ -350,6 +365,7 @@ mod tests {
             SqlValue::Bytes(Bytes::from_static(&[0xff, 0])),
             SqlValue::Timestamp(-1),
             SqlValue::Json("{ \"a\": 1.0 }".to_owned()),
+            SqlValue::Texts(vec![Some("é".to_owned()), None]),
         ];
         let timeout = Some(Duration::from_millis(1500));
         let request = SqlRequest { statements: vec![statement("select $1", values.clone())], timeout };
@@ -398,6 +414,7 @@ mod tests {
                 SqlValue::Text(text()),
                 SqlValue::Json(text()),
                 SqlValue::Bytes(text().into()),
+                SqlValue::Texts(vec![None, Some(text())]),
                 SqlValue::Null,
             ]
         };

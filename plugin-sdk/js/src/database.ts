@@ -10,8 +10,13 @@ export interface Json {
     readonly json: string;
 }
 
+/** Texts and nulls as one array. Bound in PostgreSQL alone, which reads each as the type of the array's elements. */
+export class Texts {
+    constructor(readonly texts: readonly (string | null)[]) {}
+}
+
 /** A value that is bound, or that a row holds. A `bigint` is a whole number, a `number` one with a fraction. */
-export type SqlValue = null | boolean | bigint | number | string | Uint8Array | Timestamp | Json;
+export type SqlValue = null | boolean | bigint | number | string | Uint8Array | Timestamp | Json | Texts;
 
 /** One statement, and its parameters in order. */
 export interface SqlStatement {

@@ -26,7 +26,7 @@
  * @module
  */
 
-export type { Json, SqlError, SqlErrorKind, SqlValue, Timestamp } from "./database.js";
+export { Texts, type Json, type SqlError, type SqlErrorKind, type SqlValue, type Timestamp } from "./database.js";
 export { encodeSegment } from "./encode.js";
 export { Delivery, Event, type Attribute, type Origin, type Resolution } from "./event.js";
 export {

@@ -20,7 +20,7 @@
  */
 
 import { line, sqlAnswer } from "./asking.js";
-import type { SqlRequest, SqlResult, SqlValue } from "./database.js";
+import { Texts, type SqlRequest, type SqlResult, type SqlValue } from "./database.js";
 import { EventFailure, RefusedFailure, ReplyFailure, SettingsFailure } from "./failure.js";
 import { parse, Unreadable, write, type Schema } from "./json.js";
 import type { Rounds } from "./rounds.js";
@@ -239,7 +239,7 @@ function whole(value: bigint): bigint {
 }
 
 function object(value: Exclude<Bound, undefined | boolean | bigint | number | string>): SqlValue {
-    if (value === null || value instanceof Uint8Array) {
+    if (value === null || value instanceof Uint8Array || value instanceof Texts) {
         return value;
     }
     if (value instanceof Date) {

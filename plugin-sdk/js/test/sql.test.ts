@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { join, Outcome, type Delivery, type Http, type SqlValue } from "../src/index.js";
+import { join, Outcome, Texts, type Delivery, type Http, type SqlValue } from "../src/index.js";
 import { affected, endpoint, event, reply, rows } from "../src/testing.js";
 
 const LOOK = "select version, name from people where id = $1";
@@ -60,8 +60,9 @@ test("values go in and come out", async () => {
     const noon = new Date("2026-01-01T12:00:00Z");
     const at = { microseconds: 1_767_268_800_000_000n };
     const held: SqlValue[] = [true, 0n, 0.5, new Uint8Array([0]), at, { json: '{"a":1}' }, "[1]"];
+    const texts = new Texts(["a", null]);
     async function read(_: Delivery, http: Http): Promise<Outcome> {
-        await http.sql("insert").bind(noon).bind({ a: [1] }).bind(3).bind(0.5).bind(undefined).bind(-(2n ** 63n)).run();
+        await http.sql("insert").bind(noon).bind({ a: [1] }).bind(3).bind(0.5).bind(undefined).bind(-(2n ** 63n)).bind(texts).run();
         const { row } = await http.sql("select").run();
         assert(row !== undefined);
         assert.deepEqual([row.boolean("flag"), row.boolean("bit")], [true, false]);
@@ -82,6 +83,7 @@ test("values go in and come out", async () => {
         0.5,
         null,
         -(2n ** 63n),
+        texts,
     ]);
     const why = `${2n ** 63n} is no number of 64 bits, which a database could hold`;
     assert.deepEqual(run.outcome, Outcome.rejected(why));

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from liaison_sdk import Delivery, Http, Json, Outcome, SqlValue, Timestamp, join
+from liaison_sdk import Delivery, Http, Json, Outcome, SqlValue, Texts, Timestamp, join
 from liaison_sdk.database import SqlStatement
 from liaison_sdk.testing import Run, Scripted, affected, endpoint, event, reply, rows
 
@@ -60,7 +60,7 @@ def test_values_go_in_and_come_out() -> None:
 
     async def read(delivery: Delivery, http: Http) -> Outcome:
         insert = http.sql("insert").bind(noon).bind(noon.replace(tzinfo=None)).bind({"a": [1]}).bind(-(2**63))
-        (await insert.run())
+        (await insert.bind(Texts(["a", None])).run())
         row = (await http.sql("select").run()).row
         assert row is not None
         assert (row.get("flag", bool), row.get("bit", bool)) == (True, False)
@@ -77,5 +77,11 @@ def test_values_go_in_and_come_out() -> None:
         .deliver(read, event("t"))
     )
     at = Timestamp(1_767_268_800_000_000)
-    assert done.transactions[0].statements[0].parameters == [at, at, Json('{"a":[1]}'), -(2**63)]
+    assert done.transactions[0].statements[0].parameters == [
+        at,
+        at,
+        Json('{"a":[1]}'),
+        -(2**63),
+        Texts(["a", None]),
+    ]
     assert done.outcome == Outcome.rejected(f"{2**63} is no number of 64 bits, which a database could hold")

@@ -8,7 +8,7 @@ use crate::time::microseconds;
 
 /// Is what was found certainly another value than what would be bound?
 pub fn is_other(wanted: &SqlValue, found: &SqlValue) -> bool {
-    use SqlValue::{Boolean, Bytes, Integer, Json, Null, Real, Text, Timestamp};
+    use SqlValue::{Boolean, Bytes, Integer, Json, Null, Real, Text, Texts, Timestamp};
     match (wanted, found) {
         (Null, Null) => false,
         (Null, _) | (_, Null) => true,
@@ -25,7 +25,9 @@ pub fn is_other(wanted: &SqlValue, found: &SqlValue) -> bool {
         (Integer(_) | Real(_) | Text(_), Integer(_) | Real(_) | Text(_)) => {
             matches!((number(wanted), number(found)), (Some(one), Some(other)) if !is_near(one, other))
         }
-        (Boolean(_) | Integer(_) | Real(_) | Text(_) | Bytes(_) | Timestamp(_) | Json(_), _) => false,
+        (Boolean(_) | Integer(_) | Real(_) | Text(_) | Bytes(_) | Timestamp(_) | Json(_) | Texts(_), _) => {
+            false
+        }
     }
 }
 

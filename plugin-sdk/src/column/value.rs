@@ -144,6 +144,7 @@ pub fn json(value: &SqlValue, of: Option<Type>) -> Value {
         (SqlValue::Text(text), Some(Type::Json)) => parsed(text),
         (SqlValue::Text(text) | SqlValue::Json(text), _) => Value::from(text.as_str()),
         (SqlValue::Bytes(bytes), _) => Value::from(STANDARD.encode(bytes)),
+        (SqlValue::Texts(texts), _) => Value::from(texts.clone()),
     }
 }
 

@@ -34,6 +34,7 @@ bound! {
     &[u8] => value => SqlValue::Bytes(value.to_vec());
     Vec<u8> => value => SqlValue::Bytes(value);
     &Vec<u8> => value => SqlValue::Bytes(value.clone());
+    Vec<Option<String>> => value => SqlValue::Texts(value);
     Value => value => SqlValue::Json(value.to_string());
     &Value => value => SqlValue::Json(value.to_string());
 }
@@ -144,6 +145,10 @@ mod tests {
         assert_eq!(Option::<i64>::from_sql(&None::<i64>.into()), Some(None));
         assert_eq!(Option::<i64>::from_sql(&Some(1_i64).into()), Some(Some(1)));
         assert_eq!(i64::from_sql(&SqlValue::Null), None);
+        assert_eq!(
+            SqlValue::from(vec![None, Some("a".to_owned())]),
+            SqlValue::Texts(vec![None, Some("a".into())])
+        );
         assert_eq!(timestamp_ms(1_500), SqlValue::Timestamp(1_500_000));
     }
 }

@@ -194,6 +194,49 @@ fn every_type_of_postgres_goes_in_and_comes_back() -> anyhow::Result<()> {
 }
 
 #[test]
+fn texts_are_an_array_of_whatever_type_in_postgresql() -> anyhow::Result<()> {
+    let texts =
+        |texts: &[Option<&str>]| SqlValue::Texts(texts.iter().map(|text| text.map(str::to_owned)).collect());
+    if is_quick() {
+        say_skipped("texts_are_an_array_of_whatever_type_in_postgresql", "needs PostgreSQL");
+        return Ok(());
+    }
+    let server = Postgres::start(None)?;
+    server.psql("create extension citext")?;
+    let numbers = texts(&[Some("7"), None]);
+    let odd = texts(&[Some("NULL"), Some(""), Some("a\"b\\c,d}é"), None]);
+    let select =
+        "select element::text from unnest($1::TYPE[]) with ordinality as given(element, n) order by n";
+    let of = |kind: &str, values: &SqlValue| {
+        vec![statement(&select.replace("TYPE", kind), std::slice::from_ref(values))]
+    };
+    let transactions = [
+        of("text", &odd),
+        of("varchar", &odd),
+        of("citext", &odd),
+        of("integer", &numbers),
+        of("timestamptz", &texts(&[Some("2026-01-02T00:00:00Z")])),
+        of("text", &texts(&[])),
+        of("integer", &odd),
+        vec![statement("select $1::integer", &[numbers])],
+    ];
+    let folder = Folder::new("arrays")?;
+    let password = folder.write("password", postgres::PASSWORD)?;
+    let answers = ask(&server.url(), postgres::USER, &password, &transactions)?;
+    let odd = [Some("NULL"), Some(""), Some("a\"b\\c,d}é"), None];
+    for (answer, expected) in
+        answers.iter().zip([&odd[..], &odd, &odd, &[Some("7"), None], &[Some("2026-01-02 00:00:00+00")], &[]])
+    {
+        let expected: Vec<_> =
+            expected.iter().map(|text| vec![text.map_or(SqlValue::Null, self::text)]).collect();
+        assert_eq!(rows(answer)?, expected);
+    }
+    assert_eq!(refusal(&answers[6])?, (SqlErrorKind::Data, "22P02", None));
+    assert_eq!(refusal(&answers[7])?, (SqlErrorKind::Data, "", None));
+    Ok(())
+}
+
+#[test]
 fn every_type_of_mariadb_goes_in_and_comes_back() -> anyhow::Result<()> {
     if is_quick() {
         say_skipped("every_type_of_mariadb_goes_in_and_comes_back", "needs MariaDB");

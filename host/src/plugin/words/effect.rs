@@ -122,6 +122,7 @@ mod tests {
             SqlValue::Bytes("b".into()),
             SqlValue::Timestamp(3),
             SqlValue::Json("{}".to_owned()),
+            SqlValue::Texts(vec![Some("t".to_owned()), None]),
         ];
         let statements = vec![SqlStatement { sql: "select 1".to_owned(), parameters }];
         let effect = Effect::Sql(SqlRequest { statements, timeout: Some(Duration::from_millis(7)) });
@@ -136,5 +137,6 @@ mod tests {
             expected
         );
         assert!(found[6].ends_with("Timestamp(3)") && found[7].ends_with("Json(\"{}\")"), "{found:?}");
+        assert!(found[8].ends_with("Texts([Some(\"t\"), None])"), "{found:?}");
     }
 }

@@ -44,6 +44,7 @@ fn lift_value(value: wit::SqlValueResult) -> SqlValue {
         wit::SqlValueResult::Bytes(bytes) => SqlValue::Bytes(bytes.into()),
         wit::SqlValueResult::Timestamp(microseconds) => SqlValue::Timestamp(microseconds),
         wit::SqlValueResult::Json(text) => SqlValue::Json(text),
+        wit::SqlValueResult::Texts(texts) => SqlValue::Texts(texts),
     }
 }
 
@@ -72,10 +73,10 @@ fn lower_result<'a>(result: &'a SqlResult, arena: &'a Bump) -> wit::SqlResultPar
 }
 
 fn lower_values<'a>(values: &'a [SqlValue], arena: &'a Bump) -> &'a [wit::SqlValueParam<'a>] {
-    arena.alloc_slice_fill_iter(values.iter().map(lower_value))
+    arena.alloc_slice_fill_iter(values.iter().map(|value| lower_value(value, arena)))
 }
 
-fn lower_value(value: &SqlValue) -> wit::SqlValueParam<'_> {
+fn lower_value<'a>(value: &'a SqlValue, arena: &'a Bump) -> wit::SqlValueParam<'a> {
     match value {
         SqlValue::Null => wit::SqlValueParam::Null,
         SqlValue::Boolean(value) => wit::SqlValueParam::Boolean(*value),
@@ -85,6 +86,9 @@ fn lower_value(value: &SqlValue) -> wit::SqlValueParam<'_> {
         SqlValue::Bytes(bytes) => wit::SqlValueParam::Bytes(bytes),
         SqlValue::Timestamp(microseconds) => wit::SqlValueParam::Timestamp(*microseconds),
         SqlValue::Json(text) => wit::SqlValueParam::Json(text),
+        SqlValue::Texts(texts) => {
+            wit::SqlValueParam::Texts(arena.alloc_slice_fill_iter(texts.iter().map(Option::as_deref)))
+        }
     }
 }
 

@@ -222,6 +222,7 @@ fn sql(exchange: &Exchange) -> Option<&SqlRequest> {
 fn binds(request: &SqlRequest, secret: &str) -> bool {
     request.statements.iter().flat_map(|statement| &statement.parameters).any(|value| match value {
         SqlValue::Text(text) | SqlValue::Json(text) => text.contains(secret),
+        SqlValue::Texts(texts) => texts.iter().flatten().any(|text| text.contains(secret)),
         SqlValue::Bytes(bytes) => bytes.windows(secret.len()).any(|window| window == secret.as_bytes()),
         SqlValue::Null
         | SqlValue::Boolean(_)

@@ -65,7 +65,8 @@ export type RawSqlValue =
     | CaseOf<"integer" | "timestamp", bigint>
     | CaseOf<"real", number>
     | CaseOf<"text" | "json", string>
-    | CaseOf<"bytes", Uint8Array>;
+    | CaseOf<"bytes", Uint8Array>
+    | CaseOf<"texts", (string | undefined)[]>;
 
 export interface RawSqlRequest {
     statements: { sql: string; parameters: RawSqlValue[] }[];

@@ -1,6 +1,6 @@
 /** SQL between the contract's words and the SDK's. */
 
-import type { SqlRequest, SqlResponse, SqlValue } from "../database.js";
+import { Texts, type SqlRequest, type SqlResponse, type SqlValue } from "../database.js";
 import { bytes, milliseconds, timeout } from "./common.js";
 import type { RawSqlRequest, RawSqlResponse, RawSqlValue } from "./contract.js";
 
@@ -25,6 +25,9 @@ function bound(value: SqlValue): RawSqlValue {
     }
     if (value instanceof Uint8Array) {
         return { tag: "bytes", val: value };
+    }
+    if (value instanceof Texts) {
+        return { tag: "texts", val: value.texts.map((text) => text ?? undefined) };
     }
     return "json" in value ? { tag: "json", val: value.json } : { tag: "timestamp", val: value.microseconds };
 }
@@ -67,6 +70,8 @@ function value(raw: RawSqlValue): SqlValue {
             return { microseconds: raw.val };
         case "json":
             return { json: raw.val };
+        case "texts":
+            return new Texts(raw.val.map((text) => text ?? null));
         default:
             return raw.val;
     }

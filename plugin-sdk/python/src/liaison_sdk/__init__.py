@@ -22,7 +22,7 @@ seeded, so ordinary code does; code that keeps state in a global does not. Reque
 
 from liaison_sdk import log
 from liaison_sdk.configuration import settings
-from liaison_sdk.database import Json, SqlError, SqlErrorKind, SqlValue, Timestamp
+from liaison_sdk.database import Json, SqlError, SqlErrorKind, SqlValue, Texts, Timestamp
 from liaison_sdk.encode import encode_segment
 from liaison_sdk.event import Delivery, Event, Merged, Origin, Overwrite, Resolution
 from liaison_sdk.failure import (
@@ -100,6 +100,7 @@ __all__ = [
     "SqlError",
     "SqlErrorKind",
     "SqlValue",
+    "Texts",
     "Throttled",
     "Timestamp",
     "Transformed",

@@ -18,7 +18,14 @@ class Json:
     text: str
 
 
-SqlValue = None | bool | int | float | str | bytes | Timestamp | Json
+@dataclass(frozen=True)
+class Texts:
+    """Texts and nulls as one array. Bound in PostgreSQL alone, which reads each as the type of the array's elements."""
+
+    texts: list[str | None]
+
+
+SqlValue = None | bool | int | float | str | bytes | Timestamp | Json | Texts
 """A value that is bound, or that a row holds."""
 
 

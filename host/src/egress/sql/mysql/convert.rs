@@ -38,6 +38,7 @@ fn bound(value: &SqlValue) -> Option<Value> {
         SqlValue::Text(text) | SqlValue::Json(text) => Value::Bytes(text.as_bytes().to_vec()),
         SqlValue::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
         SqlValue::Timestamp(microseconds) => return date(*microseconds),
+        SqlValue::Texts(_) => return None,
     })
 }
 
@@ -132,6 +133,7 @@ mod tests {
             (SqlValue::Text(text()), Some(Value::Bytes(text().into_bytes()))),
             (SqlValue::Timestamp(1_767_323_045_000_006), Some(Value::Date(2026, 1, 2, 3, 4, 5, 6))),
             (SqlValue::Timestamp(-62_167_219_200_000_000), None),
+            (SqlValue::Texts(vec![Some(text())]), None),
         ] {
             assert_eq!(bound(&value), expected, "{value:?}");
         }

@@ -109,7 +109,8 @@ fn bind(prepared: &mut Statement<'_>, values: &[SqlValue]) -> Result<(), Ended> 
     }
     for (number, value) in (1..).zip(values) {
         let bound = bound(value).ok_or_else(|| {
-            refused(SqlErrorKind::Data, "", format!("parameter {number} is a time that no calendar has"))
+            let text = format!("parameter {number} is a {} that SQLite does not have", value.kind());
+            refused(SqlErrorKind::Data, "", text)
         })?;
         let bound = prepared.raw_bind_parameter(number, bound);
         bound.map_err(|error| refused(SqlErrorKind::Data, "", error.to_string()))?;
@@ -126,6 +127,7 @@ fn bound(value: &SqlValue) -> Option<ToSqlOutput<'_>> {
         SqlValue::Text(text) | SqlValue::Json(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         SqlValue::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
         SqlValue::Timestamp(microseconds) => ToSqlOutput::Owned(Value::Text(timestamp_text(*microseconds)?)),
+        SqlValue::Texts(_) => return None,
     })
 }
 

@@ -94,8 +94,18 @@ fn value(written: Value) -> Result<SqlValue, String> {
         },
         Value::String(text) => SqlValue::Text(text),
         Value::Object(map) => of_table(map)?,
-        Value::Array(_) => return Err("a list is no value; write { json = … }".to_owned()),
+        Value::Array(list) => SqlValue::Texts(list.into_iter().map(text).collect::<Result<_, _>>()?),
     })
+}
+
+fn text(written: Value) -> Result<Option<String>, String> {
+    match written {
+        Value::String(text) => Ok(Some(text)),
+        written => match value(written)? {
+            SqlValue::Null => Ok(None),
+            _ => Err("a list is of texts and { null = true }; for another write { json = … }".to_owned()),
+        },
+    }
 }
 
 fn of_table(map: Map<String, Value>) -> Result<SqlValue, String> {
@@ -141,6 +151,7 @@ mod tests {
             (json!({"timestamp": "2026-01-02T03:04:05.000006Z"}), SqlValue::Timestamp(1_767_323_045_000_006)),
             (json!({"json": {"a": [1]}}), SqlValue::Json("{\"a\":[1]}".to_owned())),
             (json!({"base64": "/wA="}), SqlValue::Bytes(vec![0xff, 0].into())),
+            (json!(["a", {"null": true}]), SqlValue::Texts(vec![Some("a".to_owned()), None])),
         ] {
             assert_eq!(value(written.clone()), Ok(expected), "{written}");
         }
@@ -162,7 +173,7 @@ mod tests {
         let result = |json| vec![serde_json::from_value::<WrittenResult>(json).unwrap()];
         for (found, expected) in [
             (parameters(vec![json!("7")]).map(drop), "parameters: \"7\" is no list; give a list for each"),
-            (parameters(vec![json!([]), json!([[]])]).map(drop), "parameters of statement 1: a list is no"),
+            (parameters(vec![json!([]), json!([[7]])]).map(drop), "parameters of statement 1: a list is of"),
             (
                 done(result(json!({"columns": ["a"], "rows": [[1, 2]]}))).map(drop),
                 "result 0: a row has 2 values",

@@ -12,6 +12,7 @@ from liaison_sdk.database import (
     SqlResult,
     SqlStatement,
     SqlValue,
+    Texts,
     Timestamp,
 )
 
@@ -43,6 +44,8 @@ def _bound(value: SqlValue) -> effects.SqlValue:
             return effects.SqlValue_Timestamp(microseconds)
         case Json(text):
             return effects.SqlValue_Json(text)
+        case Texts(texts):
+            return effects.SqlValue_Texts(texts)
     raise TypeError(f"{value!r} cannot be bound")
 
 
@@ -78,6 +81,8 @@ def _value(raw: effects.SqlValue) -> SqlValue:
         ):
             native: bool | int | float | str = value
             return native
+        case effects.SqlValue_Texts(value):
+            return Texts(value)
     raise TypeError(f"{raw!r} is no value of a database")
 
 
