@@ -84,6 +84,8 @@ async fn serve<W: World>(pool: Pool<W>, mut asked: mpsc::UnboundedReceiver<Call<
             () = answer.closed() => continue,
             outputs = pool.call_batch(&inputs) => outputs,
         };
+        // What is shared is the caller's alone again when it is answered.
+        drop(inputs);
         // Calls in slices outlast no turn.
         if let Ok(outputs) = outputs {
             drop(answer.send(outputs));

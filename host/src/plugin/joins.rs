@@ -1,5 +1,7 @@
 //! `joiner` of `wit/` as the pool calls it: effects of several deliveries made one, and its reply made many.
 
+use std::sync::Arc;
+
 use bumpalo::Bump;
 use bytes::Bytes;
 use wasmtime::Store;
@@ -15,8 +17,12 @@ use crate::telemetry::PluginFunction;
 /// What the plugin is asked.
 #[derive(Debug, Clone)]
 pub(crate) enum JoinInput {
-    Join(Vec<Effect>),
-    Split { memo: Bytes, reply: Box<Reply> },
+    /// Shared, because they may be many and go to another thread.
+    Join(Arc<Vec<Effect>>),
+    Split {
+        memo: Bytes,
+        reply: Box<Reply>,
+    },
 }
 
 /// What it answers.
@@ -34,11 +40,15 @@ impl Calls<Joins> {
     /// What fewer effects do the same, beside the effects themselves.
     pub(crate) async fn join(&self, effects: Vec<Effect>) -> (Vec<Effect>, Result<Vec<Joint>, Fault>) {
         // Alone in its call: what fails there fails for itself.
-        match self.call(JoinInput::Join(effects), true).await {
-            (JoinInput::Join(effects), Ok(JoinOutput::Joints(joints))) => (effects, Ok(joints)),
-            (JoinInput::Join(effects), Err(fault)) => (effects, Err(fault)),
-            (JoinInput::Join(_) | JoinInput::Split { .. }, _) => unreachable!("{OTHER}"),
-        }
+        let (JoinInput::Join(effects), joints) = self.call(JoinInput::Join(Arc::new(effects)), true).await
+        else {
+            unreachable!("{OTHER}")
+        };
+        let joints = joints.map(|output| match output {
+            JoinOutput::Joints(joints) => joints,
+            JoinOutput::Replies(_) => unreachable!("{OTHER}"),
+        });
+        (Arc::unwrap_or_clone(effects), joints)
     }
 
     /// What each of its members would have been answered; `None` where that could be the answer to nothing.

@@ -4,13 +4,13 @@
 //! In come a delivery and the connector's settings, out goes one request that does by itself what the delivery needs. A
 //! host with a `batch` has several of them made one (`joint`); nothing here depends on that.
 
-mod array;
 mod files;
 mod joint;
 mod line;
 mod settings;
 mod statement;
 mod table;
+mod text;
 
 use liaison_sdk::prelude::*;
 

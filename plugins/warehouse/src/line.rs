@@ -58,7 +58,7 @@ pub(crate) fn of(delivery: &Delivery, document: Option<&Document<'_>>) -> Result
             // Within a text of JSON, line breaks are written as escapes: these are between its parts.
             SqlValue::Json(json) => json.replace(['\n', '\r'], " "),
             SqlValue::Timestamp(_) => quoted(&rfc3339(delivery.event.time.unwrap_or_default())),
-            SqlValue::Real(_) | SqlValue::Bytes(_) => continue,
+            SqlValue::Real(_) | SqlValue::Bytes(_) | SqlValue::Texts(_) => continue,
         };
         if line.len() > 1 {
             line.push(',');

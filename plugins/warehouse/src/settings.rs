@@ -8,7 +8,8 @@ use liaison_sdk::sql::TableName;
 use liaison_sdk::version::LateTombstone;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::statement::{Columns, History, Merge};
+use crate::line;
+use crate::statement::{Columns, History, Keys, Merge};
 
 /// The settings as used.
 #[derive(Debug)]
@@ -52,6 +53,21 @@ struct Written {
     late_tombstone: Option<LateTombstone>,
     history: Option<TableName>,
     files: Option<String>,
+}
+
+impl Tables {
+    /// What a delivery asks for at first: texts, each with the number of its parameters.
+    pub(crate) fn statements(&self) -> impl Iterator<Item = (&str, usize)> {
+        let merge = self.merge.iter().map(|merge| (merge.newer.as_str(), merge.columns.names().count()));
+        let history = self.history.iter().map(|history| (history.insert.as_str(), line::NAMES.len()));
+        merge.chain(history)
+    }
+
+    /// What many ask for together: in the same order, with an array in the place of each parameter.
+    pub(crate) fn statements_of_many(&self, keys: Keys) -> impl Iterator<Item = String> {
+        let merge = self.merge.iter().map(move |merge| merge.newer_of_many(keys));
+        merge.chain(self.history.iter().map(History::insert_many))
+    }
 }
 
 impl<'de> Deserialize<'de> for Settings {

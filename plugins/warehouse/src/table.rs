@@ -6,10 +6,10 @@ use liaison_sdk::sql::{Dialect, version_problem};
 use liaison_sdk::version::{self, Late, Version};
 use serde_json::Value;
 
-use crate::array;
 use crate::line;
 use crate::settings::Tables;
-use crate::statement::{Merge, nothing};
+use crate::statement::{Keys, Merge};
+use crate::text;
 
 /// A row that another wrote first at the same moment cannot be seen by the statement that met it; the next one sees it.
 const LOOKS: usize = 2;
@@ -40,7 +40,7 @@ fn transaction<'http>(
         transaction = Some(merging(merge, record, delivery, http)?);
     }
     if let Some(history) = &tables.history {
-        let row = line::values(delivery, record.document())?.map(|value| array::one(&value)).to_vec();
+        let row = line::values(delivery, record.document())?.map(text::of).to_vec();
         transaction = Some(bound(asked(transaction, http, &history.insert), row));
     }
     transaction.ok_or_else(|| Failure::Settings("neither a table nor a history is named".to_owned()))
@@ -154,13 +154,11 @@ pub(crate) async fn check(tables: &Tables, http: &Http) -> Result<Check, Failure
     {
         return Ok(Check::unusable(problem));
     }
-    let merge = tables.merge.as_ref().map(|merge| (&merge.newer, merge.columns.names().count()));
-    let history = tables.history.as_ref().map(|history| (&history.insert, line::NAMES.len()));
     let mut transaction = None;
     // No rows at all: nothing is changed, and all that the statements name must be there.
-    for (text, columns) in merge.into_iter().chain(history) {
-        let before = asked(transaction, http, text);
-        transaction = Some(nothing(columns).into_iter().fold(before, Sql::bind));
+    for (text, (_, columns)) in tables.statements_of_many(Keys::Differ).zip(tables.statements()) {
+        let no_rows = vec![SqlValue::Texts(Vec::new()); columns];
+        transaction = Some(bound(asked(transaction, http, &text), no_rows));
     }
     let Some(transaction) = transaction else { return Ok(Check::usable("nothing to ask for")) };
     transaction.run().await.map_err(|failure| of_table(tables, failure))?;

@@ -11,19 +11,39 @@ fn transaction(delivery: EventBuilder) -> Effect {
     Effect::Sql(run.transactions.into_iter().next().unwrap())
 }
 
+fn list<const ROWS: usize>(texts: [&str; ROWS]) -> SqlValue {
+    texts.map(|text| Some(text.to_owned())).to_vec().into()
+}
+
+fn joint_rows(effects: Vec<Effect>) -> (SqlRequest, Vec<u32>, Vec<u8>) {
+    testing::settings(merging());
+    let mut joints = join(effects);
+    assert_eq!(joints.len(), 1);
+    let Joint { effect: Effect::Sql(request), members, memo } = joints.remove(0) else { panic!() };
+    (request, members, memo)
+}
+
 #[test]
 fn rows_of_the_same_statement_are_joined_and_the_answer_is_split() {
     let mut over = transaction(event("p-3", "c"));
     if let Effect::Sql(SqlRequest { statements, .. }) = &mut over {
-        statements[0].parameters.push(SqlValue::Timestamp(7));
+        statements[0].sql.push_str(" and held.\"updated_at\" = $7");
     }
-    let effects = vec![transaction(event("p-1", "a")), over, transaction(event("p-2", "b"))];
-    let mut joints = join(effects);
-    assert_eq!(joints.len(), 1);
-    let Joint { effect: Effect::Sql(request), members, memo } = joints.remove(0) else { panic!() };
+    let effects = vec![transaction(event("p-1", "a\"")), over, transaction(event("p-2", "b"))];
+    let (request, members, memo) = joint_rows(effects);
     assert_eq!(members, [0, 2]);
-    assert_eq!(request.statements[0].parameters[0], "{\"p-1\",\"p-2\"}".into());
-    assert_eq!(request.statements[0].parameters[5], "{false,false}".into());
+    let [merge] = &request.statements[..] else { panic!("{request:?}") };
+    for part in [
+        "unnest(array(select \"id\" from \"dw\".\"policies\" limit 0) || $1, ",
+        "|| $6) with ordinality as given(\"id\", \"rest\", \"room\", \"title\", \"updated_at\", \"deleted\", liaison_number)",
+        "from given order by \"id\" on conflict",
+    ] {
+        assert!(merge.sql.contains(part), "{part}: {}", merge.sql);
+    }
+    let bound = |column: usize| merge.parameters[column].clone();
+    for (column, texts) in [(0, ["p-1", "p-2"]), (3, ["a\"", "b"]), (5, ["false", "false"])] {
+        assert_eq!(bound(column), list(texts));
+    }
 
     let columns = vec!["member".to_owned(), "is_same".to_owned()];
     let rows = vec![vec![1.into(), true.into()], vec![9.into(), true.into()]];
@@ -34,6 +54,16 @@ fn rows_of_the_same_statement_are_joined_and_the_answer_is_split() {
     let found: Vec<_> = replies.iter().map(changes_and_rows).collect();
     let row = vec![SqlValue::Integer(0), SqlValue::Boolean(true)];
     assert_eq!(found, [([1, 1], vec![]), ([0, 1], vec![row])]);
+}
+
+#[test]
+fn of_rows_with_one_key_the_newest_is_chosen() {
+    let effects = vec![transaction(event("p-1", "a")), transaction(event("p-1", "b"))];
+    let (request, members, _) = joint_rows(effects);
+    assert_eq!((members, &request.statements[0].parameters[0]), (vec![0, 1], &list(["p-1", "p-1"])));
+    let text = &request.statements[0].sql;
+    let chosen = "distinct on (\"id\") * from given order by \"id\", \"updated_at\" desc, \"deleted\" desc, liaison_number)";
+    assert!(text.contains(chosen), "{text}");
 }
 
 /// Rows that each of two statements changed, and those that the first gave.
