@@ -136,7 +136,8 @@ impl Stages {
             }
             let is_first = place.round == 0 && place.position == 0;
             self.wait_turn(is_first && job.has_turn, &until).await;
-            let reply = self.perform(delivery, &effect, place, until.get()).await;
+            // What many requests need is much, and a turn is moved: it is small for it.
+            let reply = Box::pin(self.perform(delivery, &effect, place, until.get())).await;
             (effect, reply)
         };
         let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match &scribe {
