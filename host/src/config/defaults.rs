@@ -22,6 +22,9 @@ use super::{Admin, Alerts, Brokers, Config, Kafka, KafkaSecurity, Runtime, Schem
 pub(super) const GROUP_PREFIX: &str = "liaison";
 /// The floor of the concurrency, where that is not less.
 pub(super) const CONCURRENCY_FLOOR: usize = 4;
+/// Of a connector with a `batch` at least so many: one is gathered, one is joined and one is on its way, while what a fourth
+/// was answered is settled. With two of them a third of the throughput is lost to waiting.
+pub(super) const BATCHES_AT_WORK: usize = 4;
 
 impl Config {
     /// Reads from these brokers; nothing is subscribed yet.

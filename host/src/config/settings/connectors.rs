@@ -47,7 +47,7 @@ pub(in crate::config) struct ConnectorSettings {
     #[serde(default)]
     pub(in crate::config) settings_files: BTreeMap<String, SettingsFile>,
     /// The most deliveries at work at the same time, of all subscriptions together; half of it is kept in equal parts
-    /// for each of them.
+    /// for each of them. Default: 64, or four batches where those are more.
     pub(in crate::config) concurrency: Option<Count<1>>,
     /// How far that falls while the external system fails or slows down. The same as `concurrency`: it never does.
     pub(in crate::config) concurrency_floor: Option<Count<1>>,

@@ -263,8 +263,8 @@ fn concurrency(
     checker: &mut Checker<'_>,
 ) {
     let batch = connector.batch.map(|batch| batch.events);
-    // One batch is gathered while another is on its way.
-    connector.concurrency = connector.concurrency.max(batch.unwrap_or_default().saturating_mul(2));
+    let of_batches = batch.unwrap_or_default().saturating_mul(defaults::BATCHES_AT_WORK);
+    connector.concurrency = connector.concurrency.max(of_batches);
     set(&mut connector.concurrency, settings.concurrency);
     // That many deliveries are few requests: fewer would be smaller batches, and not more of them.
     connector.concurrency_floor = batch.unwrap_or(defaults::CONCURRENCY_FLOOR).min(connector.concurrency);
