@@ -66,7 +66,7 @@ impl Http {
 }
 
 impl Sql<'_> {
-    /// Binds the next parameter of the latest statement.
+    /// Binds the next parameter of the latest statement, which takes at most 1000.
     pub fn bind(mut self, value: impl Into<SqlValue>) -> Self {
         if let Some(statement) = self.effect.statements.last_mut() {
             statement.parameters.push(value.into());
@@ -74,7 +74,7 @@ impl Sql<'_> {
         self
     }
 
-    /// One more statement of the same transaction.
+    /// One more statement of the same transaction, of at most 64 KiB; a transaction takes at most 100.
     pub fn and(mut self, statement: impl Into<String>) -> Self {
         self.effect.statements.push(SqlStatement { sql: statement.into(), parameters: Vec::new() });
         self
@@ -100,7 +100,17 @@ impl Sql<'_> {
     /// As [`Sql::run`], for the transaction that delivers the event: where each of its statements changed a row and none
     /// gave one, that alone is [`Outcome::delivered`](crate::outcome::Outcome::delivered), and the host need not call the
     /// plugin again. Else the function goes on from here, and where it is called all the same, it must end just so: see
-    /// [`SqlAnswer::has_delivered`]. Nothing else may be asked beside it.
+    /// [`SqlAnswer::has_delivered`]. Where something else is asked beside it, it is as [`Sql::run`].
+    ///
+    /// ```
+    /// use liaison_sdk::prelude::*;
+    ///
+    /// async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+    ///     let update = http.sql("update people set seen = true where id = $1").bind(&delivery.event.id);
+    ///     let changed = update.run_to_deliver().await?;
+    ///     Ok(if changed.has_delivered() { Outcome::delivered() } else { Outcome::skipped("nobody is there") })
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -140,8 +150,7 @@ impl SqlAnswer {
     /// Has each statement changed a row, and none given one? Then what was asked by [`Sql::run_to_deliver`] has delivered the
     /// event.
     pub fn has_delivered(&self) -> bool {
-        let changed = |result: &SqlResult| result.affected > 0 && result.rows.is_empty();
-        !self.results.is_empty() && self.results.iter().all(changed)
+        have_delivered(&self.results)
     }
 
     /// Rows that the last statement inserted, updated or deleted, as the database counts them.
@@ -171,6 +180,12 @@ impl SqlAnswer {
     pub fn row(&self) -> Option<Row<'_>> {
         self.rows().next()
     }
+}
+
+/// Do these results of a transaction that was run to deliver settle the event?
+pub(crate) fn have_delivered(results: &[SqlResult]) -> bool {
+    let changed = |result: &SqlResult| result.affected > 0 && result.rows.is_empty();
+    !results.is_empty() && results.iter().all(changed)
 }
 
 /// One row.
@@ -290,6 +305,16 @@ mod tests {
         assert!(matches!(step(rounds), Step::Perform(effects) if effects.len() == 1));
         let run = testing::endpoint().expect("SQL update a set b = $1", affected(1));
         assert_eq!(run.deliver(once, testing::event("t")).outcome, Outcome::delivered());
+    }
+
+    #[test]
+    #[should_panic(expected = "its transaction has delivered the event")]
+    fn a_function_that_does_not_say_what_its_transaction_delivered_fails_its_test() {
+        let silent = async |_: &Delivery, http: &Http| match http.sql("update a").run_to_deliver().await {
+            Ok(_) => Outcome::skipped("it is there"),
+            Err(failure) => failure.into(),
+        };
+        testing::endpoint().expect("SQL update a", affected(1)).deliver(silent, testing::event("t"));
     }
 
     #[test]

@@ -30,6 +30,7 @@
 mod builders;
 mod sql;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use serde_json::Value;
@@ -42,8 +43,9 @@ use crate::log::lines::LINES;
 use crate::outcome::{Check, Delivery, Ending, Outcome};
 use crate::raw::connector::exports::liaison::plugin::connector::{CheckStep, Step};
 use crate::raw::connector::liaison::plugin::effects::{
-    Body, Effect, GrpcRequest, HttpRequest, Reply as RawReply, SqlRequest,
+    Body, Effect, GrpcRequest, HttpRequest, Reply as RawReply, SqlRequest, SqlResponse,
 };
+use crate::sql::have_delivered;
 use crate::steps;
 use crate::transform::{Event, Transformed};
 
@@ -111,20 +113,30 @@ impl Endpoint {
     ///
     /// # Panics
     ///
-    /// Where a call is not the expected one, an expected one is missing, or a step does not come out the same
-    /// twice.
+    /// Where a call is not the expected one, an expected one is missing, a step does not come out the same twice, or a
+    /// transaction that was run to deliver did and the function does not say so.
     pub fn deliver<R: Into<Ending>>(
         self,
         deliver: impl AsyncFn(&Delivery, &Http) -> R,
         delivery: impl Into<Delivery>,
     ) -> Run {
         let delivery = delivery.into();
+        let settling = Cell::new(usize::MAX);
         self.run(|rounds| {
-            let delivery = Delivery { rounds, ..delivery.clone() };
-            Ok(match steps::deliver_one(delivery, &deliver)? {
+            let round = rounds.len();
+            let is_delivered = rounds.get(settling.get()).is_some_and(|replies| has_delivered(replies));
+            let step = steps::deliver_one(Delivery { rounds, ..delivery.clone() }, &deliver)?;
+            if is_delivered {
+                let expected = Step::Settle(Outcome::delivered());
+                assert_eq!(step, expected, "its transaction has delivered the event");
+            }
+            Ok(match step {
                 Step::Perform(effects) => Next::Perform(effects),
-                // Asked for again with its reply, it must say what the host may make of a 2xx by itself.
-                Step::SettleBy(effect) => Next::Perform(vec![effect]),
+                // Asked for again with its reply, it must say what the host may make of it by itself.
+                Step::SettleBy(effect) => {
+                    settling.set(round);
+                    Next::Perform(vec![effect])
+                }
                 Step::Settle(outcome) => Next::End(outcome),
             })
         })
@@ -189,6 +201,11 @@ impl Endpoint {
             Effect::Http(_) | Effect::Grpc(_) | Effect::Sql(_) => reply,
         }
     }
+}
+
+/// Is this the answer to a transaction by which the host settles the event?
+fn has_delivered(replies: &[RawReply]) -> bool {
+    matches!(replies, [RawReply::Sql(SqlResponse::Done(results))] if have_delivered(results))
 }
 
 /// A step of either kind.

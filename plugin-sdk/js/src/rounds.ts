@@ -79,16 +79,26 @@ export class Rounds {
     #recorded: readonly (readonly Reply[])[];
     #ended = 0;
     #asked: { effect: Effect; answer: (reply: Reply) => void }[] = [];
+    #settles = false;
 
     constructor(recorded: readonly (readonly Reply[])[]) {
         this.#recorded = recorded;
     }
 
-    /** Takes the next place of the current round; the answer comes once the round has ended. */
-    ask(effect: Effect): { place: Place; reply: Promise<Reply> } {
+    /**
+     * Takes the next place of the current round; the answer comes once the round has ended. Does what is asked there deliver
+     * the event?
+     */
+    ask(effect: Effect, settles = false): { place: Place; reply: Promise<Reply> } {
         const place: Place = [this.#ended, this.#asked.length];
+        this.#settles ||= settles;
         const reply = new Promise<Reply>((answer) => this.#asked.push({ effect, answer }));
         return { place, reply };
+    }
+
+    /** Is there something in the round that is asked now that delivers the event? */
+    get isSettling(): boolean {
+        return this.#settles;
     }
 
     /** Ends a round after a pass that left the function waiting: `undefined` to go on, else what to ask the host. */
@@ -105,6 +115,7 @@ export class Rounds {
         if (replies === undefined) {
             return asked.map(({ effect }) => effect);
         }
+        this.#settles = false;
         if (asked.length !== replies.length) {
             throw this.#changed(asked.length);
         }

@@ -45,7 +45,7 @@ export class Sql {
     }
 
     /**
-     * Binds the next parameter of the latest statement; `undefined` is null.
+     * Binds the next parameter of the latest statement, which takes at most 1000; `undefined` is null.
      *
      * @throws {@link EventFailure} where no database can hold it.
      */
@@ -54,7 +54,7 @@ export class Sql {
         return this;
     }
 
-    /** One more statement of the same transaction. */
+    /** One more statement of the same transaction, of at most 64 KiB; a transaction takes at most 100. */
     and(statement: string): this {
         this.#request.statements.push({ sql: statement, parameters: [] });
         return this;
@@ -73,9 +73,28 @@ export class Sql {
      * connector is not granted what it asks for, {@link UnansweredFailure} where it is unknown whether all of it was done or
      * nothing.
      */
-    async run(): Promise<SqlAnswer> {
+    run(): Promise<SqlAnswer> {
+        return this.#ask(false);
+    }
+
+    /**
+     * As {@link Sql.run}, for the transaction that delivers the event: where each of its statements changed a row and none
+     * gave one, that alone is `Outcome.delivered()`, and the host need not call the plugin again. Else the function goes on
+     * from here, and where it is called all the same, it must end just so: see {@link SqlAnswer.hasDelivered}. Where something
+     * else is asked beside it, it is as {@link Sql.run}.
+     *
+     * ```ts
+     * const changed = await http.sql("update people set name = $1 where id = $2").bind("Ada").bind(7).runToDeliver();
+     * return changed.hasDelivered ? Outcome.delivered() : Outcome.skipped("nobody is there");
+     * ```
+     */
+    runToDeliver(): Promise<SqlAnswer> {
+        return this.#ask(true);
+    }
+
+    async #ask(settles: boolean): Promise<SqlAnswer> {
         const effect = { sql: this.#request };
-        const reply = await this.#rounds.ask(effect).reply;
+        const reply = await this.#rounds.ask(effect, settles).reply;
         if ("unanswered" in reply && reply.unanswered.kind === "not-allowed") {
             // Statements are written by settings, and not by an event.
             const why = reply.unanswered.detail;
@@ -98,6 +117,14 @@ export class SqlAnswer {
     constructor(request: string, results: readonly SqlResult[]) {
         this.#request = request;
         this.#results = results;
+    }
+
+    /**
+     * Has each statement changed a row, and none given one? Then what was asked by {@link Sql.runToDeliver} has delivered the
+     * event.
+     */
+    get hasDelivered(): boolean {
+        return haveDelivered(this.#results);
     }
 
     /** Rows that the last statement inserted, updated or deleted, as the database counts them. */
@@ -125,6 +152,11 @@ export class SqlAnswer {
     get row(): Row | undefined {
         return this.rows[0];
     }
+}
+
+/** @internal Whether these results of a transaction that was run to deliver settle the event. */
+export function haveDelivered(results: readonly SqlResult[]): boolean {
+    return results.length > 0 && results.every(({ affected, rows }) => affected > 0 && rows.length === 0);
 }
 
 /** One row. Each reading throws {@link ReplyFailure} where there is no such column, or it holds something else, or nothing. */

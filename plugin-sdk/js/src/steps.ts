@@ -22,8 +22,8 @@ export type DoCheck = (http: Http) => Promise<Check>;
 /** A transformer's function. */
 export type Transform = (event: Event) => Transformed;
 
-/** What a function asks before it goes on. */
-export type Asks = { readonly asks: readonly Effect[] };
+/** What a function asks: all that it needs before it goes on, or the one thing that delivers the event. */
+export type Asks = { readonly asks: readonly Effect[] } | { readonly settlesBy: Effect };
 /** How a delivery's function ended: with an outcome, or by the request whose answer is one. */
 export type DeliveryEnd = { readonly settlesBy: Effect } | { readonly ended: Outcome };
 /** How a check's function ended. */
@@ -71,7 +71,9 @@ export class Running<End> {
     #progress(): Asks | End | undefined {
         if (this.#end === undefined) {
             const asks = this.#rounds.endRound();
-            return asks === undefined ? undefined : { asks };
+            const [settlesBy, ...others] = asks ?? [];
+            const isSettled = settlesBy !== undefined && others.length === 0 && this.#rounds.isSettling;
+            return isSettled ? { settlesBy } : asks && { asks };
         }
         if ("value" in this.#end) {
             return this.#finish(this.#end.value, this.#rounds);

@@ -30,9 +30,10 @@ import type { SqlRequest } from "./database.js";
 import type { Attribute } from "./event.js";
 import type { Unanswered } from "./failure.js";
 import * as log from "./log.js";
-import type { Check, Outcome } from "./outcome.js";
+import { Outcome, type Check } from "./outcome.js";
 import type { Body, Effect, GrpcRequest, HttpRequest, Reply } from "./rounds.js";
 import { readFrom } from "./settings.js";
+import { haveDelivered } from "./sql.js";
 import {
     beginCheck,
     beginDelivery,
@@ -142,8 +143,8 @@ export class Endpoint {
     }
 
     /**
-     * Runs one attempt to its end. Fails where a call is not the expected one, an expected one is missing, or a step does not
-     * come out the same twice.
+     * Runs one attempt to its end. Fails where a call is not the expected one, an expected one is missing, a step does not
+     * come out the same twice, or a transaction that was run to deliver did and the function does not say so.
      */
     deliver(deliver: Deliver, prepared: Prepared): Promise<Run<Outcome>> {
         return this.#run((recorded) => beginDelivery(deliver, prepared.delivery(), recorded));
@@ -158,10 +159,15 @@ export class Endpoint {
         const asked: Effect[] = [];
         const recorded: Reply[][] = [];
         const rounds: number[] = [];
+        let isDelivered = false;
         for (;;) {
             const progress = await settled(begin(recorded));
             const again = await settled(begin(recorded));
             assert.deepStrictEqual(again, progress, "the same step was taken in two ways");
+            if (isDelivered) {
+                const told = `its transaction has delivered the event, and it says ${JSON.stringify(progress)}`;
+                assert.deepEqual(progress, { ended: Outcome.delivered() }, told);
+            }
             if ("ended" in progress) {
                 const missing = this.#script.map(({ call }) => call);
                 assert.deepEqual(missing, [], `it ended with ${JSON.stringify(progress.ended)} and never asked for these`);
@@ -170,10 +176,12 @@ export class Endpoint {
                 const transactions = asked.flatMap((effect) => ("sql" in effect ? [effect.sql] : []));
                 return { outcome: progress.ended, requests, grpcCalls, transactions, rounds };
             }
-            // Asked for again with its reply, it must say what the host may make of a 2xx by itself.
             const effects = "asks" in progress ? progress.asks : [progress.settlesBy];
+            const replies = effects.map((effect) => this.#answer(effect));
+            // Asked for again with its reply, it must say what the host may make of it by itself.
+            isDelivered = "settlesBy" in progress && hasDelivered(replies);
             rounds.push(effects.length);
-            recorded.push(effects.map((effect) => this.#answer(effect)));
+            recorded.push(replies);
             asked.push(...effects);
         }
     }
@@ -192,6 +200,11 @@ export class Endpoint {
         const body = { length: reply.http.body.length, sha256: new Uint8Array(32) };
         return { http: { ...reply.http, body } };
     }
+}
+
+/** Is this the answer to a transaction by which the host settles the event? */
+function hasDelivered([reply]: readonly Reply[]): boolean {
+    return reply !== undefined && "sql" in reply && "done" in reply.sql && haveDelivered(reply.sql.done);
 }
 
 /** Node runs a macrotask only when all that promises have to do is done. */

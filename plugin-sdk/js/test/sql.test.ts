@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { join, Outcome, Texts, type Delivery, type Http, type SqlValue } from "../src/index.js";
+import type { SqlResult } from "../src/database.js";
+import type { Reply } from "../src/rounds.js";
+import { beginDelivery, type Deliver } from "../src/steps.js";
 import { affected, endpoint, event, reply, rows } from "../src/testing.js";
 
 const LOOK = "select version, name from people where id = $1";
@@ -40,6 +43,66 @@ test("a row is looked up beside a request and then two statements are one transa
         { sql: "update people set name = $1", parameters: [null] },
         { sql: "delete from old", parameters: [] },
     ]);
+});
+
+async function once(_: Delivery, http: Http): Promise<Outcome> {
+    const changed = await http.sql("update a set b = $1").bind(1).runToDeliver();
+    if (changed.hasDelivered) {
+        return Outcome.delivered();
+    }
+    await http.sql("insert into a values ($1)").bind(1).run();
+    return Outcome.skipped("it was not there");
+}
+
+/** One step, with this recorded of the only round. */
+async function step(deliver: Deliver, ...recorded: Reply[]): Promise<unknown> {
+    const running = beginDelivery(deliver, event("t").delivery(), recorded.length === 0 ? [] : [recorded]);
+    for (;;) {
+        await new Promise((resolve) => setImmediate(resolve));
+        const progress = running.next();
+        if (progress !== undefined) {
+            return progress;
+        }
+    }
+}
+
+test("a transaction that delivers is said to and is gone on from where it does not", async () => {
+    const done = (...results: SqlResult[]): Reply => ({ sql: { done: results } });
+    const transaction = (sql: string) => ({ sql: { statements: [{ sql, parameters: [1n] }], timeoutMs: undefined } });
+    assert.deepEqual(await step(once), { settlesBy: transaction("update a set b = $1") });
+    const changed = { affected: 1, columns: [], rows: [] };
+    const nothing = { affected: 0, columns: [], rows: [] };
+    const gave = { affected: 1, columns: ["b"], rows: [[1n]] };
+    for (const results of [[changed], [changed, changed]]) {
+        assert.deepEqual(await step(once, done(...results)), { ended: Outcome.delivered() });
+    }
+    for (const results of [[], [nothing], [changed, nothing], [gave]]) {
+        assert.deepEqual(await step(once, done(...results)), { asks: [transaction("insert into a values ($1)")] });
+    }
+    const refusal = { kind: "serialization", statement: 0, code: "40001", message: "busy", constraint: undefined } as const;
+    const busy = Outcome.retry("SQL update a set b = $1 was refused (40001): busy");
+    assert.deepEqual(await step(once, { sql: { refused: refusal } }), { ended: busy });
+    const run = await endpoint().expect("SQL update a set b = $1", affected(1)).deliver(once, event("t"));
+    assert.deepEqual([run.outcome, run.rounds], [Outcome.delivered(), [1]]);
+});
+
+test("what is asked beside others delivers nothing by itself", async () => {
+    async function both(_: Delivery, http: Http): Promise<Outcome> {
+        await join(http.sql("update a").runToDeliver(), http.get("/a").send());
+        return Outcome.delivered();
+    }
+    const { asks } = (await step(both)) as { asks: unknown[] };
+    assert.equal(asks.length, 2);
+});
+
+test("a function that does not say what its transaction delivered fails its test", async () => {
+    async function silent(_: Delivery, http: Http): Promise<Outcome> {
+        await http.sql("update a").runToDeliver();
+        return Outcome.skipped("it is there");
+    }
+    const run = (changed: number) => endpoint().expect("SQL update a", affected(changed)).deliver(silent, event("t"));
+    await assert.rejects(run(1), /its transaction has delivered the event, and it says/);
+    assert.deepEqual((await run(0)).outcome, Outcome.skipped("it is there"));
 });
 
 test("what a row says decides", async () => {

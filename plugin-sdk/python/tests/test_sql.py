@@ -2,8 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-from liaison_sdk import Delivery, Http, Json, Outcome, SqlValue, Texts, Timestamp, join
-from liaison_sdk.database import SqlStatement
+import pytest
+
+from liaison_sdk import Delivery, Http, Json, Outcome, SqlErrorKind, SqlValue, Texts, Timestamp, join
+from liaison_sdk.database import SqlDone, SqlError, SqlRequest, SqlResult, SqlStatement
+from liaison_sdk.rounds import Reply
+from liaison_sdk.settling import SettleBy
+from liaison_sdk.steps import deliver_one
 from liaison_sdk.testing import Run, Scripted, affected, endpoint, event, reply, rows
 
 LOOK = "select version, name from people where id = $1"
@@ -42,6 +47,52 @@ def test_a_row_is_looked_up_beside_a_request_and_then_two_statements_are_one_tra
         SqlStatement("update people set name = $1", [None]),
         SqlStatement("delete from old"),
     ]
+
+
+async def once(delivery: Delivery, http: Http) -> Outcome:
+    changed = await http.sql("update a set b = $1").bind(1).run_to_deliver()
+    if changed.has_delivered:
+        return Outcome.delivered()
+    await http.sql("insert into a values ($1)").bind(1).run()
+    return Outcome.skipped("it was not there")
+
+
+def test_a_transaction_that_delivers_is_said_to_and_is_gone_on_from_where_it_does_not() -> None:
+    def step(*recorded: list[Reply]) -> object:
+        return deliver_one(once, event("t").delivery(), list(recorded))
+
+    def done(*results: SqlResult) -> list[Reply]:
+        return [SqlDone(list(results))]
+
+    assert step() == SettleBy(SqlRequest([SqlStatement("update a set b = $1", [1])]))
+    changed, nothing, gave = SqlResult(1, [], []), SqlResult(0, [], []), SqlResult(1, ["b"], [[1]])
+    assert step(done(changed)) == step(done(changed, changed)) == Outcome.delivered()
+    for results in ([], [nothing], [changed, nothing], [gave]):
+        assert step(done(*results)) == [SqlRequest([SqlStatement("insert into a values ($1)", [1])])]
+    refused = step([SqlError(SqlErrorKind.SERIALIZATION, 0, "40001", "busy")])
+    assert refused == Outcome.retry("SQL update a set b = $1 was refused (40001): busy")
+    run = endpoint().expect("SQL update a set b = $1", affected(1)).deliver(once, event("t"))
+    assert (run.outcome, run.rounds) == (Outcome.delivered(), [1])
+
+
+def test_what_is_asked_beside_others_delivers_nothing_by_itself() -> None:
+    async def both(delivery: Delivery, http: Http) -> Outcome:
+        await join(http.sql("update a").run_to_deliver(), http.get("/a").send())
+        return Outcome.delivered()
+
+    asked = deliver_one(both, event("t").delivery(), [])
+    assert isinstance(asked, list) and len(asked) == 2
+
+
+def test_a_function_that_does_not_say_what_its_transaction_delivered_fails_its_test() -> None:
+    async def silent(delivery: Delivery, http: Http) -> Outcome:
+        await http.sql("update a").run_to_deliver()
+        return Outcome.skipped("it is there")
+
+    with pytest.raises(AssertionError, match="its transaction has delivered the event, and it says"):
+        endpoint().expect("SQL update a", affected(1)).deliver(silent, event("t"))
+    run = endpoint().expect("SQL update a", affected(0)).deliver(silent, event("t"))
+    assert run.outcome == Outcome.skipped("it is there")
 
 
 def test_what_a_row_says_decides() -> None:

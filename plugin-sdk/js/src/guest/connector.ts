@@ -18,7 +18,11 @@ export const connector = {
     check(now: bigint, rounds: RawReply[][]): RawCheckStep {
         try {
             const progress = run(beginCheck(functions().check, Number(now), rounds.map((round) => round.map(reply))));
-            return "asks" in progress ? { tag: "perform", val: progress.asks.map(effect) } : checkStep(progress.ended);
+            if ("ended" in progress) {
+                return checkStep(progress.ended);
+            }
+            const asks = "asks" in progress ? progress.asks : [progress.settlesBy];
+            return { tag: "perform", val: asks.map(effect) };
         } catch (error) {
             return { tag: "unusable", val: told(error) };
         }

@@ -14,12 +14,15 @@ from liaison_sdk.rounds import Effect, GrpcRequest, HttpRequest, Place, Reply, R
 R = TypeVar("R")
 
 
-def ask(rounds: Rounds, effect: Effect, kind: type[R]) -> Generator[Waiting, None, tuple[R, Place]]:
-    """Asks for this when it is first awaited, and comes back with its answer, of this kind.
+def ask(
+    rounds: Rounds, effect: Effect, kind: type[R], settles: bool = False
+) -> Generator[Waiting, None, tuple[R, Place]]:
+    """Asks for this when it is first awaited, and comes back with its answer, of this kind. What `settles` delivers the
+    event, where it is alone in its round.
 
     Raises `UnansweredFailure` where there is none.
     """
-    place = rounds.ask(effect)
+    place = rounds.ask(effect, settles)
     while (reply := rounds.answer(place)) is None:
         yield WAITING
     return answered(effect, reply, kind), place

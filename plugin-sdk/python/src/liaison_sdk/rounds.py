@@ -97,12 +97,19 @@ class Rounds:
         self._recorded = recorded
         self._answered: list[list[Reply]] = []
         self._asked: list[Effect] = []
+        self._settles = False
 
-    def ask(self, effect: Effect) -> Place:
-        """Takes the next place of the current round."""
+    def ask(self, effect: Effect, settles: bool = False) -> Place:
+        """Takes the next place of the current round. Does what is asked there deliver the event?"""
         place = Place(len(self._answered), len(self._asked))
         self._asked.append(effect)
+        self._settles = self._settles or settles
         return place
+
+    @property
+    def is_settling(self) -> bool:
+        """Is there something in the round that is asked now that delivers the event?"""
+        return self._settles
 
     def answer(self, place: Place) -> Reply | None:
         """What came of the request there, once its round has ended."""
@@ -118,6 +125,7 @@ class Rounds:
         number = len(self._answered)
         if number == len(self._recorded):
             return asked
+        self._settles = False
         if len(asked) != len(self._recorded[number]):
             raise self._changed(len(asked))
         self._answered.append(self._recorded[number])

@@ -13,7 +13,8 @@ from liaison_sdk.rounds import Effect, HttpRequest, HttpResponse, Rounds
 
 @dataclass(frozen=True)
 class SettleBy:
-    """A step: ask for this, and a 2xx ends the attempt without another call."""
+    """A step: ask for this. A 2xx ends the attempt without another call, and so does a transaction in which each statement
+    changed a row and none gave one."""
 
     effect: Effect
 

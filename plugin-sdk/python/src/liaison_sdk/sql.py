@@ -46,12 +46,13 @@ class Sql:
         self._request = SqlRequest([SqlStatement(statement)])
 
     def bind(self, value: Bound) -> Sql:
-        """Binds the next parameter of the latest statement. Raises `EventFailure` where no database can hold it."""
+        """Binds the next parameter of the latest statement, which takes at most 1000. Raises `EventFailure` where no
+        database can hold it."""
         self._request.statements[-1].parameters.append(_bound(value))
         return self
 
     def and_(self, statement: str) -> Sql:
-        """One more statement of the same transaction."""
+        """One more statement of the same transaction, of at most 64 KiB; a transaction takes at most 100."""
         self._request.statements.append(SqlStatement(statement))
         return self
 
@@ -68,17 +69,29 @@ class Sql:
         """
         return _Running(self._rounds, self._request)
 
+    def run_to_deliver(self) -> Awaitable[SqlAnswer]:
+        """As `run`, for the transaction that delivers the event: where each of its statements changed a row and none gave
+        one, that alone is `Outcome.delivered()`, and the host need not call the plugin again. Else the function goes on from
+        here, and where it is called all the same, it must end just so: see `SqlAnswer.has_delivered`. Where something else is
+        asked beside it, it is as `run`.
+
+            changed = await http.sql("update people set name = $1 where id = $2").bind("Ada").bind(7).run_to_deliver()
+            return Outcome.delivered() if changed.has_delivered else Outcome.skipped("nobody is there")
+        """
+        return _Running(self._rounds, self._request, settles=True)
+
 
 class _Running(Awaitable["SqlAnswer"]):
     """A transaction on its way. It has a place once it is awaited."""
 
-    def __init__(self, rounds: Rounds, request: SqlRequest) -> None:
+    def __init__(self, rounds: Rounds, request: SqlRequest, settles: bool = False) -> None:
         self._rounds = rounds
         self._request = request
+        self._settles = settles
 
     def __await__(self) -> Generator[Waiting, None, SqlAnswer]:
         try:
-            response, _ = yield from ask(self._rounds, self._request, SqlResponse)
+            response, _ = yield from ask(self._rounds, self._request, SqlResponse, self._settles)
         except UnansweredFailure as failure:
             if failure.why.kind != "not-allowed":
                 raise
@@ -97,6 +110,12 @@ class SqlAnswer:
     def __init__(self, request: str, done: SqlDone) -> None:
         self._request = request
         self._results = done.results
+
+    @property
+    def has_delivered(self) -> bool:
+        """Has each statement changed a row, and none given one? Then what was asked by `Sql.run_to_deliver` has delivered the
+        event."""
+        return bool(self._results) and all(result.affected > 0 and not result.rows for result in self._results)
 
     @property
     def affected(self) -> int:

@@ -33,7 +33,8 @@ def deliver_one(
         try:
             progress = _run(rounds, deliver(delivery, http))
             if isinstance(progress, list):
-                return progress
+                is_settled = rounds.is_settling and len(progress) == 1
+                return SettleBy(progress[0]) if is_settled else progress
             if isinstance(progress.value, Settling):
                 return progress.value.step(rounds)
             rounds.end()

@@ -28,12 +28,13 @@ from typing import Any, Generic, TypeVar
 
 from liaison_sdk import configuration, log, steps
 from liaison_sdk.asking import line
-from liaison_sdk.database import SqlRequest
+from liaison_sdk.database import SqlDone, SqlRequest
 from liaison_sdk.event import Event
 from liaison_sdk.failure import Unanswered
 from liaison_sdk.outcome import Check, Outcome
 from liaison_sdk.rounds import Effect, GrpcRequest, HttpRequest, HttpResponse, KeptBody, Reply
 from liaison_sdk.settling import SettleBy
+from liaison_sdk.sql import SqlAnswer
 from liaison_sdk.testing.builders import NOW_MS, Prepared, ScriptedGrpcReply, ScriptedReply, event, grpc_reply, reply
 from liaison_sdk.testing.sql import ScriptedRefusal, ScriptedRows, affected, rows, sql_error
 from liaison_sdk.transform import Transformed
@@ -135,13 +136,19 @@ class Endpoint:
         return self
 
     def deliver(self, deliver: steps.Deliver, prepared: Prepared) -> Run[Outcome]:
-        """Runs one attempt to its end. Fails where a call is not the expected one, an expected one is missing, or a step
-        does not come out the same twice."""
+        """Runs one attempt to its end. Fails where a call is not the expected one, an expected one is missing, a step does
+        not come out the same twice, or a transaction that was run to deliver did and the function does not say so."""
+        settling: set[int] = set()
 
         def step(rounds: list[list[Reply]]) -> list[Effect] | Outcome:
             taken = steps.deliver_one(deliver, prepared.delivery(), rounds)
-            # Asked for again with its reply, it must say what the host may make of a 2xx by itself.
-            return [taken.effect] if isinstance(taken, SettleBy) else taken
+            # Asked for again with its reply, it must say what the host may make of it by itself.
+            if isinstance(taken, SettleBy):
+                settling.add(len(rounds))
+                return [taken.effect]
+            if any(_has_delivered(rounds[number]) for number in settling if number < len(rounds)):
+                assert taken == Outcome.delivered(), f"its transaction has delivered the event, and it says {taken}"
+            return taken
 
         return self._run(step)
 
@@ -177,3 +184,9 @@ class Endpoint:
             # The sha256 is all zeros: nothing here computes one.
             return replace(answer, body=KeptBody(len(answer.body), bytes(32)))
         return answer
+
+
+def _has_delivered(round: list[Reply]) -> bool:
+    """Is this the answer to a transaction by which the host settles the event?"""
+    [reply] = round
+    return isinstance(reply, SqlDone) and SqlAnswer("", reply).has_delivered
