@@ -27,7 +27,8 @@ pub fn run_text(run: &Run) -> String {
         let _ = writeln!(text, "step {number} asks");
         round.iter().for_each(|exchange| text.push_str(&exchange_text(exchange)));
     }
-    let _ = writeln!(text, "step {} {}", run.rounds.len() + 1, end_text(&run.end));
+    let how = if run.is_ended_by_answer { ", by that answer and without another call" } else { "" };
+    let _ = writeln!(text, "step {} {}{how}", run.rounds.len() + 1, end_text(&run.end));
     if let RunEnd::Transformed(Transformed::Emit(events)) = &run.end {
         (1..).zip(events).for_each(|(number, event)| text.push_str(&event_text(number, event)));
     }
@@ -52,6 +53,7 @@ pub fn run_json(run: &Run) -> Value {
     json!({
         "rounds": run.rounds,
         "end": end,
+        "is_ended_by_answer": run.is_ended_by_answer,
         "log": observed.lines,
         "calls": observed.calls,
         "cpu_us": micros(observed.cpu_time),

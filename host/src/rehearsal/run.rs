@@ -15,7 +15,7 @@ use super::case::{Case, ScriptedReply};
 use super::simulated::Script;
 use crate::config::{self, mask::Mask};
 use crate::contract::{
-    Body, Content, Delivery, Effect, Failure, Fault, Kept, Outcome, Reply, Transformed, written,
+    Body, Content, Delivery, Effect, Failure, Fault, Kept, Outcome, Reply, Step, Transformed, written,
 };
 use crate::dead_letter::recording::{Answer, strike_exchange, strike_result};
 use crate::delivery::ask::Limits;
@@ -74,6 +74,8 @@ pub struct Run {
     /// What each step asked for.
     pub rounds: Vec<Vec<Exchange>>,
     pub end: RunEnd,
+    /// The last thing that it asked is what delivered the event: a host has the outcome without another call.
+    pub is_ended_by_answer: bool,
     pub observed: Observed,
 }
 
@@ -110,12 +112,17 @@ impl Stage {
         let exchanges: RefCell<Vec<(Place, Exchange)>> = RefCell::default();
         let unscripted: RefCell<Option<String>> = RefCell::default();
         let until = Cell::new(Instant::now() + self.attempt_timeout);
+        let settling: Cell<Option<usize>> = Cell::default();
         let step = async |delivery: Delivery| {
             if unscripted.borrow().is_some() {
                 // What it makes of an answer that nobody gave means nothing.
                 return (delivery, Err(Fault::Nonsense("not scripted".to_owned())));
             }
-            self.calls.call(delivery, true).await
+            let (delivery, result) = self.calls.call(delivery, true).await;
+            if matches!(result, Ok(Step::SettleBy(_))) {
+                settling.set(Some(delivery.rounds.len()));
+            }
+            (delivery, result)
         };
         let perform = async |delivery: &Delivery, effect: Effect, place: Place| {
             let begun = Instant::now();
@@ -141,7 +148,9 @@ impl Stage {
             (None, Err(fault)) => RunEnd::Fault(fault.clone()),
         };
         let rounds = rounds(&ended, exchanges.into_inner());
-        (Run { rounds, end, observed: self.observer.take() }, ended)
+        let is_ended_by_answer = matches!(end, RunEnd::Outcome(_))
+            && settling.get().is_some_and(|round| has_delivered(&ended, round));
+        (Run { rounds, end, is_ended_by_answer, observed: self.observer.take() }, ended)
     }
 }
 
@@ -167,6 +176,12 @@ impl Run {
             mask.text(&mut line.text);
         }
     }
+}
+
+/// Does the answer of this round, which a step settles by, deliver the event?
+fn has_delivered(attempt: &Attempt, round: usize) -> bool {
+    let reply = attempt.delivery.rounds.get(round).and_then(|replies| replies.first());
+    reply.and_then(Outcome::delivered_by).is_some()
 }
 
 /// All effects of the attempt in order, those too that were not performed.
@@ -271,7 +286,7 @@ pub(super) async fn transform(calls: &Calls<Transformers>, observer: &Observer, 
         Ok(transformed) => RunEnd::Transformed(transformed),
         Err(fault) => RunEnd::Fault(fault),
     };
-    Run { rounds: Vec::new(), end, observed: observer.take() }
+    Run { rounds: Vec::new(), end, is_ended_by_answer: false, observed: observer.take() }
 }
 
 /// The delivery of a case, before its first step.

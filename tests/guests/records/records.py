@@ -23,6 +23,8 @@ UPSERT = (
     "updated_at = excluded.updated_at where excluded.updated_at > records.updated_at"
 )
 
+NEWER = "a newer version has come since it was looked up"
+
 
 @dataclass
 class Settings:
@@ -48,8 +50,9 @@ async def deliver(delivery: Delivery, http: Http) -> Outcome:
         return Outcome.conflict(str(version), current, f"version {version} is there")
     # It may have changed since: the statement looks again.
     write = http.sql(UPSERT.format(", ".join(places))).bind(event.id).bind(record.name).bind(record.updatedAt)
-    await write.and_(f"insert into log (id) values ({places[0]})").bind(delivery.idempotency_key).run()
-    return Outcome.delivered()
+    log = write.and_(f"insert into log (id) values ({places[0]})").bind(delivery.idempotency_key)
+    written = await log.run_to_deliver()
+    return Outcome.delivered() if written.has_delivered else Outcome.skipped(NEWER)
 
 
 async def run(statements: list[Any], http: Http) -> Outcome:

@@ -23,6 +23,8 @@ const UPSERT =
     "on conflict (id) do update set name = excluded.name, updated_at = excluded.updated_at " +
     "where excluded.updated_at > records.updated_at";
 
+const NEWER = "a newer version has come since it was looked up";
+
 async function deliver(delivery: Delivery, http: Http): Promise<Outcome> {
     const event = delivery.event;
     const statements = event.attribute("statements");
@@ -40,15 +42,15 @@ async function deliver(delivery: Delivery, http: Http): Promise<Outcome> {
         return Outcome.conflict(`${version}`, new TextEncoder().encode(current), `version ${version} is there`);
     }
     // It may have changed since: the statement looks again.
-    await http
+    const written = await http
         .sql(`insert into records (id, name, updated_at) values (${first}, ${second}, ${third}) ${UPSERT}`)
         .bind(event.id)
         .bind(record.name)
         .bind(record.updatedAt)
         .and(`insert into log (id) values (${first})`)
         .bind(delivery.idempotencyKey)
-        .run();
-    return Outcome.delivered();
+        .runToDeliver();
+    return written.hasDelivered ? Outcome.delivered() : Outcome.skipped(NEWER);
 }
 
 /** What an event brings along: texts, or texts with their parameters. */

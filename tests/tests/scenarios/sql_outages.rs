@@ -186,7 +186,8 @@ fn refusals_are_told_apart_and_do_what_they_should() -> anyhow::Result<()> {
     // And a grant to read is one, whatever the database would let.
     let read = stage.connector("guest", "database = { access = \"read\" }");
     let database = Database::start(&stage.server.url(), &read)?;
-    database.produce(vec![record("b", "Eve", 2)])?;
+    let update = json!([{ "sql": "update records set name = 'Eve' where id = 'b'", "parameters": [] }]);
+    database.produce(vec![statements("b", &update)])?;
     database.settled("dead-lettered", 1.0)?;
     let reasons = database.reasons()?;
     assert!(reasons[0].1.contains("changes rows; granted access: read"), "{reasons:?}");

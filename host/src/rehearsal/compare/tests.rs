@@ -32,7 +32,7 @@ fn exchange(method: &str, path: &str, headers: &[(&str, &str)], body: &'static s
 }
 
 fn run(rounds: Vec<Vec<Exchange>>, end: RunEnd) -> Run {
-    Run { rounds, end, observed: Observed::default() }
+    Run { rounds, end, is_ended_by_answer: false, observed: Observed::default() }
 }
 
 fn delivered(version: Option<&str>) -> RunEnd {

@@ -37,14 +37,10 @@ enum Statement {
     Bound { sql: String, parameters: Vec<Value> },
 }
 
-async fn deliver(delivery: &Delivery, http: &Http) -> Outcome {
-    delivered(delivery, http).await.unwrap_or_else(refused)
-}
-
-async fn delivered(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
     let event = &delivery.event;
     if let Some(statements) = event.attribute("statements") {
-        return statements_of(statements, http).await;
+        return Ok(statements_of(statements, http).await.unwrap_or_else(refused));
     }
     let dialect = settings::<Settings>()?.dialect;
     let record: Record = event.json()?;
@@ -63,9 +59,12 @@ async fn delivered(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure>
     }
     // It may have changed since: the statement looks again.
     let write = http.sql(dialect.upsert()).bind(&event.id).bind(record.name).bind(record.updated_at);
-    write.and(dialect.log()).bind(&delivery.idempotency_key).run().await?;
-    Ok(Outcome::delivered())
+    let written = write.and(dialect.log()).bind(&delivery.idempotency_key).run_to_deliver().await?;
+    Ok(if written.has_delivered() { Outcome::delivered() } else { Outcome::skipped(NEWER) })
 }
+
+/// Of what the look did not find yet.
+const NEWER: &str = "a newer version has come since it was looked up";
 
 async fn statements_of(text: &str, http: &Http) -> Result<Outcome, Failure> {
     let statements: Vec<Statement> =
@@ -177,6 +176,16 @@ mod tests {
             .deliver(deliver, of_version(2));
         assert_eq!(run.outcome, Outcome::delivered());
         assert_eq!(run.transactions[1].statements[0].parameters, ["7".into(), "Ada".into(), 2.into()]);
+    }
+
+    #[test]
+    fn what_became_newer_since_the_look_stays() {
+        let write = format!("SQL {}; insert into log (id) values ($1)", Dialect::Postgres.upsert());
+        let run = endpoint()
+            .expect(LOOKUP, rows(["name", "updated_at"]))
+            .expect(&write, affected(0).then(affected(1)))
+            .deliver(deliver, of_version(2));
+        assert_eq!(run.outcome, Outcome::skipped(NEWER));
     }
 
     #[test]

@@ -37,6 +37,7 @@ fn run(exchanges: Vec<Exchange>) -> Run {
     Run {
         rounds: exchanges.into_iter().map(|exchange| vec![exchange]).collect(),
         end,
+        is_ended_by_answer: false,
         observed: Observed::default(),
     }
 }
