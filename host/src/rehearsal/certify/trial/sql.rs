@@ -53,7 +53,7 @@ impl SqlTrial {
             SqlTrial::Constraint => "a constraint refuses the row: rejected, conflict, retry or skipped",
             SqlTrial::Data => "a value does not fit its column: rejected or skipped",
             SqlTrial::Serialization => "a deadlock: retry, and the next attempt delivers",
-            SqlTrial::Statement => "no such table or column: denied, or rejected",
+            SqlTrial::Statement => "no such table or column: denied, and no event is lost",
             SqlTrial::Permission => "the user may not: denied, and no event is lost",
             SqlTrial::TooManyRows => "more rows than are let through: rejected or denied",
             SqlTrial::Unavailable => "it is shutting down: retry or throttled, and the next attempt delivers",
@@ -137,8 +137,9 @@ impl ReplyTrial {
                 SqlTrial::Constraint => vec![Rejected, Conflict, Retry, Skipped],
                 SqlTrial::Data => vec![Rejected, Skipped],
                 SqlTrial::Serialization | SqlTrial::Other => vec![Retry],
-                SqlTrial::Statement | SqlTrial::TooManyRows => vec![Denied, Rejected],
-                SqlTrial::Permission => vec![Denied],
+                SqlTrial::TooManyRows => vec![Denied, Rejected],
+                // A statement is the connector's, and not the event's: a person mends it, and every event waits.
+                SqlTrial::Statement | SqlTrial::Permission => vec![Denied],
                 SqlTrial::Unavailable => vec![Retry, Throttled],
                 SqlTrial::Nothing => return vec![Delivered, Skipped, Retry, Rejected, Conflict],
             },
@@ -148,7 +149,7 @@ impl ReplyTrial {
             // A time-out or a broken connection.
             _ => vec![Retry],
         };
-        let may_do_without = self != ReplyTrial::Sql(SqlTrial::Permission);
+        let may_do_without = !matches!(self, ReplyTrial::Sql(SqlTrial::Statement | SqlTrial::Permission));
         if only_reads && may_do_without {
             endings.extend([Delivered, Skipped]);
         }
@@ -197,7 +198,11 @@ mod tests {
         }
         assert_eq!(kinds.len(), 8, "{kinds:?}");
         let permission = ReplyTrial::Sql(SqlTrial::Permission);
-        assert_eq!(permission.sql_endings(true, Ending::Delivered), [Ending::Denied]);
+        for trial in [permission, ReplyTrial::Sql(SqlTrial::Statement)] {
+            for only_reads in [false, true] {
+                assert_eq!(trial.sql_endings(only_reads, Ending::Delivered), [Ending::Denied], "{trial:?}");
+            }
+        }
         assert!(!permission.is_of(Protocol::Http) && !permission.is_of(Protocol::Grpc));
         assert!(!ReplyTrial::Unauthorized.is_of(Protocol::Sql));
     }
