@@ -39,6 +39,7 @@
 //! - [`process`], [`folder`], [`port`]: nothing that a test starts or writes outlives it
 
 pub mod bench;
+pub mod builder;
 pub mod caldav;
 pub mod certificates;
 pub mod chaos;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use liaison_tests::builder::{Shown, shown_by};
 use liaison_tests::host::plugin;
 use liaison_tests::languages::{Language, javascript_sdk};
 use liaison_tests::{is_quick, say_skipped};
@@ -35,6 +36,13 @@ impl Begun {
         assert!(again.code == Some(64) && again.log.contains("is there already"), "{again:#?}");
         let component = format!("{}.wasm", name.replace('-', "_"));
         Ok(Self { folder: program.path().join(name), component })
+    }
+
+    /// The dependencies of the SDK are those that are locked here.
+    fn in_rust(program: &Program, name: &str, kind: &str) -> anyhow::Result<Self> {
+        let begun = Self::new(program, name, kind, "rust", &repository().join("plugin-sdk"))?;
+        fs::copy(repository().join("Cargo.lock"), begun.folder.join("Cargo.lock"))?;
+        Ok(begun)
     }
 
     /// Runs this in the folder; what it printed.
@@ -72,13 +80,11 @@ impl Begun {
     }
 }
 
-/// The dependencies of the SDK are those that are locked here.
 #[test]
 fn a_plugin_begun_in_rust_builds_and_passes_its_own_cases_and_the_kit() -> anyhow::Result<()> {
     let program = Program::new("")?;
     for (name, kind) in KINDS {
-        let begun = Begun::new(&program, name, kind, "rust", &repository().join("plugin-sdk"))?;
-        fs::copy(repository().join("Cargo.lock"), begun.folder.join("Cargo.lock"))?;
+        let begun = Begun::in_rust(&program, name, kind)?;
         let mut cargo = Command::new("cargo");
         cargo.args(["test", "--quiet"]);
         begun.run(cargo)?;
@@ -86,6 +92,26 @@ fn a_plugin_begun_in_rust_builds_and_passes_its_own_cases_and_the_kit() -> anyho
     }
     let ended = program.run("plugin build .")?;
     assert!(ended.code == Some(64) && ended.log.contains("holds no plugin"), "{ended:#?}");
+    Ok(())
+}
+
+/// Of `plugin build` alone: it is what an author publishes.
+#[test]
+fn a_plugin_built_in_rust_is_the_same_in_each_folder_and_tells_nothing_of_its_builder() -> anyhow::Result<()>
+{
+    let (name, kind) = KINDS[0];
+    let mut built = Vec::new();
+    for _ in 0..2 {
+        let program = Program::new("")?;
+        let begun = Begun::in_rust(&program, name, kind)?;
+        begun.run(program.command("plugin build")?)?;
+        let component = begun.folder.join(&begun.component);
+        let folders = [repository(), Path::new(env!("CARGO_TARGET_TMPDIR")), program.path()];
+        let Shown { builders, has_sources } = shown_by(&component, &folders)?;
+        assert!(builders.is_empty() && has_sources, "{builders:?}, {has_sources}");
+        built.push(fs::read(component)?);
+    }
+    assert!(built[0] == built[1], "built from another folder, it is another component");
     Ok(())
 }
 

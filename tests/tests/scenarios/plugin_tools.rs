@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use liaison_tests::builder::{Shown, shown_by};
 use liaison_tests::conformance::{Shipped, shipped};
 use liaison_tests::host::plugin;
 use liaison_tests::is_quick;
@@ -86,21 +87,10 @@ fn every_plugin_that_ships_passes_its_cases_and_the_conformance_kit() -> anyhow:
 fn no_component_holds_a_path_of_its_builder() -> anyhow::Result<()> {
     let component = plugin("rest")?;
     let target = component.ancestors().nth(3).context("a component is in a target folder")?;
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
-    let builders: Vec<_> = [repository(), target, &cargo_home, &home.join(".rustup")]
-        .map(|path| path.display().to_string())
-        .into_iter()
-        // Those of each registry, whose folder tells its name.
-        .chain(["registry/src".to_owned()])
-        .collect();
     for Shipped { name, .. } in shipped()? {
-        let bytes = fs::read(plugin(&name)?)?;
-        let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        let found: Vec<_> = builders.iter().filter(|path| has(path)).collect();
-        assert!(found.is_empty(), "{name}: {found:?}: build it by `cargo build-plugins`");
-        // What stands in their place: or nothing was looked at.
-        assert!(has("crates/serde_json-") && has("/rustc/"), "{name} names no source file");
+        let Shown { builders, has_sources } = shown_by(&plugin(&name)?, &[repository(), target])?;
+        assert!(builders.is_empty(), "{name}: {builders:?}: build it by `cargo build-plugins`");
+        assert!(has_sources, "{name} names no source file");
     }
     Ok(())
 }

@@ -18,8 +18,9 @@ use crate::cli::output::{self, bytes_text};
 #[command(after_help = "\
 The language is seen by the folder's manifest: Cargo.toml is Rust, package.json is TypeScript or
 JavaScript, pyproject.toml is Python. What is missing on this machine is said, with how to get it.
-The first time, npm or pip install what the folder names. Exit code 1 if it does not compile, or the
-host would refuse what is made.")]
+The first time, npm or pip install what the folder names. In Rust, flags are added to your own
+rustflags that take this machine's paths out of the component. Exit code 1 if it does not compile,
+or the host would refuse what is made.")]
 pub(in crate::cli) struct Build {
     /// The plugin's folder
     #[arg(default_value = ".")]

@@ -1,5 +1,8 @@
 //! Plugins in Rust: cargo, and its target `wasm32-wasip2`.
 
+mod paths;
+mod rustflags;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -55,6 +58,7 @@ fn files(kind: Kind) -> Vec<(&'static str, &'static str)> {
 fn build(folder: &Path) -> Result<PathBuf, Failure> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
+    rustflags::add(&mut cargo, &paths::flags(folder)?, folder)?;
     cargo.current_dir(folder).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = cargo.output().map_err(|error| not_run("cargo", &error))?;
     if !output.status.success() {
