@@ -37,5 +37,6 @@ export function line(effect: Effect): string {
         return `SQL ${effect.sql.statements.map(({ sql }) => sql).join("; ")}`;
     }
     const url = effect.http.url.replace(/[?#].*$/s, "").replace(/^([^:/]*:\/\/)[^/]*@/, "$1");
-    return `${effect.http.method} ${url}`;
+    // Of the endpoint itself nothing is written.
+    return `${effect.http.method} ${url === "" ? "/" : url}`;
 }

@@ -32,6 +32,7 @@ interface Table {
         outcome: object;
     }[];
     records: { type?: string; body: Body; "is-current": boolean }[];
+    lines: { url: string; line: string }[];
     "retry-after": { value: string; "after-ms"?: number; "for-ever"?: true }[];
     pushback: { pushback?: string; details?: string; "after-ms"?: number }[];
     unanswered: {
@@ -141,6 +142,14 @@ test("what is told of a conflict is a record and no message", async () => {
         const answer = row.type === undefined ? reply(409) : reply(409).header("content-type", row.type);
         const outcome = written(await outcomeOf("http", withBody(answer, row.body)));
         assert.equal(outcome.current, row["is-current"] ? row.body : undefined, JSON.stringify(row));
+    }
+});
+
+test("what was asked is told without secrets", async () => {
+    for (const { url, line } of table.lines) {
+        const deliver = async (_: Delivery, http: Http) => Outcome.fromResponse(await http.put(url).send());
+        const run = await endpoint().expect(`PUT ${url}`, { kind: "timed-out" }).deliver(deliver, event("t"));
+        assert.deepEqual(run.outcome, Outcome.retry(`${line} timed out`));
     }
 });
 

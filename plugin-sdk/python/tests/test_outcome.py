@@ -122,6 +122,16 @@ def test_what_is_told_of_a_conflict_is_a_record_and_no_message(row: dict[str, An
     assert outcome.get("current") == (row["body"] if row["is-current"] else None)
 
 
+@pytest.mark.parametrize("row", TABLE["lines"])
+def test_what_was_asked_is_told_without_secrets(row: dict[str, Any]) -> None:
+    async def deliver(delivery: Delivery, http: Http) -> Outcome:
+        await http.put(row["url"]).send()
+        return Outcome.delivered()
+
+    run = endpoint().expect(f"PUT {row['url']}", Unanswered("timed-out")).deliver(deliver, event("t"))
+    assert run.outcome == Outcome.retry(f"{row['line']} timed out")
+
+
 @pytest.mark.parametrize("row", TABLE["retry-after"])
 def test_a_wait_is_read_in_both_forms_and_passed_on(row: dict[str, Any]) -> None:
     for status in (429, 503):

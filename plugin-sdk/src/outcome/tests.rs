@@ -190,6 +190,20 @@ fn what_is_told_of_a_conflict_is_a_record_and_no_message() {
 }
 
 #[test]
+fn what_was_asked_is_told_without_secrets() {
+    for row in rows::<Value>("lines") {
+        let text = |name: &str| row[name].as_str().expect("it is text").to_owned();
+        let url = text("url");
+        let deliver = async |_: &Delivery, http: &Http| -> Result<Outcome, Failure> {
+            Ok(Outcome::from_response(&http.put(&url).send().await?))
+        };
+        let endpoint = testing::endpoint().expect(&format!("PUT {url}"), Unanswered::TimedOut);
+        let run = endpoint.deliver(deliver, testing::event("t"));
+        assert_eq!(run.outcome, Outcome::retry(format!("{} timed out", text("line"))));
+    }
+}
+
+#[test]
 fn a_wait_is_read_in_both_forms_and_passed_on() {
     for row in rows::<Value>("retry-after") {
         let value = row["value"].as_str().expect("a value is text");

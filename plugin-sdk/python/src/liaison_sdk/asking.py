@@ -49,7 +49,8 @@ def line(effect: Effect) -> str:
 
 
 def _without_secrets(url: str) -> str:
-    url = re.split("[?#]", url)[0]
+    # Of the endpoint itself nothing is written.
+    url = re.split("[?#]", url)[0] or "/"
     scheme, separator, rest = url.partition("://")
     if not separator:
         return url
