@@ -10,6 +10,7 @@
 //! do, so nothing in it is locked. `redrive` and `replay` do the same for dead letters, on a person's word.
 
 mod carried;
+mod checked;
 mod chores;
 pub mod filter;
 mod journal;
@@ -127,9 +128,14 @@ pub(crate) async fn run(
     let batch = task::part_of(settings.bounds.events);
     let mut consumer =
         consumer::start(&plan.kafka, &plan.bootstrap, group, topics, &plan.delays, grace, batch)?;
-    let mut task = Task::new(&plan, filter, share, consumer.commands.clone());
+    let mut task = Task::new(&plan, filter, share.clone(), consumer.commands.clone());
 
-    let result = deliver(&plan, &stages, &mut task, &mut consumer, shutdown).await;
+    let checked = checked::watch(&stages, &share, &plan.witness);
+    let result = tokio::select! {
+        biased;
+        result = deliver(&plan, &stages, &mut task, &mut consumer, shutdown) => result,
+        never = checked => match never {},
+    };
     if result.is_ok() {
         leave(&mut task, &mut consumer).await;
     }

@@ -201,6 +201,7 @@ impl Telemetry {
             joint_requests: each(&families.joint_requests, &names),
             joined_requests: one(&families.joined_requests, &names),
             breaker_state: one(&families.breaker_state, &names),
+            unusable: one(&families.connector_unusable, &names),
         }
     }
 

@@ -15,6 +15,8 @@ pub enum AlertKind {
     Denied,
     /// A connector counts as down.
     BreakerOpened,
+    /// A connector's own check says that its external system is not usable.
+    Unusable,
     /// Kafka does not take a dead letter: offsets are held.
     ProduceFailing,
     /// Most deliveries of a subscription would be dead letters: it waits.
@@ -49,6 +51,7 @@ impl AlertKind {
             AlertKind::Burning => "burning",
             AlertKind::Denied => "denied",
             AlertKind::BreakerOpened => "breaker-opened",
+            AlertKind::Unusable => "unusable",
             AlertKind::ProduceFailing => "produce-failing",
             AlertKind::Flood => "flood",
             AlertKind::KafkaAway => "kafka-away",
@@ -68,6 +71,7 @@ impl AlertKind {
             AlertKind::Burning => "the SLA's objective will be missed",
             AlertKind::Denied => "credentials are refused",
             AlertKind::BreakerOpened => "the external system is down",
+            AlertKind::Unusable => "a connector's check fails",
             AlertKind::ProduceFailing => "dead letters cannot be written",
             AlertKind::Flood => "most events would be given up",
             AlertKind::KafkaAway => "Kafka does not answer",
@@ -99,6 +103,10 @@ impl AlertKind {
             AlertKind::BreakerOpened => {
                 "tell those who run the external system; its events wait in Kafka and delivery goes on by itself"
             }
+            AlertKind::Unusable => {
+                "mend the connector's settings, its `credential` or the external system until `liaison check --live` is \
+                 content; events are delivered meanwhile, as far as that goes"
+            }
             AlertKind::ProduceFailing => {
                 "look at the brokers and at the rights on the dead-letter topic; the events' offsets are held until then"
             }
@@ -127,6 +135,7 @@ impl AlertKind {
     pub(super) fn needs_a_person(self) -> bool {
         match self {
             AlertKind::Denied
+            | AlertKind::Unusable
             | AlertKind::ProduceFailing
             | AlertKind::Flood
             | AlertKind::KafkaAway
@@ -149,6 +158,7 @@ impl AlertKind {
             | AlertKind::Burning
             | AlertKind::Denied
             | AlertKind::BreakerOpened
+            | AlertKind::Unusable
             | AlertKind::ProduceFailing
             | AlertKind::Flood
             | AlertKind::KafkaAway

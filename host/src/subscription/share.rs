@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
+use super::checked::Checks;
+use super::stages::CHECK_TIME;
 use crate::config;
 use crate::delivery::breaker::{Breaker, Permit, State as BreakerState};
 use crate::delivery::concurrency::Concurrency;
@@ -49,6 +51,7 @@ struct State {
     next_sequence: u64,
     /// How often the breaker has opened.
     outages: u64,
+    checks: Checks,
 }
 
 /// What the others know of a subscription.
@@ -73,6 +76,7 @@ impl Share {
             users: vec![User::default()],
             next_sequence: 0,
             outages: 0,
+            checks: Checks::new(settings.breaker, Instant::now()),
         };
         let connector = Rc::new(Shared { state: RefCell::new(state), line: Mutex::new(()), metrics });
         Share { connector, index: 0 }
@@ -214,6 +218,28 @@ impl Share {
     /// How often the breaker has opened, whoever opened it.
     pub(crate) fn outages(&self) -> u64 {
         self.connector.state.borrow().outages
+    }
+
+    /// When the connector's check is to be asked; `None` if it is not any more.
+    pub(crate) fn check_due(&self) -> Option<Instant> {
+        self.connector.state.borrow().checks.due()
+    }
+
+    /// Is this subscription to ask it now? Not while the breaker is open, which tells why, and probes by itself.
+    pub(crate) fn begins_check(&self, now: Instant) -> bool {
+        let state = &mut *self.connector.state.borrow_mut();
+        let begins = state.checks.begin(now, now + 2 * CHECK_TIME);
+        let is_closed = state.breaker.state() == BreakerState::Closed;
+        if begins && !is_closed {
+            state.checks.end(false, now);
+        }
+        begins && is_closed
+    }
+
+    /// The connector's check has answered.
+    pub(crate) fn checked(&self, is_usable: bool, now: Instant) {
+        self.connector.state.borrow_mut().checks.end(is_usable, now);
+        self.connector.metrics.unusable.set(i64::from(!is_usable));
     }
 
     /// Wakes this subscription by it when another lets it go on.

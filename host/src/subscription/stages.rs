@@ -16,6 +16,7 @@ mod verdict;
 mod versions;
 
 pub(crate) use job::{Done, Job, Stopped};
+pub(crate) use once::CHECK_TIME;
 pub use once::SyncEnd;
 pub(crate) use scribe::Writer;
 pub(crate) use transform::transform_one;

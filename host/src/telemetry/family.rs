@@ -66,6 +66,10 @@ families! {
         "Circuit breaker of a connector: 0 closed, 1 half-open, 2 open"
     );
     breaker_opened: Counters = counters("breaker_opened", "Times the circuit breaker opened");
+    connector_unusable: Gauges = gauges(
+        "connector_unusable",
+        "1 while a connector's own check says that its external system is not usable, else 0"
+    );
     concurrency_limit: Gauges = gauges(
         "concurrency_limit",
         "Deliveries of a connector that may be at work at the same time, as its system bears it now"

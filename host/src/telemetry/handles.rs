@@ -98,6 +98,7 @@ pub struct ConnectorMetrics {
     pub joint_requests: ByLabel<JointResult, Counter>,
     pub joined_requests: Counter,
     pub(super) breaker_state: Gauge,
+    pub unusable: Gauge,
 }
 
 impl ConnectorMetrics {

@@ -25,6 +25,7 @@ fn what_is_counted_is_what_is_read() {
     let connector = telemetry.connector(&ConnectorName::new("training"));
     connector.request_duration[StatusClass::of(503)].observe(Duration::from_secs(2));
     connector.set_breaker_state(BreakerState::Open);
+    connector.unusable.set(1);
     telemetry.alerts().raised.inc();
     telemetry.alerts().failed[AlertReceiver::Email].inc();
     telemetry.reloads().reloads[ReloadResult::Refused].inc();
@@ -49,6 +50,7 @@ fn what_is_counted_is_what_is_read() {
         format!("liaison_oldest_unsettled_age_seconds{{{of}}} 1.5"),
         format!("liaison_conflicts_total{{{of},policy=\"merge\",decision=\"already-there\"}} 1"),
         "liaison_breaker_state{connector=\"training\"} 2".to_owned(),
+        "liaison_connector_unusable{connector=\"training\"} 1".to_owned(),
         "liaison_plugin_faults_total{plugin=\"rest\",kind=\"cpu-time\"} 1".to_owned(),
         "liaison_http_request_duration_seconds_sum{connector=\"training\",status=\"5xx\"} 2.0".to_owned(),
         "liaison_alerts_raised_total 1".to_owned(),
@@ -87,7 +89,7 @@ fn every_metric_has_the_prefix_a_help_and_the_ending_of_its_kind() {
         encoded.lines().filter_map(|line| line.strip_prefix(word)?.split_once(' ')).collect()
     };
     let (helps, types) = (described("# HELP "), described("# TYPE "));
-    assert_eq!(types.len(), 56);
+    assert_eq!(types.len(), 57);
     for (name, kind) in &types {
         assert!(name.starts_with("liaison_"), "{name}");
         assert!(helps[name].len() > 10, "{name} has no help");

@@ -94,7 +94,9 @@ fn a_server_behind_a_proxy_that_weakens_its_tags_is_looked_at_before_each_write(
     assert_eq!(stage.server.event("a-1")?["title"], "ours");
     stage.send(tombstone("a-1"), "delivered")?;
     assert_eq!(stage.server.events()?.len(), 0);
-    let ledger = system.ledger();
+    let mut ledger = system.ledger();
+    // The connector's check, when it starts.
+    ledger.retain(|entry| entry.method.as_str() != "PROPFIND");
     assert!(ledger.iter().all(|entry| !entry.headers.contains_key("if-match")), "it matches nothing");
     let methods: Vec<_> = ledger.iter().map(|entry| entry.method.as_str()).collect();
     // The third was decided by the host between two looks.

@@ -16,7 +16,7 @@ use crate::plugin::CheckInput;
 
 /// Steps that a check may take, and the time it may take.
 const CHECK_STEPS: u32 = 8;
-const CHECK_TIME: Duration = Duration::from_secs(10);
+pub(crate) const CHECK_TIME: Duration = Duration::from_secs(10);
 
 /// How an event ended that was delivered at once.
 #[derive(Debug, Clone, PartialEq, Eq)]

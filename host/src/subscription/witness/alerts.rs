@@ -34,6 +34,25 @@ impl Witness {
         self.alerts.raise(self.alert(kind, None, None, message, None));
     }
 
+    /// What the connector's own check says, told of the connector as a whole.
+    pub(crate) fn checked(&self, mut answer: Result<String, String>) {
+        let (Ok(said) | Err(said)) = &mut answer;
+        // A reply may have echoed a secret.
+        self.mask.text(said);
+        let connector = &self.connector;
+        match answer {
+            Ok(how) => {
+                tracing::info!(%connector, how, "the external system is usable");
+                let message = format!("connector {connector} is usable: {how}");
+                self.alerts.over(self.alert(AlertKind::Unusable, None, None, message, None));
+            }
+            Err(why) => {
+                let message = format!("the check of connector {connector} says that it is not usable: {why}");
+                self.alerts.raise(self.alert(AlertKind::Unusable, None, None, message, None));
+            }
+        }
+    }
+
     /// The flood guard has shut: so many of so many deliveries would have been given up, the last with this message.
     pub(crate) fn flood_began(&self, (given_up, all): (u32, u32), message: &str) {
         self.metrics.flood_guard_shut.set(1);

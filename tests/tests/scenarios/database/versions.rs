@@ -1,6 +1,7 @@
 //! What is decided by versions: an equal one with other values, a merge of two, and columns that hold no versions.
 
 use liaison::kafka::embedded::Embedded;
+use liaison_tests::receiver::Receiver;
 use serde_json::json;
 
 use super::rows::{GRANT, on, on_each_database};
@@ -17,6 +18,8 @@ on_each_database! {
         an_equal_version_in_sqlite_is_the_policys => equals;
     a_column_of_postgres_without_versions_is_found, a_column_of_mariadb_without_versions_is_found,
         a_column_of_sqlite_without_versions_is_found => unlike;
+    a_column_of_postgres_that_rounds_is_told_while_it_runs, a_column_of_mariadb_that_rounds_is_told_while_it_runs,
+        a_column_of_sqlite_in_another_form_is_told_while_it_runs => told;
 }
 
 /// The officer's name is the source's, the badge is the agency's, who gave another since.
@@ -108,4 +111,43 @@ fn unlike(server: &Server) -> anyhow::Result<()> {
         assert!(checked.code == Some(1) && checked.out.contains("in another form"), "{checked:?}");
     }
     Ok(())
+}
+
+/// What is wrong with a column is told when the host starts: no delivery fails of it, and none is held back. When the column
+/// is mended, that is told too.
+fn told(server: &Server) -> anyhow::Result<()> {
+    let (break_it, mend_it, why) = match server.kind {
+        Kind::Postgres => (
+            "alter table people alter column updated_at type timestamptz(0)",
+            "alter table people alter column updated_at type timestamptz",
+            "rounds its fractions",
+        ),
+        Kind::MariaDb => (
+            "alter table people modify updated_at datetime",
+            "alter table people modify updated_at datetime(6)",
+            "rounds its fractions",
+        ),
+        Kind::Sqlite => (
+            "insert into people (id, updated_at) values ('old', '2026-01-01T00:00:01Z')",
+            "delete from people where id = 'old'",
+            "in another form",
+        ),
+    };
+    server.ask(break_it)?;
+    let receiver = Receiver::start()?;
+    let tables = receiver.tables(QUICK)?;
+    let stage = Stage::start_with(server, &settings(server.kind), NEWEST, GRANT, &tables)?;
+    receiver.wait_for_state("unusable", "raised")?;
+    let alerts = receiver.alerts()?;
+    let message = alerts[0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("`updated_at` of people") && message.contains(why), "{message}");
+    assert_eq!(stage.host.metrics().sum("liaison_connector_unusable", &[]), 1.0);
+    assert!(stage.host.is_ready(), "it holds nothing back");
+    stage.produce([person("1", "ada", 1, &json!({}))])?;
+    stage.settled("delivered", 1.0)?;
+    server.ask(mend_it)?;
+    receiver.wait_for_state("unusable", "recovered")?;
+    assert_eq!(stage.host.metrics().sum("liaison_connector_unusable", &[]), 0.0);
+    assert_eq!(receiver.states("unusable")?, ["raised", "recovered"]);
+    stage.host.stop()
 }
