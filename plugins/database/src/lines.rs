@@ -5,7 +5,9 @@
 //! deleted it. Each statement sees what others have committed before it (read committed, PostgreSQL's default), or holds
 //! what it has read (MySQL's repeatable read, SQLite): nothing here relies on more.
 
-use liaison_sdk::column::{Column, Document, Record, is_other};
+mod held;
+
+use liaison_sdk::column::{Column, Document, Record};
 use liaison_sdk::failure::Failure;
 use liaison_sdk::http::Http;
 use liaison_sdk::outcome::{Delivery, Outcome};
@@ -18,13 +20,14 @@ use crate::settings::{Lines, Mode};
 use crate::single::{NEWER, decided, gone, is_decided, is_there};
 use crate::text::{Text, run};
 
+pub(crate) use self::held::whole;
+
 /// Values of one statement, of the thousand that it may have.
 const MAX_VALUES: usize = 900;
 /// Statements of the transaction beside those of the lines, and what it may have in all.
 const OTHERS: usize = 3;
 const MAX_STATEMENTS: usize = 100;
 const MOVED: &str = "the header was changed by another in the meantime";
-const OTHER_LINES: &str = "the database holds this version with other lines";
 const DECIDED: &str = "the header was changed by another since it was decided";
 
 /// One line: its key beside the header's, and what else it holds.
@@ -60,8 +63,8 @@ pub(crate) async fn write(
         },
         Some(found) => match change_of(row, &found, delivery)? {
             Change::Write(change) => change,
-            Change::Compare => return compare(http, lines, row, &wanted).await,
-            Change::Settle(outcome) => return Ok(outcome),
+            Change::Compare => return held::compare(http, lines, row, &wanted).await,
+            Change::Settle(outcome) => return held::whole(http, lines, row, outcome).await,
         },
     };
     let mut texts = vec![change];
@@ -120,28 +123,6 @@ fn change_of(row: &Row<'_>, found: &Found<'_>, delivery: &Delivery) -> Result<Ch
         Standing::Older | Standing::Unknown => {
             Change::Write(row.update_over(&version_of(row.settings, found)))
         }
-    })
-}
-
-/// The header is as the event says: are its lines? Both are looked at in one transaction, which the first look was not of
-/// all of them: most events find an older header.
-async fn compare(http: &Http, lines: &Lines, row: &Row<'_>, wanted: &[Line<'_>]) -> Result<Outcome, Failure> {
-    let read = run(http, vec![row.select(), select(lines, row, lines.table.all())]).await?;
-    let Some(found) = read.rows_of(0).next().filter(|found| !row.is_other_than(found)) else {
-        return Ok(Outcome::retry(MOVED));
-    };
-    if Standing::of(row, &found)? != Standing::Same {
-        return Ok(Outcome::retry(MOVED));
-    }
-    let is = |found: &Found<'_>, (name, value): &(&str, SqlValue)| {
-        found.value(name).is_some_and(|found| !is_other(value, found))
-    };
-    let has = |line: &Line<'_>| {
-        read.rows_of(1).any(|found| line.key.iter().chain(&line.columns).all(|value| is(&found, value)))
-    };
-    Ok(match read.rows_of(1).len() == wanted.len() && wanted.iter().all(has) {
-        true => same(row, &found),
-        false => conflict(row.settings, &found, OTHER_LINES),
     })
 }
 

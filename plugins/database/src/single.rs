@@ -11,7 +11,7 @@ use liaison_sdk::sql::{Dialect, Row as Found, SqlValue};
 use liaison_sdk::version::{self, Late, Version};
 
 use crate::current::{Standing, conflict, conflict_without_version, same, version_shown};
-use crate::lines::delete_all;
+use crate::lines::{delete_all, whole};
 use crate::refusal::is_constraint;
 use crate::row::Row;
 use crate::settings::Mode;
@@ -153,11 +153,15 @@ pub(crate) async fn delete(http: &Http, row: &Row<'_>, delivery: &Delivery) -> R
     if answer.affected_by(last) > 0 {
         return Ok(Outcome::delivered());
     }
-    match answer.row() {
-        None if is_marked && row.version.is_some() => leave_mark(http, row).await,
-        None => Ok(Outcome::delivered()),
-        Some(found) if version.is_some() => Ok(conflict(row.settings, &found, CHANGED)),
-        Some(found) => Ok(late(row, &found, delivery.event.time)),
+    let outcome = match answer.row() {
+        None if is_marked && row.version.is_some() => return leave_mark(http, row).await,
+        None => return Ok(Outcome::delivered()),
+        Some(found) if version.is_some() => conflict(row.settings, &found, CHANGED),
+        Some(found) => late(row, &found, delivery.event.time),
+    };
+    match &row.settings.lines {
+        Some(lines) => whole(http, lines, row, outcome).await,
+        None => Ok(outcome),
     }
 }
 

@@ -92,6 +92,24 @@ fn lines_follow_their_header(kind: Kind, test: &str) -> anyhow::Result<()> {
     stage.host.stop()
 }
 
+/// The header is the source's, the lines are the agency's, who changed one of them since.
+fn lines_are_merged(kind: Kind, test: &str) -> anyhow::Result<()> {
+    let Some(server) = Server::start(kind, test, &schema(kind))? else { return Ok(()) };
+    let policy = r#"{ policy = "merge", owners = { "/customer" = "source", "/updatedAt" = "source" } }"#;
+    let stage = Stage::start(&server, &settings(kind), policy, "")?;
+    stage.produce([order("1", "o1", 1, &json!([{ "nr": 1, "what": "a" }, { "nr": 2, "what": "b" }]))])?;
+    stage.settled("delivered", 1.0)?;
+    server.ask(
+        "update items set what = 'theirs' where nr = 1; update orders set updated_at = '2026-01-01 00:00:09'",
+    )?;
+    stage.produce([order("2", "o1", 5, &json!([{ "nr": 1, "what": "ours" }]))])?;
+    stage.settled("delivered", 2.0)?;
+    assert_eq!(server.ask("select customer from orders")?, "c5");
+    assert_eq!(server.ask("select nr, what from items order by nr")?, "1|theirs\n2|b");
+    assert_eq!(stage.reasons()?, []);
+    stage.host.stop()
+}
+
 /// A lock that one holds until it is ended, and that another waits for while it holds the header.
 struct Lock {
     hold: &'static str,
@@ -273,4 +291,19 @@ fn lines_of_mariadb_follow_their_header() -> anyhow::Result<()> {
 #[test]
 fn lines_of_sqlite_follow_their_header() -> anyhow::Result<()> {
     lines_follow_their_header(Kind::Sqlite, "lines_of_sqlite_follow_their_header")
+}
+
+#[test]
+fn lines_of_postgres_are_merged_with_their_header() -> anyhow::Result<()> {
+    lines_are_merged(Kind::Postgres, "lines_of_postgres_are_merged_with_their_header")
+}
+
+#[test]
+fn lines_of_mariadb_are_merged_with_their_header() -> anyhow::Result<()> {
+    lines_are_merged(Kind::MariaDb, "lines_of_mariadb_are_merged_with_their_header")
+}
+
+#[test]
+fn lines_of_sqlite_are_merged_with_their_header() -> anyhow::Result<()> {
+    lines_are_merged(Kind::Sqlite, "lines_of_sqlite_are_merged_with_their_header")
 }
