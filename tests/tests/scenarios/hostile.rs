@@ -327,11 +327,15 @@ fn a_flood_of_the_log_is_cut_by_its_bytes_and_by_the_second_too() -> anyhow::Res
     Ok(())
 }
 
-#[test]
-fn while_a_plugin_loops_another_subscription_of_the_same_worker_goes_on() -> anyhow::Result<()> {
-    let broker = Embedded::start(&[(TOPIC, 1), (OTHER_TOPIC, 1), (DEAD_LETTERS, 1)])?;
-    let (bad, good) = (System::start("bad", Behaviour::ok())?, System::start("good", Behaviour::ok())?);
-    let host = LocalHost::start(&format!(
+/// A hostile connector with these limits and a good one, each with a subscription, on one worker. `more` comes behind them.
+pub(crate) fn neighbours(
+    bootstrap: &str,
+    bad: &System,
+    good: &System,
+    limits: &str,
+    more: &str,
+) -> anyhow::Result<String> {
+    Ok(format!(
         r#"
         [kafka]
         brokers = ["{bootstrap}"]
@@ -341,7 +345,7 @@ fn while_a_plugin_loops_another_subscription_of_the_same_worker_goes_on() -> any
         workers = 1
         [plugins.hostile]
         path = "{hostile}"
-        limits = {{ cpu-time = "1s", wall-time = "5s" }}
+        limits = {{ {limits} }}
         [plugins.rest]
         path = "{rest}"
         [connectors.bad]
@@ -361,13 +365,21 @@ fn while_a_plugin_loops_another_subscription_of_the_same_worker_goes_on() -> any
         connector = "good"
         topics = ["{OTHER_TOPIC}"]
         dead-letter-topic = "{DEAD_LETTERS}"
+        {more}
         "#,
-        bootstrap = broker.bootstrap(),
         hostile = plugin("hostile")?.display(),
         rest = plugin("rest")?.display(),
         bad = bad.url(),
         good = good.url(),
-    ))?;
+    ))
+}
+
+#[test]
+fn while_a_plugin_loops_another_subscription_of_the_same_worker_goes_on() -> anyhow::Result<()> {
+    let broker = Embedded::start(&[(TOPIC, 1), (OTHER_TOPIC, 1), (DEAD_LETTERS, 1)])?;
+    let (bad, good) = (System::start("bad", Behaviour::ok())?, System::start("good", Behaviour::ok())?);
+    let limits = "cpu-time = \"1s\", wall-time = \"5s\"";
+    let host = LocalHost::start(&neighbours(broker.bootstrap(), &bad, &good, limits, "")?)?;
     let to_other =
         |id: &str| liaison::kafka::producer::Outgoing { topic: OTHER_TOPIC.to_owned(), ..event(id, id) };
     // Both are assigned when these have come.

@@ -11,6 +11,7 @@ use liaison_tests::produce::produce;
 use liaison_tests::system::{Behaviour, System};
 
 use crate::fixture::{DEAD_LETTERS, LIMIT, OTHER_TOPIC, TOPIC, event, letters, sorted, with_header};
+use crate::hostile::neighbours;
 
 const CROWD_TOPIC: &str = "crowd";
 /// Each has one call under way beside the worker: of four that compute, one gets a quarter of the time.
@@ -18,7 +19,6 @@ const CROWD: usize = 3;
 
 /// By itself the call would use up its CPU time first: it may have as much as the clock gives it.
 fn config(bootstrap: &str, bad: &System, good: &System) -> anyhow::Result<String> {
-    let (hostile, rest) = (plugin("hostile")?, plugin("rest")?);
     let crowd = (0..CROWD).map(|number| {
         format!(
             r#"
@@ -35,51 +35,21 @@ fn config(bootstrap: &str, bad: &System, good: &System) -> anyhow::Result<String
             bad = bad.url(),
         )
     });
-    Ok(format!(
+    let more = format!(
         r#"
-        [kafka]
-        brokers = ["{bootstrap}"]
-        [admin]
-        address = false
-        [runtime]
-        workers = 1
-        [plugins.hostile]
-        path = "{hostile}"
-        limits = {{ cpu-time = "1s", wall-time = "1s" }}
         [plugins.crowd]
         path = "{hostile}"
         limits = {{ cpu-time = "10m", wall-time = "20m" }}
-        [plugins.rest]
-        path = "{rest}"
-        [connectors.bad]
-        plugin = "hostile"
-        endpoint = "{bad}"
-        allow-networks = ["127.0.0.1"]
-        [connectors.good]
-        plugin = "rest"
-        endpoint = "{good}"
-        allow-networks = ["127.0.0.1"]
-        settings = {{ path = "/events/{{id}}" }}
-        [subscriptions.bad]
-        connector = "bad"
-        topics = ["{TOPIC}"]
-        dead-letter-topic = "{DEAD_LETTERS}"
-        [subscriptions.good]
-        connector = "good"
-        topics = ["{OTHER_TOPIC}"]
-        dead-letter-topic = "{DEAD_LETTERS}"
         [sla.default]
         initial-interval = "10ms"
         max-interval = "20ms"
         attempt-timeout = "10m"
         {crowd}
         "#,
-        hostile = hostile.display(),
-        rest = rest.display(),
-        bad = bad.url(),
-        good = good.url(),
+        hostile = plugin("hostile")?.display(),
         crowd = crowd.collect::<String>(),
-    ))
+    );
+    neighbours(bootstrap, bad, good, "cpu-time = \"1s\", wall-time = \"1s\"", &more)
 }
 
 #[test]

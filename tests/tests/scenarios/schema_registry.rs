@@ -57,6 +57,18 @@ fn registry() -> anyhow::Result<System> {
     System::start("schema-registry", Behaviour::from_fn(|request| answered(request.path)))
 }
 
+/// One that knows no schema until the switch is set: an id may be in a record before it is registered, or before a replica
+/// has heard of it.
+fn late_registry() -> anyhow::Result<(Arc<AtomicBool>, System)> {
+    let is_there = Arc::new(AtomicBool::new(false));
+    let there = is_there.clone();
+    let behaviour = Behaviour::from_fn(move |request| match there.load(Ordering::Relaxed) {
+        true => answered(request.path),
+        false => answered("/schemas/ids/9"),
+    });
+    Ok((is_there, System::start("schema-registry", behaviour)?))
+}
+
 /// An event of this schema.
 fn of(id: &str, schema: u32, data: &[u8]) -> Outgoing {
     let value = [&[0][..], &schema.to_be_bytes(), data].concat();
@@ -227,16 +239,7 @@ fn a_credential_that_is_refused_is_waited_for_and_a_new_one_is_taken_from_its_fi
 
 #[test]
 fn a_schema_that_a_replica_learns_late_is_waited_for() -> anyhow::Result<()> {
-    // The id is written in a record before it is registered, once by mistake, and again as soon as it is.
-    let is_there = Arc::new(AtomicBool::new(false));
-    let there = is_there.clone();
-    let registry = System::start(
-        "schema-registry",
-        Behaviour::from_fn(move |request| match there.load(Ordering::Relaxed) {
-            true => answered(request.path),
-            false => answered("/schemas/ids/9"),
-        }),
-    )?;
+    let (is_there, registry) = late_registry()?;
     let kafka = kafka(&registry);
     let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
     fixture.produce([avro("first"), event("second", "k")])?;
@@ -251,15 +254,7 @@ fn a_schema_that_a_replica_learns_late_is_waited_for() -> anyhow::Result<()> {
 
 #[test]
 fn what_is_known_to_be_unknown_is_asked_for_again_for_an_event_that_comes_later() -> anyhow::Result<()> {
-    let is_there = Arc::new(AtomicBool::new(false));
-    let there = is_there.clone();
-    let registry = System::start(
-        "schema-registry",
-        Behaviour::from_fn(move |request| match there.load(Ordering::Relaxed) {
-            true => answered(request.path),
-            false => answered("/schemas/ids/9"),
-        }),
-    )?;
+    let (is_there, registry) = late_registry()?;
     let kafka = kafka(&registry);
     let fixture = Fixture::start(&Config { kafka: &kafka, ..Config::default() }, Behaviour::ok())?;
     fixture.produce([avro("too-early")])?;
