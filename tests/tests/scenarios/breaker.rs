@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use liaison_tests::proof::{duplicates, out_of_order};
-use liaison_tests::system::Behaviour;
+use liaison_tests::system::{Answer, Behaviour, System};
 
 use crate::alerts::Receiver;
-use crate::fixture::{Config, Fixture, LIMIT, event};
+use crate::fixture::{Config, Fixture, LIMIT, event, with_header};
 
 const KEYS: usize = 4;
 
@@ -121,5 +121,34 @@ fn the_check_of_a_connector_is_asked_before_an_event_is_tried_again() -> anyhow:
     assert_eq!(events, [&(http::Method::PUT, "/events/e-1".to_owned())], "{asked:?}");
     fixture.system.behave(Behaviour::ok());
     fixture.settled("delivered", 1)?;
+    fixture.stop_without_dead_letters()
+}
+
+/// Each event fetches a document of a third system and hands it to the connector's own.
+#[test]
+fn only_the_connectors_own_system_opens_its_breaker() -> anyhow::Result<()> {
+    let source = System::start("source", Behaviour::status(503))?;
+    let connector = format!(
+        "{EAGER}\nallow = [\"{source}\"]\nsettings = {{ from = \"{source}/document\", to = \"/copy\" }}",
+        source = source.url()
+    );
+    let tables = "[sla.default]\nmax-attempts = 10000\ninitial-interval = \"20ms\"\nmax-interval = \"50ms\"";
+    let config = Config { plugin: "errand", connector: &connector, tables, ..Config::default() };
+    let fixture = Fixture::start(&config, Behaviour::ok())?;
+    let copy = |number: usize| with_header(event(&id(number), &key(number)), "ce_errand", "copy");
+    fixture.produce((0..20).map(copy))?;
+    // Ten times what opens it, of several events.
+    source.wait_for(30, LIMIT)?;
+    assert_eq!(fixture.metric("liaison_breaker_opened_total", &[]), 0.0);
+    // What asks for anything else is the connector's check.
+    let copies = || fixture.system.ledger().into_iter().filter(|entry| entry.path == "/copy").count();
+    assert_eq!((fixture.metric("liaison_breaker_state", &[]), copies()), (0.0, 0));
+    fixture.system.behave(Behaviour::status(503));
+    source.behave(Behaviour::from_fn(|_| Answer::status(200).with_body("a document")));
+    fixture.host.wait_for_metric(LIMIT, "liaison_breaker_opened_total", &[], |count| count >= 1.0)?;
+    let refused = copies();
+    fixture.system.behave(Behaviour::ok());
+    fixture.settled("delivered", 20)?;
+    assert!(copies() >= refused + 20, "{refused} and then {}", copies());
     fixture.stop_without_dead_letters()
 }
