@@ -108,25 +108,25 @@ impl Incoming {
         let mut making = Making::default();
         let (mut data, mut data_base64, mut content_type) = (None, None, None);
         for (name, raw) in members {
-            // The JSON format lets a sender write an attribute that it does not set as null.
             match (name.as_ref(), raw.get()) {
-                (_, "null") => {}
                 ("data", _) => once(&mut data, raw, "data")?,
+                // The JSON format lets a sender write an attribute that it does not set as null; of data it is a value.
+                (_, "null") => {}
                 ("data_base64", _) => once(&mut data_base64, raw, "data_base64")?,
                 ("datacontenttype", raw) => once(&mut content_type, structured::string(&name, raw)?, &name)?,
                 (name, raw) => making.add(name, &scalar(name, raw)?)?,
             }
         }
         let value = match (data, data_base64) {
-            (Some(_), Some(_)) => return Err(DecodeError::DataTwice.into()),
-            (Some(raw), None) => {
-                content_type.get_or_insert(Cow::Borrowed("application/json"));
-                Some(data_of(text, raw, content_type.as_deref())?)
-            }
-            (None, Some(raw)) => {
+            (Some(raw), Some(_)) if raw.get() != "null" => return Err(DecodeError::DataTwice.into()),
+            (_, Some(raw)) => {
                 let encoded = structured::string("data_base64", raw.get())?;
                 let decoded = BASE64_STANDARD.decode(encoded.as_bytes()).map_err(DecodeError::Base64)?;
                 Some(Bytes::from(decoded))
+            }
+            (Some(raw), None) => {
+                content_type.get_or_insert(Cow::Borrowed("application/json"));
+                Some(data_of(text, raw, content_type.as_deref())?)
             }
             (None, None) => None,
         };

@@ -33,9 +33,9 @@ pub(super) fn decode(record: &Record, value: &Bytes) -> Result<Event, DecodeErro
     let mut data_base64 = None;
     for (name, raw) in members {
         match (name.as_ref(), raw.get()) {
-            // The JSON format lets a producer write an attribute that it does not set as null.
-            (_, "null") => {}
             ("data", _) => data = Some(raw),
+            // The JSON format lets a producer write an attribute that it does not set as null; of data it is a value.
+            (_, "null") => {}
             ("data_base64", _) => data_base64 = Some(raw),
             (name, raw) if raw.starts_with('"') => context.set(name, &string(name, raw)?)?,
             (name, _) if is_string_attribute(name) => return Err(DecodeError::NotString(name.to_owned())),
@@ -44,15 +44,16 @@ pub(super) fn decode(record: &Record, value: &Bytes) -> Result<Event, DecodeErro
     }
     set_headers(&mut context, record);
     let data = match (data, data_base64) {
-        (Some(_), Some(_)) => return Err(DecodeError::DataTwice),
+        (Some(raw), Some(_)) if raw.get() != "null" => return Err(DecodeError::DataTwice),
+        (_, Some(raw)) => Some(binary_data(raw.get())?),
         (Some(raw), None) => Some(json_data(value, raw.get(), &mut context)?),
-        (None, Some(raw)) => Some(binary_data(raw.get())?),
         (None, None) => None,
     };
     context.into_event(record, data)
 }
 
-/// Data written as JSON: itself, or the string that it is where the content type is not JSON.
+/// Data written as JSON: itself, or the string that it is where the content type is not JSON. A `null` is data, other than
+/// no member at all (JSON format 1.0.2, section 3.1.1): it is no tombstone.
 fn json_data(value: &Bytes, raw: &str, context: &mut Context) -> Result<Bytes, DecodeError> {
     let content_type = context.content_type.get_or_insert_with(|| "application/json".to_owned());
     if is_json(content_type) || !raw.starts_with('"') {

@@ -94,7 +94,9 @@ fn structured_data_is_read_as_its_content_type_says() {
         (r#""datacontenttype":"text/plain","data":"l1\nl2""#, Some("l1\nl2")),
         (r#""datacontenttype":"text/plain","data":[1 ]"#, Some("[1 ]")),
         (r#""data_base64":"aGk=","datacontenttype":"text/plain""#, Some("hi")),
-        (r#""data":null"#, None),
+        (r#""data":null"#, Some("null")),
+        (r#""data":null,"data_base64":"aGk=""#, Some("hi")),
+        (r#""data_base64":null"#, None),
         (r#""subject":"s""#, None),
     ] {
         let text = format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t",{members}}}"#);

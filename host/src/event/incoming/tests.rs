@@ -89,7 +89,9 @@ fn data_is_what_its_type_says() {
         (r#""datacontenttype": "text/plain", "data": 7"#, Some("text/plain"), Some("7")),
         (r#""data_base64": "eHk=""#, None, Some("xy")),
         (r#""datacontenttype": "application/x", "data_base64": "eHk=""#, Some("application/x"), Some("xy")),
-        (r#""data": null"#, None, None),
+        (r#""data": null"#, Some("application/json"), Some("null")),
+        (r#""data": null, "data_base64": "eHk=""#, None, Some("xy")),
+        (r#""data_base64": null"#, None, None),
         (r#""datacontenttype": "text/plain""#, None, None),
     ] {
         let text = format!(r#"{{"specversion":"1.0","id":"1","source":"/s","type":"t",{members}}}"#);
