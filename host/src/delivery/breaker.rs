@@ -13,6 +13,7 @@
 //! ```
 
 mod evidence;
+mod outage;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,13 +22,8 @@ use tokio::time::Instant;
 
 use crate::config;
 use evidence::Evidence;
+use outage::{LONGEST_WAIT, Outage, Phase};
 
-/// The longest that anything asked for by the external system, or configured, holds a connector back: a slip in a
-/// header must not take it out for ever.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
-
-/// Failed probes that are remembered.
-const FAILED_PROBES: usize = 64;
 /// Outages that are over and remembered.
 const PAST: usize = 16;
 
@@ -107,23 +103,6 @@ struct Past {
     closed: Instant,
 }
 
-#[derive(Debug, Clone)]
-struct Outage {
-    since: Instant,
-    reason: Reason,
-    phase: Phase,
-    /// Probes and checks that failed.
-    failed: u32,
-    /// The events of the latest of them, oldest first.
-    failed_probes: VecDeque<u64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Waiting { until: Instant },
-    Probing { event: u64 },
-}
-
 impl Breaker {
     pub fn new(settings: config::Breaker) -> Breaker {
         Breaker {
@@ -161,7 +140,7 @@ impl Breaker {
     /// Has this event failed as a probe since the breaker opened? Then probe with another if there is one: were an
     /// event that fails by itself the only probe ever, it would hold a healthy system closed to all others.
     pub fn has_failed_as_probe(&self, event: u64) -> bool {
-        self.outage.as_ref().is_some_and(|outage| outage.failed_probes.contains(&event))
+        self.outage.as_ref().is_some_and(|outage| outage.has_failed_as_probe(event))
     }
 
     /// The external system answered as a working one does: delivered, skipped, conflict or rejected.
@@ -300,53 +279,10 @@ impl Breaker {
     }
 
     fn open(&mut self, reason: Reason, retry_after: Option<Duration>, now: Instant, jitter: f64) -> Change {
-        let until = now + wait(&self.settings, reason, 0, retry_after, jitter);
-        let phase = Phase::Waiting { until };
-        self.outage = Some(Outage { since: now, reason, phase, failed: 0, failed_probes: VecDeque::new() });
+        let (outage, until) = Outage::begin(&self.settings, reason, retry_after, now, jitter);
+        self.outage = Some(outage);
         Change::Opened { reason, until }
     }
-}
-
-impl Outage {
-    fn wait_longer(
-        &mut self,
-        settings: &config::Breaker,
-        retry_after: Option<Duration>,
-        now: Instant,
-        jitter: f64,
-    ) {
-        self.failed = self.failed.saturating_add(1);
-        let wait = wait(settings, self.reason, self.failed, retry_after, jitter);
-        self.phase = Phase::Waiting { until: now + wait };
-    }
-
-    fn remember(&mut self, event: u64) {
-        self.failed_probes.retain(|earlier| *earlier != event);
-        if self.failed_probes.len() == FAILED_PROBES {
-            self.failed_probes.pop_front();
-        }
-        self.failed_probes.push_back(event);
-    }
-}
-
-/// The wait before the next probe: doubles with each failed one, ± 20 %, and never less than the system asked for. Of
-/// many hosts that were asked to come back at one time, each comes a little later than that by its own jitter.
-fn wait(
-    settings: &config::Breaker,
-    reason: Reason,
-    failed: u32,
-    retry_after: Option<Duration>,
-    jitter: f64,
-) -> Duration {
-    let longest = match reason {
-        Reason::Unavailable => settings.max_probe_interval,
-        Reason::Denied => settings.max_denied_interval,
-    };
-    let factor = 1_u32.checked_shl(failed).unwrap_or(u32::MAX);
-    let interval = settings.probe_interval.saturating_mul(factor).min(longest).min(LONGEST_WAIT);
-    let jitter = if (0.0..=1.0).contains(&jitter) { jitter } else { 1.0 };
-    let asked = retry_after.map(|after| after.min(LONGEST_WAIT) + interval.mul_f64(0.2 * jitter));
-    interval.mul_f64(0.8 + 0.4 * jitter).max(asked.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::outage::wait;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
