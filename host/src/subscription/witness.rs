@@ -21,6 +21,7 @@ use crate::alert::AlertSender;
 use crate::config::mask::Mask;
 use crate::config::{self, ConnectorName, SubscriptionName};
 use crate::contract::{Conflict, Fault, Outcome, Resolution};
+use crate::dead_letter::Stage;
 use crate::dead_letter::conflict::sha256_text;
 use crate::dead_letter::recording::{TransformEnd, strike_result};
 use crate::delivery::attempt::Attempt;
@@ -58,6 +59,16 @@ pub(crate) enum Last<'a> {
     Attempt(&'a Attempt),
     /// The call of a transformer that ended like this.
     Transform(&'a Stopped, &'a TransformEnd),
+}
+
+impl Last<'_> {
+    /// Where it happened.
+    pub(crate) fn stage(&self) -> Stage {
+        match self {
+            Last::Attempt(_) => Stage::Deliver,
+            Last::Transform(..) => Stage::Transform,
+        }
+    }
 }
 
 impl Witness {

@@ -148,11 +148,7 @@ impl Task {
     fn after(&mut self, lane: LaneId, result: &Result<Outcome, Fault>, last: Last<'_>, now: Instant) {
         let jitter = self.random.f64();
         let Some(carried) = self.lanes.head(lane) else { return };
-        let stage = match last {
-            Last::Attempt(_) => Stage::Deliver,
-            Last::Transform(..) => Stage::Transform,
-        };
-        if stage == Stage::Transform {
+        if last.stage() == Stage::Transform {
             carried.attempted(result, false, now);
         }
         if matches!(result, Ok(Outcome::Denied(_))) {
@@ -166,7 +162,7 @@ impl Task {
         let policy = &self.settings.conflict;
         let decide =
             |conflict: &Conflict| conflict::decide(policy, Offer::of(&event), conflict, history.resolutions);
-        let (sequence, first_failure_at) = (carried.sequence, carried.first_failure_at());
+        let sequence = carried.sequence;
         match next::next(result, &history, sla, decide, now, jitter) {
             Next::Delivered => self.part_done(lane, Settlement::Delivered),
             Next::Decided(decision, conflict) => self.decided(lane, decision, &conflict, last),
@@ -179,37 +175,41 @@ impl Task {
                 self.wait(lane, until);
             }
             Next::Denied(_) => self.wait(lane, now),
-            // A plugin that fails says nothing of the system.
-            Next::DeadLetter { reason: Reason::AttemptsSpent, .. }
-                if result.is_ok()
-                    && first_failure_at.is_some_and(|at| self.share.breaker().holds_exhausted(at)) =>
-            {
-                let change = self.share.tell(now, |breaker| breaker.trip(now, jitter));
-                self.breaker_changed(
-                    change,
-                    "an event spent its attempts, and nothing else has succeeded since",
-                );
-                self.wait(lane, now);
-            }
-            // Nothing is given up because a system is down: it is tried again when the breaker lets it.
-            Next::DeadLetter { reason: Reason::GaveUp, .. }
-                if self.share.breaker().open_for(now).is_some() =>
-            {
-                self.wait(lane, now);
-            }
-            // What a journal holds is of what it was made into before.
-            Next::DeadLetter { message, .. }
-                if matches!(result, Ok(Outcome::Rejected(_)))
-                    && self.journal.is_none()
-                    && carried.make_anew(&message) =>
-            {
-                self.go_on(lane);
-            }
-            Next::DeadLetter { reason, message } => {
-                let recording = self.witness.recorded(last, &carried.event);
-                self.give_up(lane, stage, reason, message, Some(recording));
-            }
+            Next::DeadLetter { reason, message } => self.given_up(lane, (reason, message), result, last, now),
         }
+    }
+
+    /// Gives an event up, unless it is the system's fault that it failed, or the event can be made anew.
+    fn given_up(
+        &mut self,
+        lane: LaneId,
+        (reason, message): (Reason, String),
+        result: &Result<Outcome, Fault>,
+        last: Last<'_>,
+        now: Instant,
+    ) {
+        let Some(carried) = self.lanes.head(lane) else { return };
+        // A plugin that fails says nothing of the system.
+        let is_spent = reason == Reason::AttemptsSpent && result.is_ok();
+        let first_failure_at = carried.first_failure_at().filter(|_| is_spent);
+        if first_failure_at.is_some_and(|at| self.share.breaker().holds_exhausted(at)) {
+            let jitter = self.random.f64();
+            let change = self.share.tell(now, |breaker| breaker.trip(now, jitter));
+            let why = "an event spent its attempts, and nothing else has succeeded since";
+            self.breaker_changed(change, why);
+            return self.wait(lane, now);
+        }
+        // Nothing is given up because a system is down: it is tried again when the breaker lets it.
+        if reason == Reason::GaveUp && self.share.breaker().open_for(now).is_some() {
+            return self.wait(lane, now);
+        }
+        // What a journal holds is of what it was made into before.
+        let is_rejected = matches!(result, Ok(Outcome::Rejected(_)));
+        if is_rejected && self.journal.is_none() && carried.make_anew(&message) {
+            return self.go_on(lane);
+        }
+        let recording = self.witness.recorded(last, &carried.event);
+        self.give_up(lane, last.stage(), reason, message, Some(recording));
     }
 
     /// Does what was decided of a conflict.
