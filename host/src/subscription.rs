@@ -31,32 +31,31 @@ pub mod stages;
 mod task;
 mod weight;
 mod witness;
+mod work;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::TrySendError;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::chores::Chore;
 use self::filter::{Filter, FilterError};
-use self::lanes::LaneId;
-use self::stages::{Done, Stages, StagesError, StagesPlan, Writer};
-use self::task::{Settles, Task};
+use self::stages::{Stages, StagesError, StagesPlan, Writer};
+use self::task::Task;
+use self::work::{Happened, Work};
 use crate::admin::Health;
 use crate::config;
 use crate::kafka::client::KafkaError;
-use crate::kafka::consumer::{self, Batch, Consumer, Control};
+use crate::kafka::consumer::{self, Consumer, Control};
 use crate::kafka::producer::Producer;
-use crate::schema_registry::{SchemaRegistry, Schemas};
+use crate::schema_registry::SchemaRegistry;
 
 pub(crate) use self::carried::unix_ms;
 pub(crate) use self::oversight::KnownRetentions;
@@ -97,19 +96,6 @@ pub enum SubscriptionError {
     Consumer { group: String, reason: String },
 }
 
-/// What can happen.
-enum Happened {
-    Turns(Vec<(LaneId, Done)>),
-    Acknowledged(Settles),
-    Chore(Chore),
-    Control(Control),
-    /// With the schemas of those that need any.
-    Records(Batch, Schemas),
-    Tick,
-    Shutdown,
-    ConsumerGone,
-}
-
 /// Runs the subscription until `shutdown` is ready, then finishes what is in flight, commits and leaves.
 pub(crate) async fn run(
     plan: SubscriptionPlan,
@@ -130,11 +116,11 @@ pub(crate) async fn run(
         consumer::start(&plan.kafka, &plan.bootstrap, group, topics, &plan.delays, grace, batch)?;
     let mut task = Task::new(&plan, filter, share.clone(), consumer.commands.clone());
 
-    let checked = checked::watch(&stages, &share, &plan.witness);
+    let watching = checked::watch(&stages, &share, &plan.witness);
     let result = tokio::select! {
         biased;
         result = deliver(&plan, &stages, &mut task, &mut consumer, shutdown) => result,
-        never = checked => match never {},
+        never = watching => match never {},
     };
     if result.is_ok() {
         leave(&mut task, &mut consumer).await;
@@ -149,34 +135,26 @@ async fn deliver(
     consumer: &mut Consumer,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), SubscriptionError> {
-    let mut turns = FuturesUnordered::new();
-    let mut patience = Patience::default();
-    let mut letters = FuturesUnordered::new();
-    let mut chores = FuturesUnordered::new();
+    let mut work = Work::default();
     let mut shutdown = pin!(shutdown);
-    let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
     let mut stop_by: Option<Instant> = None;
-    let (mut reading, mut rest) = (schemas::Reading::default(), Rest::default());
     loop {
         let now = Instant::now();
         stages.refresh();
         task.receive_kept();
         while let Some((lane, job)) = task.next_job(now) {
             let stages = stages.clone();
-            turns.push(async move { (lane, stages.carry(job).await) });
+            work.turns.push(async move { (lane, stages.carry(job).await) });
         }
         stages.set_hurried(task.is_hurried());
         for letter in task.take_letters() {
-            letters.push(letters::send(plan, letter));
+            work.letters.push(letters::send(plan, letter));
         }
-        chores.extend(chores::of(plan, task));
+        work.chores.extend(chores::of(plan, task));
         if stop_by.is_some_and(|stop_by| task.is_idle() || now >= stop_by) {
             return Ok(());
         }
-        let wake_at = stop_by.map_or(task.next_tick(), |stop_by| stop_by.min(task.next_tick()));
-        if timer.deadline() != wake_at {
-            timer.as_mut().reset(wake_at);
-        }
+        work.wake_at(stop_by.map_or(task.next_tick(), |stop_by| stop_by.min(task.next_tick())));
 
         let happened = std::future::poll_fn(|context| {
             task.listen(context.waker());
@@ -184,33 +162,8 @@ async fn deliver(
             if stop_by.is_none() && shutdown.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Happened::Shutdown);
             }
-            if let Poll::Ready(ended) = poll_turns(stages, &mut turns, &mut patience, context) {
-                return Poll::Ready(Happened::Turns(ended));
-            }
-            if let Poll::Ready(Some(settles)) = letters.poll_next_unpin(context) {
-                return Poll::Ready(Happened::Acknowledged(settles));
-            }
-            if let Poll::Ready(Some(chore)) = chores.poll_next_unpin(context) {
-                return Poll::Ready(Happened::Chore(chore));
-            }
-            if let Poll::Ready(control) = consumer.controls.poll_recv(context) {
-                return Poll::Ready(control.map_or(Happened::ConsumerGone, Happened::Control));
-            }
-            if task.is_turn_over() {
-                if rest.poll(context).is_pending() {
-                    return Poll::Pending;
-                }
-                task.begin_turn();
-                return Poll::Ready(Happened::Tick);
-            }
-            if let Poll::Ready((batch, schemas)) = reading.poll(plan, context, |context| {
-                if task.has_room() { consumer.batches.poll_recv(context) } else { Poll::Pending }
-            }) {
-                return Poll::Ready(Happened::Records(batch, schemas));
-            }
-            timer.as_mut().poll(context).map(|()| Happened::Tick)
+            work.poll(plan, stages, task, consumer, context)
         });
-
         let happened = happened.await;
         if matches!(happened, Happened::Shutdown) {
             stop_by = Some(Instant::now() + plan.settings.grace);
@@ -261,61 +214,6 @@ fn obey(plan: &SubscriptionPlan, task: &mut Task, control: Control) -> Result<()
     }
     task.control(control, Instant::now());
     Ok(())
-}
-
-/// A turn for the other subscriptions of the worker.
-#[derive(Default)]
-struct Rest {
-    is_begun: bool,
-}
-
-impl Rest {
-    /// Pending, and then ready: in between the others have run.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.is_begun = !self.is_begun;
-        if !self.is_begun {
-            return Poll::Ready(());
-        }
-        // It wakes this task behind them.
-        pin!(tokio::task::yield_now()).poll(context)
-    }
-}
-
-/// How many deliveries waited for a plugin call when the event loop was last asked for news.
-#[derive(Default)]
-struct Patience {
-    waited: usize,
-}
-
-/// All turns that have ended. Plugin calls start only when no delivery can go on without one, and when the event loop
-/// brings no more that could go with them: that makes batches, which is most of what a fresh instance a call costs.
-fn poll_turns<F: Future<Output = (LaneId, Done)>>(
-    stages: &Stages,
-    turns: &mut FuturesUnordered<F>,
-    patience: &mut Patience,
-    context: &mut Context<'_>,
-) -> Poll<Vec<(LaneId, Done)>> {
-    let mut ended = Vec::new();
-    loop {
-        while let Poll::Ready(Some(turn)) = turns.poll_next_unpin(context) {
-            ended.push(turn);
-        }
-        if !ended.is_empty() {
-            return Poll::Ready(ended);
-        }
-        let waiting = stages.waiting_with_room();
-        if waiting > patience.waited && waiting < turns.len() {
-            patience.waited = waiting;
-            // Wakes this task after the event loop has looked for replies that are there by now.
-            if pin!(tokio::task::yield_now()).poll(context).is_pending() {
-                return Poll::Pending;
-            }
-        }
-        patience.waited = 0;
-        if stages.poll_calls(context).is_pending() {
-            return Poll::Pending;
-        }
-    }
 }
 
 /// Commits the last positions and leaves the group.
