@@ -127,10 +127,11 @@ async fn show(stage: &Stage, places: &Places, screen: &Screen, alerts: &Alerts) 
     let played = play::play(stage, events::events(EVENTS, REFUSED)?, screen).await?;
     let accounts = report::accounts(stage).await?;
     let is_proven = report::show(screen, &played, &accounts, &alerts.heard());
-    if let Some(own) = &stage.own {
-        own.show(EVENTS, stage, screen).await?;
-    }
-    Ok(if is_proven { End::Proven } else { End::Disproven })
+    let is_own_whole = match &stage.own {
+        Some(own) => own.show(EVENTS, stage, screen, alerts).await?,
+        None => true,
+    };
+    Ok(if is_proven && is_own_whole { End::Proven } else { End::Disproven })
 }
 
 fn introduce(stage: &Stage, places: &Places, screen: &Screen) {

@@ -13,7 +13,8 @@ const USAGE: u8 = 64;
 
 /// Shows liaison at work on this machine: Kafka, a host with plugins, three systems that fail.
 ///
-/// It ends with 0 if exactly what should have arrived at the systems did, in order by key.
+/// It ends with 0 if exactly what should have arrived at the systems did, in order by key, and a plugin of your own has
+/// ended all events.
 #[derive(Debug, Parser)]
 #[command(name = "demo", bin_name = "cargo demo --")]
 struct Arguments {

@@ -13,6 +13,9 @@ use tracing_subscriber::layer::Context;
 
 use crate::screen::{Screen, Tone};
 
+/// The state of an alert that is over.
+const RECOVERED: &str = "recovered";
+
 /// One alert of the host.
 #[derive(Debug, Clone)]
 pub(super) struct Heard {
@@ -21,6 +24,9 @@ pub(super) struct Heard {
     pub(super) kind: String,
     /// Such as `raised`, and `recovered` when it is over.
     pub(super) state: String,
+    /// Whose it is, if it is about a connector.
+    pub(super) connector: String,
+    pub(super) message: String,
 }
 
 /// Listens for alerts. Clones share what was heard.
@@ -39,6 +45,13 @@ impl Alerts {
     pub(super) fn heard(&self) -> Vec<Heard> {
         self.heard.lock().expect("no holder panics").clone()
     }
+
+    /// What the latest alert of this kind says of this connector, unless it is over.
+    pub(super) fn standing(&self, kind: &str, connector: &str) -> Option<String> {
+        let heard = self.heard.lock().expect("no holder panics");
+        let latest = heard.iter().rev().find(|alert| alert.kind == kind && alert.connector == connector)?;
+        (latest.state != RECOVERED).then(|| latest.message.clone())
+    }
 }
 
 impl<S: Subscriber> Layer<S> for Alerts {
@@ -46,9 +59,9 @@ impl<S: Subscriber> Layer<S> for Alerts {
         let mut fields = AlertFields::default();
         event.record(&mut fields);
         let Some(kind) = fields.kind else { return };
-        let state = fields.state;
-        self.screen.moment(Tone::Alert, &format!("alert {kind}, {state}: {}", fields.message));
-        let heard = Heard { at: Instant::now(), kind, state };
+        let AlertFields { state, connector, message, .. } = fields;
+        self.screen.moment(Tone::Alert, &format!("alert {kind}, {state}: {message}"));
+        let heard = Heard { at: Instant::now(), kind, state, connector, message };
         self.heard.lock().expect("no holder panics").push(heard);
     }
 }
@@ -58,6 +71,7 @@ impl<S: Subscriber> Layer<S> for Alerts {
 struct AlertFields {
     kind: Option<String>,
     state: String,
+    connector: String,
     message: String,
 }
 
@@ -66,8 +80,10 @@ impl Visit for AlertFields {
         if field.name() == "alert" {
             self.kind = Some(value.to_owned());
         }
-        if field.name() == "state" {
-            value.clone_into(&mut self.state);
+        match field.name() {
+            "state" => value.clone_into(&mut self.state),
+            "connector" => value.clone_into(&mut self.connector),
+            _ => {}
         }
     }
 
@@ -76,5 +92,30 @@ impl Visit for AlertFields {
             // Writing to a string cannot fail.
             let _ = write!(self.message, "{value:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::Registry;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    #[test]
+    fn an_alert_stands_until_it_is_over_and_for_its_own_connector() {
+        let alerts = Alerts::new(&Screen::silent());
+        tracing::subscriber::with_default(Registry::default().with(alerts.clone()), || {
+            tracing::warn!(alert = "denied", state = "raised", connector = "own", "no path");
+            tracing::warn!(alert = "denied", state = "recovered", connector = "other", "well again");
+            tracing::warn!(connector = "own", "no alert");
+        });
+        assert_eq!(alerts.standing("denied", "own").as_deref(), Some("no path"));
+        assert_eq!(alerts.standing("denied", "other"), None);
+        assert_eq!(alerts.standing("breaker-opened", "own"), None);
+        tracing::subscriber::with_default(Registry::default().with(alerts.clone()), || {
+            tracing::warn!(alert = "denied", state = "recovered", connector = "own", "well again");
+        });
+        assert_eq!(alerts.standing("denied", "own"), None);
     }
 }

@@ -1,15 +1,17 @@
 //! A plugin of somebody's own in the demo: it gets every event, and a system of its own that takes whatever is asked.
 //!
 //! In comes a component with its settings, out go its tables of the configuration and, at the end, what came of it.
-//! Nothing is judged here: what is right only its author knows.
+//! Nothing but whether all ended is judged here: what is right only its author knows.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use http::Method;
+use liaison::rehearsal::file::toml_as_json;
 
+use super::alerts::Alerts;
 use super::configuration::TOPIC;
 use super::levels::{Levels, level_of};
 use super::report::letters;
@@ -54,6 +56,8 @@ impl Own {
     pub fn new(kind: Kind, component: &Path, settings: &str) -> anyhow::Result<Self> {
         let component =
             component.canonicalize().with_context(|| format!("{} is not there", component.display()))?;
+        // Read here, because a mistake would else be told of a file that the demo wrote.
+        toml_as_json(settings).map_err(|error| anyhow!("--settings: {error}"))?;
         Ok(Self { kind, component, settings: settings.to_owned() })
     }
 
@@ -95,14 +99,28 @@ impl Running {
         self.system.url()
     }
 
-    /// Waits until it has settled so many events, as long as that may take, and shows what came of them.
-    pub(super) async fn show(&self, count: usize, stage: &Stage, screen: &Screen) -> anyhow::Result<()> {
+    /// Waits until it has settled so many events, as long as that may take, and shows what came of them. Gives whether
+    /// all have ended.
+    pub(super) async fn show(
+        &self,
+        count: usize,
+        stage: &Stage,
+        screen: &Screen,
+        alerts: &Alerts,
+    ) -> anyhow::Result<bool> {
         let is_settled =
             || level_of(&stage.telemetry, NAME, NAME).is_ok_and(|levels| levels.settled() >= count);
+        // Its system refuses nobody: it says so itself, and of its settings, which no waiting mends.
+        let refusal = || alerts.standing("denied", NAME);
+        if !is_settled() && refusal().is_none() {
+            let text = format!("waiting for your plugin to end the rest, {} s at most", SETTLED.as_secs());
+            screen.moment(Tone::Plain, &text);
+        }
+        let is_over = || is_settled() || refusal().is_some();
         // What is missing then shows in the figures.
-        let _ = wait::until_async(SETTLED, "your plugin settles all events", async || is_settled()).await;
-        let Levels { delivered, filtered, dead_lettered, attempts, .. } =
-            level_of(&stage.telemetry, NAME, NAME)?;
+        let _ = wait::until_async(SETTLED, "your plugin settles all events", async || is_over()).await;
+        let levels = level_of(&stage.telemetry, NAME, NAME)?;
+        let Levels { delivered, filtered, dead_lettered, attempts, .. } = levels;
         screen.heading("Your plugin");
         let text = format!(
             "of {count} events {delivered} delivered, {filtered} filtered, {dead_lettered} dead letters, in {attempts} \
@@ -118,7 +136,15 @@ impl Running {
         for letter in letters(stage, NAME).await?.letters.iter().take(SHOWN) {
             super::report::show_letter(screen, letter);
         }
-        Ok(())
+        let missing = count.saturating_sub(levels.settled());
+        if missing > 0 {
+            let why = refusal().unwrap_or_else(|| "not in time; the log says more".to_owned());
+            let text = format!(
+                "{missing} events have not ended: {why}. Mend the plugin or its --settings, and run this again"
+            );
+            screen.titled(Tone::Bad, "", &text, TITLE_COLUMNS);
+        }
+        Ok(missing == 0)
     }
 }
 
