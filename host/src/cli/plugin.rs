@@ -8,13 +8,23 @@ mod new;
 mod run;
 mod test;
 
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
 use clap::Subcommand;
 
-use liaison::rehearsal::RehearsalError;
+use liaison::config;
 use liaison::rehearsal::file::CasesError;
+use liaison::rehearsal::{RehearsalError, Subject};
 
 use super::Common;
 use super::failure::Failure;
+
+/// What loads within this is not spoken of.
+const SOON: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Plugin {
@@ -41,6 +51,38 @@ pub(super) fn plugin(common: &Common, command: &Plugin) -> Result<(), Failure> {
         Plugin::Test(options) => test::test(options),
         Plugin::Certify(options) => certify::certify(options),
     }
+}
+
+/// A component and its cases, of which what is missing is most often a wrong folder or a step left out.
+fn are_there(component: &Path, cases: &[PathBuf]) -> Result<(), Failure> {
+    let missing =
+        |path: &Path, mend: &str| Err(Failure::Usage(format!("{} is not there: {mend}", path.display())));
+    if !component.exists() {
+        return missing(component, "make it by `liaison plugin build`, or mend the path");
+    }
+    match cases.iter().find(|path| !path.exists()) {
+        Some(path) => missing(path, "run this in the plugin's folder, or name its case files"),
+        None => Ok(()),
+    }
+}
+
+/// Loads the component, which is compiled if this machine has not done so yet. A person who waits for it is told so.
+fn load(plugin: &config::Plugin) -> Result<Subject, Failure> {
+    if !io::stderr().is_terminal() {
+        return Ok(Subject::load(plugin)?);
+    }
+    thread::scope(|scope| {
+        let (loaded, waiting) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if waiting.recv_timeout(SOON) == Err(RecvTimeoutError::Timeout) {
+                // Nobody is left to be told when stderr is closed.
+                let _ = writeln!(io::stderr(), "compiling the component, once");
+            }
+        });
+        let subject = Subject::load(plugin);
+        drop(loaded);
+        Ok(subject?)
+    })
 }
 
 impl From<RehearsalError> for Failure {

@@ -11,7 +11,7 @@ use liaison::dead_letter::header::hex_text;
 use liaison::dead_letter::report::printable;
 use liaison::rehearsal::certificate::Certificate;
 use liaison::rehearsal::certify::{Certification, Finding, Tried};
-use liaison::rehearsal::{Subject, file};
+use liaison::rehearsal::file;
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{self, bytes_text, count};
@@ -37,8 +37,9 @@ pub(in crate::cli) struct Certify {
 }
 
 pub(super) fn certify(options: &Certify) -> Result<(), Failure> {
+    super::are_there(&options.file, &options.cases)?;
     let cases: Vec<_> = file::cases(&options.cases)?.into_iter().map(|(_, case)| case).collect();
-    let subject = Subject::load(&config::Plugin::new(&options.file))?;
+    let subject = super::load(&config::Plugin::new(&options.file))?;
     let certification = subject.certify(&cases)?;
     let certificate = Certificate::of(&certification);
     if let Some(path) = &options.certificate {

@@ -34,7 +34,7 @@ pub(super) struct Language {
     /// The file that tells a folder of it.
     pub(super) manifest: &'static str,
     /// The language's own files of a new folder: their path there, and their text with `{{name}}`, `{{file}}`, `{{kind}}`,
-    /// `{{run}}` and `{{sdk}}` to be filled in. One that ends in `.sh` can be run.
+    /// `{{run}}`, `{{demo}}` and `{{sdk}}` to be filled in. One that ends in `.sh` can be run.
     files: fn(Kind) -> Vec<(&'static str, &'static str)>,
     /// Where its SDK is, in the folder `plugin-sdk` or as that folder itself; else what is wrong.
     pub(super) sdk: fn(&Path) -> Result<PathBuf, String>,
@@ -67,6 +67,15 @@ impl Kind {
             Kind::Connector => "connector",
             Kind::Transformer => "transformer",
         }
+    }
+
+    /// What `cargo demo` is told of the component.
+    pub(super) fn demo(self, file: &str) -> String {
+        let settings = match self {
+            Kind::Connector => "path = \"/events\"",
+            Kind::Transformer => "kind = \"notice.published\"",
+        };
+        format!("--{} PATH/{file}.wasm --settings '{settings}'", self.name())
     }
 
     /// What `liaison plugin run` needs beside the event that comes with the folder.
@@ -135,7 +144,10 @@ fn sdk_folder(folders: &[PathBuf], manifest: &str, text: &str) -> Result<PathBuf
     folders.iter().find(is_sdk).cloned().ok_or_else(|| {
         let places: Vec<_> =
             folders.iter().map(|folder| folder.join(manifest).display().to_string()).collect();
-        format!("{} is not there, or not that of liaison-sdk", places.join(" or "))
+        format!(
+            "{} is not there, or not that of liaison-sdk: name the folder plugin-sdk of a checkout of liaison",
+            places.join(" or ")
+        )
     })
 }
 

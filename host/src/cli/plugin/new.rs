@@ -40,7 +40,10 @@ pub(super) fn new(options: &New) -> Result<(), Failure> {
     let sdk = (lang.sdk)(sdk).map_err(|why| Failure::Usage(format!("--sdk: {why}")))?;
     let folder = Path::new(name);
     let failed = |path: &Path, error: &io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Failure::Usage(format!("{} is there already", path.display())),
+        io::ErrorKind::AlreadyExists => {
+            let text = format!("{} is there already: take another name, or remove it", path.display());
+            Failure::Usage(text)
+        }
         _ => Failure::Failed(format!("{} cannot be written: {error}", path.display())),
     };
     fs::create_dir(folder).map_err(|error| failed(folder, &error))?;
@@ -57,15 +60,22 @@ pub(super) fn new(options: &New) -> Result<(), Failure> {
         return output::json(&json!({"folder": name, "files": written}));
     }
     let files: String = written.iter().map(|path| format!("{path}\n")).collect();
-    output::text(&format!(
-        "{files}\nnext: cd {name} && liaison plugin build && liaison plugin test {}.wasm\n",
-        file(name)
-    ))
+    output::text(&format!("{files}\n{}", next_text(name)))
+}
+
+/// The steps that follow, each in a line that can be copied.
+fn next_text(name: &str) -> String {
+    let component = format!("{}.wasm", file(name));
+    format!(
+        "next:\n  cd {name}\n  liaison plugin build\n  liaison plugin test {component}\n  \
+         liaison plugin certify {component}\nand README.md there says how to see it deliver\n"
+    )
 }
 
 /// The text with its placeholders filled in.
 pub(super) fn fill(text: &str, name: &str, kind: Kind, sdk: &str) -> String {
     let text = text.replace("{{name}}", name).replace("{{file}}", &file(name));
+    let text = text.replace("{{demo}}", &kind.demo(&file(name)));
     text.replace("{{kind}}", kind.name()).replace("{{run}}", kind.run()).replace("{{sdk}}", sdk)
 }
 

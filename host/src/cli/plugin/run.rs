@@ -40,7 +40,7 @@ pub(in crate::cli) struct Run {
     #[arg(long, value_name = "NAME", conflicts_with = "case")]
     connector: Option<String>,
     /// The address of a real system
-    #[arg(long, value_name = "URL", conflicts_with = "case")]
+    #[arg(long, value_name = "URL", conflicts_with = "case", value_parser = address)]
     endpoint: Option<url::Url>,
     /// A network that may be reached though it is not public
     #[arg(long, value_name = "NETWORK", requires = "endpoint")]
@@ -77,7 +77,7 @@ pub(super) fn run(common: &Common, options: &Run) -> Result<(), Failure> {
 fn rehearse(common: &Common, options: &Run) -> Result<(Subject, Event, rehearsal::Run), Failure> {
     let given = options.event.as_ref().map(event).transpose()?;
     if let Some(path) = &options.case {
-        let subject = Subject::load(&config::Plugin::new(&options.file))?;
+        let subject = super::load(&config::Plugin::new(&options.file))?;
         let mut case = case(path, options.name.as_deref())?;
         if let Some(event) = given {
             case.event = event;
@@ -87,7 +87,7 @@ fn rehearse(common: &Common, options: &Run) -> Result<(Subject, Event, rehearsal
     }
     let event = given.ok_or_else(|| Failure::Usage("give --event".to_owned()))?;
     let (plugin, surroundings) = surroundings(common, options)?;
-    let subject = Subject::load(&plugin)?;
+    let subject = super::load(&plugin)?;
     let run = match (subject.is_connector(), surroundings) {
         (true, Around::System(surroundings)) => subject.deliver(event.clone(), *surroundings)?,
         (false, Around::Nothing(settings)) => subject.transform(event.clone(), settings)?,
@@ -164,16 +164,24 @@ fn event(input: &Input) -> Result<Event, Failure> {
 
 fn case(path: &Path, name: Option<&str>) -> Result<Case, Failure> {
     let mut cases = file::cases(&[path.to_owned()])?;
+    let names: Vec<_> = cases.iter().map(|(_, case)| format!("'{}'", printable(&case.name))).collect();
     if let Some(name) = name {
         cases.retain(|(_, case)| case.name == name);
     }
-    match cases.len() {
-        1 => Ok(cases.swap_remove(0).1),
-        0 => Err(Failure::Usage(format!("{} has no such case", path.display()))),
-        count => {
-            let text = format!("{} has {count} cases: choose one by --name", path.display());
-            Err(Failure::Usage(text))
-        }
+    if cases.len() == 1 {
+        return Ok(cases.swap_remove(0).1);
+    }
+    let what = if cases.is_empty() { "no such case: it has" } else { "several cases: choose one by --name," };
+    Err(Failure::Usage(format!("{} has {what} {}", path.display(), names.join(", "))))
+}
+
+fn address(text: &str) -> Result<url::Url, String> {
+    let hint = || format!("write it with its scheme, such as http://{text}");
+    // `127.0.0.1:8080` is none, and `localhost:8080` one of a scheme that nobody knows.
+    match url::Url::parse(text) {
+        Ok(url) if url.has_host() || text.contains("://") => Ok(url),
+        Ok(_) | Err(url::ParseError::RelativeUrlWithoutBase) => Err(hint()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

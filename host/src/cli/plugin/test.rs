@@ -11,7 +11,7 @@ use liaison::dead_letter::report::printable;
 use liaison::rehearsal::case::Case;
 use liaison::rehearsal::compare::{Difference, differences};
 use liaison::rehearsal::report::{differences_text, run_json, run_text};
-use liaison::rehearsal::{Run, Subject, file};
+use liaison::rehearsal::{Run, file};
 
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{self, count};
@@ -47,14 +47,19 @@ struct Done {
 }
 
 pub(super) fn test(options: &Test) -> Result<(), Failure> {
+    super::are_there(&options.file, &options.cases)?;
     let mut cases = file::cases(&options.cases)?;
     if let Some(text) = &options.only {
         cases.retain(|(_, case)| case.name.contains(text.as_str()));
     }
     if cases.is_empty() {
-        return Err(Failure::Usage("no case has such a name".to_owned()));
+        let text = match &options.only {
+            Some(text) => format!("no case has `{text}` in its name; leave out --only to see all names"),
+            None => "there is no case in what was named".to_owned(),
+        };
+        return Err(Failure::Usage(text));
     }
-    let subject = Subject::load(&config::Plugin::new(&options.file))?;
+    let subject = super::load(&config::Plugin::new(&options.file))?;
     let mut all = Vec::with_capacity(cases.len());
     for (path, case) in cases {
         let run = subject.rehearse(&case)?;

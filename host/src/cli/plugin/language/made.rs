@@ -1,7 +1,7 @@
 //! A plugin whose language has tools of its own beside cargo's: what its manifest says of it, and how its tools are run.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -45,12 +45,21 @@ impl Source {
 
     /// Has the SDK's own program make the component.
     pub(super) fn build(&self, liaison_sdk: &Path) -> Result<PathBuf, Failure> {
+        let _ = writeln!(io::stderr(), "building {}", self.made);
         self.run(liaison_sdk, &["build", &self.module, "--output", &self.made])?;
         Ok(self.folder.join(&self.made))
     }
 
+    /// Installs what a file of the folder names, by these programs in turn. That takes long, and some say nothing while
+    /// they do it.
+    pub(super) fn install(&self, named_in: &str, programs: &[(&Path, &[&str])]) -> Result<(), Failure> {
+        // Nobody is left to be told when stderr is closed.
+        let _ = writeln!(io::stderr(), "installing what {named_in} names, this first time");
+        programs.iter().try_for_each(|(program, arguments)| self.run(program, arguments))
+    }
+
     /// Runs a program in the folder. What it prints is for the person: it goes to stderr.
-    pub(super) fn run(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Result<(), Failure> {
+    fn run(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Result<(), Failure> {
         let program = program.as_ref();
         let shown = program.file_name().unwrap_or_default().to_string_lossy();
         let run = || -> io::Result<_> {

@@ -9,6 +9,7 @@ use super::{Kind, Language, Tool, answer, is_since, sdk_folder, template};
 use crate::cli::failure::Failure;
 
 const MANIFEST: &str = "pyproject.toml";
+const REQUIREMENTS: &str = "requirements.txt";
 /// The virtual environment, below the plugin's folder.
 const ENVIRONMENT: &str = ".venv";
 
@@ -43,7 +44,7 @@ fn files(kind: Kind) -> Vec<(&'static str, &'static str)> {
     };
     vec![
         (MANIFEST, template!("python/pyproject.toml.template")),
-        ("requirements.txt", template!("python/requirements.txt")),
+        (REQUIREMENTS, template!("python/requirements.txt")),
         ("src/plugin.py", code),
         ("tests/test_plugin.py", test),
         ("ci.sh", template!("python/ci.sh")),
@@ -68,9 +69,10 @@ fn build(folder: &Path) -> Result<PathBuf, Failure> {
     let programs = source.folder.join(ENVIRONMENT).join("bin");
     let liaison_sdk = programs.join("liaison-sdk");
     if !liaison_sdk.exists() {
-        source.run("python3", &["-m", "venv", ENVIRONMENT])?;
-        let install = ["install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"];
-        source.run(programs.join("pip"), &install)?;
+        let pip = programs.join("pip");
+        let install = ["install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS];
+        let venv = ["-m", "venv", ENVIRONMENT];
+        source.install(REQUIREMENTS, &[(Path::new("python3"), &venv), (&pip, &install)])?;
     }
     if !liaison_sdk.exists() {
         let text = "requirements.txt names no liaison-sdk: it wants a line such as ../liaison/plugin-sdk/python[build]";

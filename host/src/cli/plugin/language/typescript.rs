@@ -65,7 +65,8 @@ fn build(folder: &Path) -> Result<PathBuf, Failure> {
     if !liaison_sdk.exists() {
         let is_locked = source.folder.join("package-lock.json").is_file();
         let install = if is_locked { "ci" } else { "install" };
-        source.run("npm", &[install, "--no-audit", "--no-fund", "--loglevel=error"])?;
+        let npm = [install, "--no-audit", "--no-fund", "--no-progress", "--loglevel=error"];
+        source.install(MANIFEST, &[(Path::new("npm"), &npm)])?;
     }
     if !liaison_sdk.exists() {
         let text = "package.json names no liaison-sdk, or a folder of it that is not made: run `npm ci` in that folder";
