@@ -34,8 +34,9 @@ const STAGES: [Stage; 11] = [
 
 /// Scenarios that compile, load the machine as much as it takes, or measure a rate: one after another, so that no time-out
 /// and no figure of another is theirs.
-const ALONE: [&str; 9] = [
+const ALONE: [&str; 10] = [
     "authors::",
+    "first_steps::",
     "kafka_long_outage::",
     "kafka_schedule::",
     "many_connectors::",

@@ -24,6 +24,7 @@ mod documents_decided;
 mod documents_rows;
 mod embed;
 mod filing;
+mod first_steps;
 mod fixture;
 mod flood_guard;
 mod grants;
