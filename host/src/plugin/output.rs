@@ -14,7 +14,7 @@ use crate::telemetry::{Label as _, LogLimit};
 
 /// A longer line is cut.
 const MAX_LINE_BYTES: usize = 1024;
-/// Lines of standard output kept for the text of a fault.
+/// Lines of standard output kept for the text of a fault: the first, and the last.
 const LAST_WORDS: usize = 4;
 
 /// The log of one instance. Counts lines and bytes a call.
@@ -25,7 +25,11 @@ pub(super) struct Output {
     a_call: Room,
     counted: Counted,
     partial: Vec<u8>,
+    /// The first line of this call: where a trace has the error itself, and its callers behind it.
+    first_words: Option<String>,
     last_words: VecDeque<String>,
+    /// A line between the two is not kept.
+    is_cut: bool,
 }
 
 /// What may be logged.
@@ -67,13 +71,15 @@ impl Output {
     pub(super) fn new(label: Arc<Label>, limits: &Limits) -> Self {
         let (lines, bytes) = (limits.log_lines, limits.log_bytes);
         let a_call = Room { lines, bytes, lines_this_second: limits.log_rate };
-        let (partial, last_words) = (Vec::new(), VecDeque::new());
-        Self { label, room: a_call, a_call, counted: Counted::default(), partial, last_words }
+        let (partial, first_words, last_words) = (Vec::new(), None, VecDeque::new());
+        let counted = Counted::default();
+        Self { label, room: a_call, a_call, counted, partial, first_words, last_words, is_cut: false }
     }
 
     /// A new call begins, in a second in which all may still log so many lines.
     pub(super) fn refill(&mut self, lines_this_second: u32) {
         self.room = Room { lines_this_second, ..self.a_call };
+        self.forget();
     }
 
     /// What came of the lines since this was asked last.
@@ -81,10 +87,19 @@ impl Output {
         std::mem::take(&mut self.counted)
     }
 
-    /// The last lines of standard output, where a panic's text is.
+    /// The first and the last lines of this call's standard output, where a panic's text is.
     pub(super) fn last_words(&mut self) -> Option<String> {
         self.end_line();
-        (!self.last_words.is_empty()).then(|| Vec::from(std::mem::take(&mut self.last_words)).join(" / "))
+        let cut = self.is_cut.then(|| "…".to_owned());
+        let words: Vec<_> =
+            self.first_words.take().into_iter().chain(cut).chain(self.last_words.drain(..)).collect();
+        self.forget();
+        (!words.is_empty()).then(|| words.join(" / "))
+    }
+
+    fn forget(&mut self) {
+        (self.first_words, self.is_cut) = (None, false);
+        self.last_words.clear();
     }
 
     pub(super) fn log(&mut self, level: Level, context: &str, message: &str) {
@@ -124,8 +139,13 @@ impl Output {
             return;
         }
         self.log(Level::Debug, "output", &line);
-        if self.last_words.len() == LAST_WORDS {
+        if self.first_words.is_none() {
+            self.first_words = Some(line);
+            return;
+        }
+        if self.last_words.len() == LAST_WORDS - 1 {
             self.last_words.pop_front();
+            self.is_cut = true;
         }
         self.last_words.push_back(line);
     }
@@ -200,12 +220,23 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_last_lines_of_standard_output() {
+    fn keeps_the_first_and_the_last_lines_of_standard_output() {
         let mut output = output(&Limits::default());
         output.write(b"one\ntwo\nthree\nfo");
-        output.write(b"ur\nfive");
-        assert_eq!(output.last_words().as_deref(), Some("two / three / four / five"));
+        output.write(b"ur\nfive\nsix");
+        assert_eq!(output.last_words().as_deref(), Some("one / … / four / five / six"));
         assert_eq!(output.last_words(), None);
+        output.write(b"one\ntwo\nthree\nfour");
+        assert_eq!(output.last_words().as_deref(), Some("one / two / three / four"));
+    }
+
+    #[test]
+    fn what_an_earlier_call_said_is_not_the_word_of_this_one() {
+        let mut output = output(&Limits::default());
+        output.write(b"of the first\ncall\n");
+        output.refill(1_000);
+        output.write(b"oh no");
+        assert_eq!(output.last_words().as_deref(), Some("oh no"));
     }
 
     #[test]
