@@ -1,5 +1,8 @@
 //! Words for the person who wrote the file: what the deserializer meant, and which name was probably meant.
 
+/// The ways to name a secret. What is none of them may be the secret itself, so it is never repeated.
+const WAYS_TO_A_SECRET: [&str; 3] = ["env", "file", "folder"];
+
 /// The deserializer's message in the words of the file.
 pub(super) fn explain(message: &str) -> String {
     let unknown =
@@ -10,7 +13,13 @@ pub(super) fn explain(message: &str) -> String {
         let name = names.next().unwrap_or_default();
         let known: Vec<&str> = names.collect();
         let what = if message.starts_with("unknown field") { "unknown key" } else { "unknown value" };
-        return format!("{what}; {}", suggest(name, &known));
+        return match suggest(name, &known) {
+            meant if known == WAYS_TO_A_SECRET && !meant.starts_with("did you mean") => {
+                "a secret is not written here, but named: { env = \"NAME\" } or { file = \"PATH\" }"
+                    .to_owned()
+            }
+            meant => format!("{what}; {meant}"),
+        };
     }
     if message.starts_with("wanted exactly 1 element") {
         return "must hold exactly one key".to_owned();
@@ -25,7 +34,11 @@ pub(super) fn explain(message: &str) -> String {
         ("expected path string", "expected a string"),
         ("expected f64", "expected a number"),
     ];
-    words.iter().fold(message.to_owned(), |message, (from, to)| message.replace(from, to))
+    let text = words.iter().fold(message.to_owned(), |message, (from, to)| message.replace(from, to));
+    match text.starts_with("invalid type: string") && text.ends_with("expected a list") {
+        true => format!("{text}: put it in brackets"),
+        false => text,
+    }
 }
 
 /// `did you mean …?`, or all there is to choose from.

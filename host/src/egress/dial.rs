@@ -124,7 +124,8 @@ fn permitted(
             let granted: Vec<String> = allow_networks.iter().map(IpNet::to_string).collect();
             let granted = if granted.is_empty() { "none".to_owned() } else { granted.join(", ") };
             Err(Failure::NotAllowed(format!(
-                "asked {}, which is at {address} ({kind}); granted networks beside the public ones: {granted}",
+                "asked {}, which is at {address} ({kind}); granted networks beside the public ones: {granted}; the connector's \
+                 `allow-networks` grants them",
                 place.shown
             )))
         }
@@ -267,7 +268,8 @@ mod tests {
                 &["::1", "10.0.0.1"],
                 &[],
                 Err(
-                    "asked http://h, which is at ::1 (loopback); granted networks beside the public ones: none",
+                    "asked http://h, which is at ::1 (loopback); granted networks beside the public ones: none; the connector's \
+                     `allow-networks` grants them",
                 ),
             ),
             (&["10.0.0.1"], &["10.1.0.0/16"], Err("public ones: 10.1.0.0/16")),
