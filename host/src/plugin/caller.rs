@@ -1,8 +1,8 @@
 //! One call of a plugin, where it belongs: on the worker, or aside.
 //!
-//! In comes a batch of inputs, out goes one result an input. What a call costs its worker goes into the account, and the
-//! account says where the next one is made. A call that outlasts its turn is made again aside, from the beginning: a plugin is
-//! a pure function.
+//! In comes a batch of inputs, out goes one result an input. What is known to be long goes aside. What any other call costs its
+//! worker goes into the account, and the account says where the next one is made. A call that outlasts its turn is made again
+//! aside, from the beginning: a plugin is a pure function.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -30,16 +30,16 @@ impl<W: World> Caller<W> {
 
     /// One result an input, in order.
     pub(super) async fn call(&self, inputs: &[W::Input]) -> Vec<Result<W::Output, Fault>> {
-        if !self.is_aside() {
-            let measured = self.measured();
+        if !self.is_aside() && !self.is_long(inputs) {
+            let (began, measured) = (Instant::now(), self.measured());
             let called = self.pool.call_batch(inputs).await;
             if let Some(cpu_time) = self.taken(measured.as_ref()) {
-                self.account.borrow_mut().ran(cpu_time, Instant::now);
+                self.account.borrow_mut().ran(inputs.len(), cpu_time, Instant::now);
             }
             match called {
                 Ok(outputs) => return outputs,
                 Err(_) => {
-                    self.account.borrow_mut().outlasted(Instant::now());
+                    self.account.borrow_mut().outlasted(began.elapsed(), Instant::now());
                     let label = &self.pool.plan.label;
                     let (plugin, user) = (&label.plugin, &label.user);
                     tracing::info!(plugin, user, "a call takes long: for a while calls are made aside");
@@ -69,6 +69,11 @@ impl<W: World> Caller<W> {
 
     fn is_aside(&self) -> bool {
         self.account.borrow().is_aside(Instant::now)
+    }
+
+    /// Where there is somebody to be held up by it.
+    fn is_long(&self, inputs: &[W::Input]) -> bool {
+        self.pool.has_one_turn() && inputs.iter().any(W::is_long)
     }
 
     fn measured(&self) -> Option<CpuTime> {

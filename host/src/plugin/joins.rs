@@ -33,6 +33,10 @@ pub(crate) enum JoinOutput {
     Replies(Option<Vec<Reply>>),
 }
 
+/// More effects than this are joined beside the worker, which goes on with other deliveries: about what takes as long as to go
+/// there.
+const FEW: usize = 32;
+
 /// What comes out of one has the form of what went in.
 const OTHER: &str = "a call gives back its own input, and its output answers that";
 
@@ -76,6 +80,10 @@ impl World for Joins {
     /// It is given no time, and none is shown.
     fn moment(_: &JoinInput) -> Moment {
         Moment::ZERO
+    }
+
+    fn is_long(input: &JoinInput) -> bool {
+        matches!(input, JoinInput::Join(effects) if effects.len() > FEW)
     }
 
     async fn call(

@@ -37,6 +37,11 @@ pub(crate) trait World: Sized + 'static {
     /// What the guest's clock and random numbers show for this input. One call has inputs of one `now` only.
     fn moment(input: &Self::Input) -> Moment;
 
+    /// Is so much to be done for this input that it goes aside at once?
+    fn is_long(_: &Self::Input) -> bool {
+        false
+    }
+
     fn call(
         exports: &Self::Exports,
         store: &mut Store<Guest>,
@@ -218,7 +223,7 @@ impl<W: World> Pool<W> {
     async fn instance(&self) -> Result<Instance<W>, Ended> {
         let Plan { exporter, settings, label, limits, instances, metrics, .. } = &self.plan;
         let output = Output::new(label.clone(), limits);
-        let guest = Guest::new(limits, settings, output);
+        let guest = Guest::new(limits, self.turns, settings, output);
         let mut store = limits::store(exporter.engine(), guest, limits, self.turns);
         let log_lines_left = self.log_rate.borrow_mut().left(Instant::now());
         store.data().with_output(|output| output.refill(log_lines_left));

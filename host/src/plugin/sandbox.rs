@@ -20,6 +20,7 @@ use super::bounds::{HostCalls, MemoryLimit};
 use super::engine::EPOCH;
 use super::observer::CpuTime;
 use super::output::Output;
+use super::pool::Turns;
 use super::settings::Settings;
 use super::words::Moment;
 use crate::config::Limits;
@@ -43,7 +44,7 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(super) fn new(limits: &Limits, settings: &Arc<Settings>, output: Output) -> Self {
+    pub(super) fn new(limits: &Limits, turns: Turns, settings: &Arc<Settings>, output: Output) -> Self {
         let output = Arc::new(Mutex::new(output));
         let shown = Arc::new(Shown::default());
         let wasi = WasiCtxBuilder::new()
@@ -60,7 +61,7 @@ impl Guest {
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let (memory, host_calls) = (MemoryLimit::new(limits), HostCalls::new(limits.host_calls));
+        let (memory, host_calls) = (MemoryLimit::new(limits, turns), HostCalls::new(limits.host_calls));
         Self {
             wasi,
             table,
@@ -76,7 +77,8 @@ impl Guest {
 
     /// A new call begins. What came before it in this instance shows in neither clock nor random numbers.
     pub(super) fn begin(&mut self, moment: Moment, log_lines_left: u32) {
-        (self.ticks, self.since_tick, self.memory.refused) = (0, None, None);
+        (self.ticks, self.since_tick) = (0, None);
+        self.memory.begin();
         self.host_calls.refill();
         self.shown.begin(moment);
         self.with_output(|output| output.refill(log_lines_left));
