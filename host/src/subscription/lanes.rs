@@ -3,9 +3,11 @@
 //! A lane is the deliveries of one key of one partition. Its head is ready, at work, or waiting for a time; the others
 //! stand behind it. Deliveries without a key have a lane each. What is held is bounded by whoever pushes.
 
-use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 /// A partition's number within the subscription.
@@ -18,7 +20,8 @@ pub(crate) struct LaneId(u64);
 /// The lanes of one subscription. `T` is a delivery.
 #[derive(Debug)]
 pub(crate) struct Lanes<T> {
-    lanes: HashMap<LaneId, Lane<T>>,
+    /// By a hash that is quick: their names are our own.
+    lanes: FxHashMap<LaneId, Lane<T>>,
     by_key: HashMap<(PartitionIndex, Bytes), LaneId>,
     /// Heads that may go, lowest sequence first. May name what is gone, or is no head any more.
     ready: BinaryHeap<Reverse<(u64, LaneId)>>,
@@ -46,7 +49,7 @@ enum Head {
 impl<T> Default for Lanes<T> {
     fn default() -> Self {
         Self {
-            lanes: HashMap::new(),
+            lanes: FxHashMap::default(),
             by_key: HashMap::new(),
             ready: BinaryHeap::new(),
             waiting: BinaryHeap::new(),
