@@ -168,8 +168,8 @@ impl Gateway {
     /// the connection it was using (an HTTP/2 one is shared: there it resets the stream).
     pub async fn perform(&self, effect: &Effect, call: &Call<'_>) -> Reply {
         let mut reply = match effect {
-            Effect::Http(request) => self.http(request, call).await.map(Reply::Http),
-            Effect::Grpc(request) => self.grpc(request, call).await.map(Reply::Grpc),
+            Effect::Http(request) => self.http(request, call).await.map(Reply::from),
+            Effect::Grpc(request) => self.grpc(request, call).await.map(Reply::from),
             Effect::Sql(request) => self.sql(request, call).await.map(Reply::Sql),
         }
         .unwrap_or_else(Reply::Failed);

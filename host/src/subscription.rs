@@ -142,9 +142,9 @@ async fn deliver(
         let now = Instant::now();
         stages.refresh();
         task.receive_kept();
-        while let Some((lane, job)) = task.next_job(now) {
+        while let Some((lane, mut job)) = task.next_job(now) {
             let stages = stages.clone();
-            work.turns.push(async move { (lane, stages.carry(job).await) });
+            work.turns.push(async move { (lane, stages.carry(&mut job).await) });
         }
         stages.set_hurried(task.is_hurried());
         for letter in task.take_letters() {

@@ -10,13 +10,25 @@ use serde::{Deserialize, Serialize};
 
 use super::{SqlRequest, SqlResponse, written};
 
-/// One request to the external system, as data.
+/// One request to the external system, as data. Many wait at the same time, and each is moved often: it is small.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
-    Http(HttpRequest),
-    Grpc(GrpcRequest),
+    Http(Box<HttpRequest>),
+    Grpc(Box<GrpcRequest>),
     Sql(SqlRequest),
+}
+
+impl From<HttpRequest> for Effect {
+    fn from(request: HttpRequest) -> Self {
+        Effect::Http(Box::new(request))
+    }
+}
+
+impl From<GrpcRequest> for Effect {
+    fn from(request: GrpcRequest) -> Self {
+        Effect::Grpc(Box::new(request))
+    }
 }
 
 /// An HTTP request as a connector wrote it: unchecked.
@@ -65,10 +77,22 @@ pub enum Body {
 /// What came of one effect.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    Http(HttpResponse),
-    Grpc(GrpcResponse),
+    Http(Box<HttpResponse>),
+    Grpc(Box<GrpcResponse>),
     Sql(SqlResponse),
     Failed(Failure),
+}
+
+impl From<HttpResponse> for Reply {
+    fn from(response: HttpResponse) -> Self {
+        Reply::Http(Box::new(response))
+    }
+}
+
+impl From<GrpcResponse> for Reply {
+    fn from(response: GrpcResponse) -> Self {
+        Reply::Grpc(Box::new(response))
+    }
 }
 
 /// The answer to a unary gRPC call.

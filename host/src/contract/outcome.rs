@@ -108,7 +108,7 @@ mod tests {
             for (name, value) in values {
                 headers.append(*name, HeaderValue::from_bytes(value).unwrap());
             }
-            Reply::Http(HttpResponse { status, headers, body: Bytes::new(), kept: None })
+            Reply::from(HttpResponse { status, headers, body: Bytes::new(), kept: None })
         };
         let named: &[(&str, &[u8])] =
             &[("etag", b"\xff"), ("etag", b"\"7\""), ("location", b""), ("location", b"/a"), ("etag", b"8")];

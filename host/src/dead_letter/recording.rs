@@ -184,7 +184,7 @@ impl Answer {
     pub(crate) fn of(reply: &Reply) -> Answer {
         let response = match reply {
             Reply::Http(response) => response,
-            Reply::Grpc(response) => return Answer::Grpc(response.clone()),
+            Reply::Grpc(response) => return Answer::Grpc((**response).clone()),
             Reply::Sql(response) => return Answer::Sql(response.clone()),
             Reply::Failed(failure) => return Answer::Failed(failure.clone()),
         };
@@ -206,7 +206,7 @@ impl Answer {
     pub fn reply(&self) -> Option<Reply> {
         let (status, headers, body) = match self {
             Answer::Http { status, headers, body } => (*status, headers, body),
-            Answer::Grpc(response) => return Some(Reply::Grpc(response.clone())),
+            Answer::Grpc(response) => return Some(response.clone().into()),
             Answer::Sql(response) => return Some(Reply::Sql(response.clone())),
             Answer::Failed(failure) => return Some(Reply::Failed(failure.clone())),
         };
@@ -221,7 +221,7 @@ impl Answer {
                 (Bytes::new(), Some(Kept { length: *length, sha256, content: Content::Lost }))
             }
         };
-        Some(Reply::Http(HttpResponse { status, headers: map, body, kept }))
+        Some(Reply::from(HttpResponse { status, headers: map, body, kept }))
     }
 }
 

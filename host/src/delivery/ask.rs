@@ -115,12 +115,12 @@ mod tests {
     fn http(url: &str, headers: &[(&str, &str)], body: Body) -> Effect {
         let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let (method, url) = ("PUT".into(), url.into());
-        Effect::Http(HttpRequest { method, url, headers, body, timeout: None, keep_body: false })
+        Effect::from(HttpRequest { method, url, headers, body, timeout: None, keep_body: false })
     }
 
     fn grpc(method: &str, message: &'static str) -> Effect {
         let (method, metadata) = (method.into(), vec![("a".into(), "b".into())]);
-        Effect::Grpc(GrpcRequest { method, metadata, message: message.into(), timeout: None })
+        Effect::from(GrpcRequest { method, metadata, message: message.into(), timeout: None })
     }
 
     fn sql(text: &str, value: &str) -> Effect {

@@ -24,7 +24,7 @@ pub(crate) struct Attempt {
     /// The last round says that the connector's own system is not well. Nothing does before [`Attempt::see_trouble`].
     pub(crate) trouble: Option<FailureKind>,
     /// The delivery as it was after its last round.
-    pub(crate) delivery: Delivery,
+    pub(crate) delivery: Box<Delivery>,
     /// What was performed, a list a round: what `delivery.rounds` are the replies to.
     pub(crate) asked: Vec<Vec<Effect>>,
 }
@@ -52,11 +52,11 @@ pub(crate) struct Place {
 /// What `recorded` holds is answered from there. `keep` is told before each round that performs anything what was asked
 /// and answered before it, and may end the attempt.
 pub(crate) async fn attempt(
-    mut delivery: Delivery,
+    mut delivery: Box<Delivery>,
     mut recorded: Option<&Recorded>,
-    limits: Limits,
+    limits: &Limits,
     until: &Cell<Instant>,
-    step: impl AsyncFn(Delivery) -> (Delivery, Result<Step, Fault>),
+    step: impl AsyncFn(Box<Delivery>) -> (Box<Delivery>, Result<Step, Fault>),
     perform: impl AsyncFn(&Delivery, Effect, Place) -> (Effect, Reply),
     keep: impl AsyncFn(&Delivery, &[Vec<Effect>]) -> Result<(), Fault>,
 ) -> Attempt {
@@ -64,7 +64,7 @@ pub(crate) async fn attempt(
     for _ in 0..limits.steps {
         let result;
         (delivery, result) = step(delivery).await;
-        let (effects, settles) = match result.and_then(|step| asks(step, &limits)) {
+        let (effects, settles) = match result.and_then(|step| asks(step, limits)) {
             Ok(Asks::Effects { effects, settles }) => (effects, settles),
             Ok(Asks::Nothing(outcome)) => return end(delivery, asked, Ok(outcome)),
             Err(fault) => return end(delivery, asked, Err(fault)),
@@ -115,27 +115,29 @@ pub(crate) async fn perform_round(
     perform: impl AsyncFn(Effect, usize) -> (Effect, Reply),
 ) -> (Vec<Effect>, Vec<Reply>) {
     let is_over = Instant::now() >= until.get();
-    let one = async |position: usize, effect: Effect| {
-        if let Some(Some(reply)) = known.get(position) {
-            return (effect, reply.clone());
-        }
-        match is_over {
-            true => (effect, Reply::Failed(Failure::TimedOut)),
-            false => perform(effect, position).await,
-        }
+    let without_asking = |position: usize| match known.get(position) {
+        Some(Some(reply)) => Some(reply.clone()),
+        Some(None) | None => is_over.then_some(Reply::Failed(Failure::TimedOut)),
     };
     if effects.len() == 1
         && let Some(effect) = effects.pop()
     {
-        let (effect, reply) = one(0, effect).await;
+        let (effect, reply) = match without_asking(0) {
+            Some(reply) => (effect, reply),
+            None => perform(effect, 0).await,
+        };
         effects.push(effect);
         return (effects, vec![reply]);
     }
+    let one = async |position: usize, effect: Effect| match without_asking(position) {
+        Some(reply) => (effect, reply),
+        None => perform(effect, position).await,
+    };
     let several = effects.into_iter().enumerate().map(|(position, effect)| one(position, effect));
     join_all(several).await.into_iter().unzip()
 }
 
-fn end(delivery: Delivery, asked: Vec<Vec<Effect>>, result: Result<Outcome, Fault>) -> Attempt {
+fn end(delivery: Box<Delivery>, asked: Vec<Vec<Effect>>, result: Result<Outcome, Fault>) -> Attempt {
     Attempt { result, trouble: None, delivery, asked }
 }
 
@@ -191,7 +193,7 @@ mod tests {
         Limits::of(&config::Limits { steps: 3, effects: 2, ..config::Limits::default() }, call_twice)
     }
 
-    fn delivery() -> Delivery {
+    fn delivery() -> Box<Delivery> {
         let event = Event {
             id: "1".into(),
             source: "/tests".into(),
@@ -204,7 +206,7 @@ mod tests {
             attributes: Vec::new(),
             origin: Origin { topic: "t".into(), partition: 0, offset: 0 },
         };
-        Delivery {
+        Box::new(Delivery {
             event: Rc::new(event),
             attempt: 1,
             now: 0,
@@ -213,11 +215,11 @@ mod tests {
             idempotency_key: "key".into(),
             resolution: None,
             rounds: Vec::new(),
-        }
+        })
     }
 
     fn get(url: &str) -> Effect {
-        Effect::Http(HttpRequest {
+        Effect::from(HttpRequest {
             method: "GET".into(),
             url: url.into(),
             headers: Vec::new(),
@@ -229,7 +231,7 @@ mod tests {
 
     fn answer(status: u16) -> Reply {
         let headers = http::HeaderMap::new();
-        Reply::Http(HttpResponse { status, headers, body: Bytes::new(), kept: None })
+        Reply::from(HttpResponse { status, headers, body: Bytes::new(), kept: None })
     }
 
     /// Plays a script: what to answer after each number of rounds.
@@ -246,7 +248,7 @@ mod tests {
         until: Instant,
     ) -> (Attempt, Vec<String>) {
         let asked = RefCell::new(Vec::new());
-        let step = async |delivery: Delivery| {
+        let step = async |delivery: Box<Delivery>| {
             let result = script[delivery.rounds.len()].clone();
             (delivery, result)
         };
@@ -266,7 +268,7 @@ mod tests {
             false => Err(Fault::Unwritten("no room".into())),
         };
         let mut attempt =
-            attempt(delivery(), recorded, limits(false), &Cell::new(until), step, perform, keep).await;
+            attempt(delivery(), recorded, &limits(false), &Cell::new(until), step, perform, keep).await;
         attempt.see_trouble(|effect| matches!(effect, Effect::Http(request) if request.url.starts_with('/')));
         (attempt, asked.into_inner())
     }
@@ -397,7 +399,7 @@ mod tests {
             (Err(Fault::Trap("x".into())), false),
         ] {
             let script = [Ok(Step::SettleBy(get("/a"))), says.clone()];
-            let step = async |delivery: Delivery| {
+            let step = async |delivery: Box<Delivery>| {
                 let result = script[delivery.rounds.len()].clone();
                 (delivery, result)
             };
@@ -405,7 +407,7 @@ mod tests {
             let keep = async |_: &Delivery, _: &[Vec<Effect>]| Ok(());
             let limits = limits(true);
             let until = Cell::new(later());
-            let attempt = attempt(delivery(), None, limits, &until, step, perform, keep).await;
+            let attempt = attempt(delivery(), None, &limits, &until, step, perform, keep).await;
             assert_eq!(attempt.result == Ok(delivered.clone()), is_kept, "{says:?}: {:?}", attempt.result);
             assert_eq!((attempt.asked.len(), attempt.delivery.rounds.len()), (1, 1));
         }
@@ -448,7 +450,7 @@ mod tests {
             let response =
                 GrpcResponse { status, status_message: String::new(), metadata: vec![], message: None };
             let expected = [4, 8, 13, 14].contains(&status).then_some(FailureKind::Unavailable);
-            assert_eq!(trouble(&Reply::Grpc(response)), expected, "{status}");
+            assert_eq!(trouble(&response.into()), expected, "{status}");
         }
     }
 

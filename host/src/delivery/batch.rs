@@ -140,12 +140,12 @@ mod tests {
 
     fn http(status: u16) -> Reply {
         let headers = http::HeaderMap::new();
-        Reply::Http(HttpResponse { status, headers, body: bytes::Bytes::new(), kept: None })
+        Reply::from(HttpResponse { status, headers, body: bytes::Bytes::new(), kept: None })
     }
 
     fn grpc(status: u32) -> Reply {
         let (status_message, metadata) = (String::new(), Vec::new());
-        Reply::Grpc(GrpcResponse { status, status_message, metadata, message: None })
+        Reply::from(GrpcResponse { status, status_message, metadata, message: None })
     }
 
     fn sql(kind: SqlErrorKind) -> Reply {
@@ -203,7 +203,7 @@ mod tests {
 
     fn put(body: Body) -> Effect {
         let (method, url) = ("PUT".to_owned(), "/a".to_owned());
-        Effect::Http(HttpRequest { method, url, headers: Vec::new(), body, timeout: None, keep_body: false })
+        Effect::from(HttpRequest { method, url, headers: Vec::new(), body, timeout: None, keep_body: false })
     }
 
     fn joint(effect: Effect, members: &[u32]) -> Joint {

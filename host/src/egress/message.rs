@@ -369,7 +369,7 @@ mod tests {
     async fn bodies_come_from_where_the_plugin_says() {
         let data = Bytes::from_static(b"data");
         let http =
-            |body, kept| Reply::Http(HttpResponse { status: 200, headers: HeaderMap::new(), body, kept });
+            |body, kept| Reply::from(HttpResponse { status: 200, headers: HeaderMap::new(), body, kept });
         let kept = |content| {
             let kept = Kept { length: 4, sha256: [0; 32], content };
             http(Bytes::new(), Some(kept))

@@ -88,8 +88,8 @@ fn call() -> Call<'static> {
 }
 
 async fn perform(gateway: &Gateway, request: &HttpRequest) -> Result<HttpResponse, Failure> {
-    match gateway.perform(&Effect::Http(request.clone()), &call()).await {
-        Reply::Http(response) => Ok(response),
+    match gateway.perform(&request.clone().into(), &call()).await {
+        Reply::Http(response) => Ok(*response),
         reply @ (Reply::Grpc(_) | Reply::Sql(_)) => panic!("{reply:?}"),
         Reply::Failed(failure) => Err(failure),
     }
@@ -129,7 +129,7 @@ async fn a_put_arrives_with_body_credential_and_idempotency_key() {
             traceparent: Some("00-1-2-01"),
             ..call()
         };
-        let Reply::Http(response) = gateway.perform(&Effect::Http(request.clone()), &call).await else {
+        let Reply::Http(response) = gateway.perform(&request.clone().into(), &call).await else {
             panic!("no reply")
         };
         let Some(kept) = response.kept else { panic!("it is kept") };
@@ -247,8 +247,7 @@ async fn silence_is_bounded_by_the_request_and_by_the_attempt() {
             for (request, call) in
                 [(&own, call()), (&longer, soon()), (&request("GET", "/x"), soon()), (&own, over)]
             {
-                let reply =
-                    timeout(LIMIT, gateway.perform(&Effect::Http(request.clone()), &call)).await.unwrap();
+                let reply = timeout(LIMIT, gateway.perform(&request.clone().into(), &call)).await.unwrap();
                 assert!(matches!(reply, Reply::Failed(Failure::TimedOut)), "{reply:?}");
             }
         }

@@ -271,7 +271,7 @@ fn journalled() -> rounds::Recorded {
     let failed = Answered { asked: 7, reply: Some(Reply::Failed(Failure::TimedOut)) };
     let headers = HeaderMap::from_iter([(http::header::LOCATION, HeaderValue::from_static("/cases/7"))]);
     let response = HttpResponse { status: 201, headers, body: Bytes::from_static(b"{}"), kept: None };
-    let answered = Answered { asked: u128::MAX, reply: Some(Reply::Http(response)) };
+    let answered = Answered { asked: u128::MAX, reply: Some(Reply::from(response)) };
     rounds::Recorded {
         idempotency_key: "key".into(),
         arguments: Arguments::of(&rounds::tests::delivery(0, None)),

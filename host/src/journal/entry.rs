@@ -166,7 +166,7 @@ impl WrittenReply {
     fn of(reply: &Reply) -> Self {
         match reply {
             Reply::Failed(failure) => Self::Failed(failure.clone()),
-            Reply::Grpc(response) => Self::Grpc(response.clone()),
+            Reply::Grpc(response) => Self::Grpc((**response).clone()),
             Reply::Sql(response) => Self::Sql(response.clone()),
             Reply::Http(response) => {
                 let text = |(name, value): (&HeaderName, &HeaderValue)| {
@@ -194,7 +194,7 @@ impl WrittenReply {
     fn reply(self) -> Result<Reply, EntryError> {
         let (status, written, body, kept) = match self {
             Self::Failed(failure) => return Ok(Reply::Failed(failure)),
-            Self::Grpc(response) => return Ok(Reply::Grpc(response)),
+            Self::Grpc(response) => return Ok(response.into()),
             Self::Sql(response) => return Ok(Reply::Sql(response)),
             Self::Http { status, headers, body, kept } => (status, headers, body, kept),
         };
@@ -205,13 +205,13 @@ impl WrittenReply {
             headers.append(known, value);
         }
         let Some(kept) = kept else {
-            return Ok(Reply::Http(HttpResponse { status, headers, body, kept: None }));
+            return Ok(Reply::from(HttpResponse { status, headers, body, kept: None }));
         };
         let sha256 = <[u8; 32]>::try_from(&kept.sha256[..]).map_err(|_| EntryError::Sha256)?;
         let is_here = Sha256::digest(&body)[..] == sha256;
         let content = if is_here { Content::Memory(body) } else { Content::Lost };
         let kept = Some(Kept { length: kept.length, sha256, content });
-        Ok(Reply::Http(HttpResponse { status, headers, body: Bytes::new(), kept }))
+        Ok(Reply::from(HttpResponse { status, headers, body: Bytes::new(), kept }))
     }
 }
 
@@ -234,7 +234,7 @@ mod tests {
         let answered = |reply| Answered { asked: 0xab << 100, reply };
         let kept = |content| {
             let kept = Kept { length: 2, sha256: Sha256::digest(b"\xff\x00").into(), content };
-            answered(Some(Reply::Http(http(b"", Some(kept)))))
+            answered(Some(Reply::from(http(b"", Some(kept)))))
         };
         Recorded {
             idempotency_key: "key-1".into(),
@@ -246,7 +246,7 @@ mod tests {
                 resolution: Some(Resolution::Merged { data: Bytes::from_static(b"\xff"), version: None }),
             },
             rounds: vec![
-                vec![answered(Some(Reply::Http(http(b"{\"id\":7}", None))))],
+                vec![answered(Some(Reply::from(http(b"{\"id\":7}", None))))],
                 vec![answered(None), answered(Some(Reply::Failed(Failure::TooLarge(9))))],
                 vec![kept(Content::Memory(Bytes::from_static(b"\xff\x00"))), kept(Content::Lost)],
             ],

@@ -69,7 +69,7 @@ impl Subject {
     }
 
     async fn attempt(&self, event: &Rc<Event>, answer: impl Fn(&Effect) -> Reply) -> Result<Outcome, Fault> {
-        let mut delivery = Delivery {
+        let mut delivery = Box::new(Delivery {
             event: event.clone(),
             attempt: 1,
             now: NOW_MS,
@@ -78,7 +78,7 @@ impl Subject {
             idempotency_key: "measured".into(),
             resolution: None,
             rounds: Vec::new(),
-        };
+        });
         loop {
             let (given_back, step) = self.calls.call(delivery, false).await;
             delivery = given_back;

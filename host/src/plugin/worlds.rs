@@ -21,18 +21,18 @@ pub(crate) struct Connectors;
 impl World for Connectors {
     const FUNCTION: PluginFunction = PluginFunction::Deliver;
 
-    type Input = Delivery;
+    type Input = Box<Delivery>;
     type Output = Step;
     type Exports = connector::Guest;
 
-    fn moment(input: &Delivery) -> Moment {
+    fn moment(input: &Box<Delivery>) -> Moment {
         Moment { now: input.now, seed: input.seed }
     }
 
     async fn call(
         connector: &connector::Guest,
         store: &mut Store<Guest>,
-        inputs: &[Delivery],
+        inputs: &[Box<Delivery>],
     ) -> wasmtime::Result<Vec<Step>> {
         let arena = Bump::new();
         let deliveries: Vec<_> = inputs.iter().map(|input| words::delivery(input, &arena)).collect();
@@ -41,7 +41,7 @@ impl World for Connectors {
     }
 }
 
-impl Crossing for Delivery {
+impl Crossing for Box<Delivery> {
     type Parcel = DeliveryParcel;
 
     fn pack(&self) -> DeliveryParcel {
@@ -58,7 +58,7 @@ impl Crossing for Delivery {
     }
 
     fn unpack(parcel: DeliveryParcel) -> Self {
-        Self {
+        Box::new(Delivery {
             event: Rc::new(parcel.event),
             attempt: parcel.attempt,
             now: parcel.now,
@@ -67,7 +67,7 @@ impl Crossing for Delivery {
             idempotency_key: parcel.idempotency_key.into(),
             resolution: parcel.resolution,
             rounds: parcel.rounds,
-        }
+        })
     }
 }
 

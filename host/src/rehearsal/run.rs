@@ -108,12 +108,12 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Runs an attempt to its end. Must be called within a tokio `LocalSet`.
-    pub(super) async fn run(&self, delivery: Delivery, cut: Cut<'_>, way: &Way<'_>) -> (Run, Attempt) {
+    pub(super) async fn run(&self, delivery: Box<Delivery>, cut: Cut<'_>, way: &Way<'_>) -> (Run, Attempt) {
         let exchanges: RefCell<Vec<(Place, Exchange)>> = RefCell::default();
         let unscripted: RefCell<Option<String>> = RefCell::default();
         let until = Cell::new(Instant::now() + self.attempt_timeout);
         let settling: Cell<Option<usize>> = Cell::default();
-        let step = async |delivery: Delivery| {
+        let step = async |delivery: Box<Delivery>| {
             if unscripted.borrow().is_some() {
                 // What it makes of an answer that nobody gave means nothing.
                 return (delivery, Err(Fault::Nonsense("not scripted".to_owned())));
@@ -140,7 +140,7 @@ impl Stage {
             Some(rounds) if asked.len() >= rounds => Err(Fault::Unwritten("the host has crashed".to_owned())),
             Some(_) | None => Ok(()),
         };
-        let work = attempt(delivery, cut.recorded, self.limits, &until, step, perform, keep);
+        let work = attempt(delivery, cut.recorded, &self.limits, &until, step, perform, keep);
         let ended = drive(work, |context| self.calls.poll(context)).await;
         let end = match (unscripted.take(), &ended.result) {
             (Some(call), _) => RunEnd::Unscripted(call),
@@ -290,11 +290,11 @@ pub(super) async fn transform(calls: &Calls<Transformers>, observer: &Observer, 
 }
 
 /// The delivery of a case, before its first step.
-pub(super) fn delivery(case: &Case) -> Delivery {
+pub(super) fn delivery(case: &Case) -> Box<Delivery> {
     let name = config::SubscriptionName::new(SUBSCRIPTION);
     let idempotency_key: Rc<str> = case.event.idempotency_key(&name, None).into();
     let settings = &case.delivery;
-    Delivery {
+    Box::new(Delivery {
         event: Rc::new(case.event.clone()),
         attempt: settings.attempt,
         now: settings.now,
@@ -303,7 +303,7 @@ pub(super) fn delivery(case: &Case) -> Delivery {
         idempotency_key,
         resolution: settings.resolution.clone(),
         rounds: Vec::new(),
-    }
+    })
 }
 
 fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

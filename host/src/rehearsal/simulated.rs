@@ -75,7 +75,7 @@ impl ScriptedReply {
                 (Bytes::new(), Some(Kept { length, sha256, content: Content::Memory(body) }))
             }
         };
-        Reply::Http(HttpResponse { status, headers: map, body, kept })
+        Reply::from(HttpResponse { status, headers: map, body, kept })
     }
 }
 
@@ -113,7 +113,7 @@ fn grpc(response: &GrpcResponse, max_reply_bytes: u64) -> Reply {
         Some(message) if message.len() as u64 > max_reply_bytes => {
             Reply::Failed(Failure::TooLarge(max_reply_bytes))
         }
-        Some(_) | None => Reply::Grpc(response.clone()),
+        Some(_) | None => response.clone().into(),
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) async fn replay(
     original: &Event,
 ) -> (Vec<Round>, ReplayEnd) {
     let is_unknown = Cell::new(false);
-    let step = async |delivery: Delivery| {
+    let step = async |delivery: Box<Delivery>| {
         if is_unknown.get() {
             // It was answered something that nobody ever said: what it makes of that means nothing.
             return (delivery, Err(Fault::Nonsense("not recorded".to_owned())));
@@ -42,10 +42,10 @@ pub(crate) async fn replay(
         });
         (effect, reply)
     };
-    let delivery = recording.delivery(original.clone());
+    let delivery = Box::new(recording.delivery(original.clone()));
     let until = Cell::new(Instant::now() + NEVER);
     let keep = async |_: &Delivery, _: &[Vec<Effect>]| Ok(());
-    let work = attempt(delivery, None, limits, &until, step, perform, keep);
+    let work = attempt(delivery, None, &limits, &until, step, perform, keep);
     let mut ended = drive(work, |context| calls.poll(context)).await;
     let unknown = if is_unknown.get() { ended.asked.pop() } else { None };
     let again = Recording::of(&ended.delivery, &ended.asked, &ended.result, original, &Mask::default());

@@ -13,7 +13,7 @@ pub struct Rest;
 impl NativeConnector for Rest {
     fn deliver(&self, delivery: &Delivery) -> Step {
         match delivery.rounds.first().and_then(|replies| replies.first()) {
-            None => Step::Perform(vec![Effect::Http(request(delivery))]),
+            None => Step::Perform(vec![Effect::from(request(delivery))]),
             Some(Reply::Http(response)) => Step::Settle(outcome(response)),
             Some(Reply::Grpc(_) | Reply::Sql(_)) => {
                 Step::Settle(Outcome::Rejected("it asked by HTTP".to_owned()))

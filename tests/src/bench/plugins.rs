@@ -164,7 +164,7 @@ fn event() -> anyhow::Result<Event> {
 fn answer(effect: &Effect) -> Reply {
     let is_room = matches!(effect, Effect::Http(request) if request.url.starts_with("/rooms/"));
     let body = if is_room { r#"{"name":"Blue Hall","seats":30}"# } else { "" };
-    Reply::Http(HttpResponse { status: 200, headers: HeaderMap::new(), body: body.into(), kept: None })
+    Reply::from(HttpResponse { status: 200, headers: HeaderMap::new(), body: body.into(), kept: None })
 }
 
 fn micros(time: Duration) -> f64 {

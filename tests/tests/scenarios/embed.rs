@@ -28,7 +28,7 @@ struct Putter;
 impl NativeConnector for Putter {
     fn deliver(&self, delivery: &Delivery) -> Step {
         match delivery.rounds.last().and_then(|round| round.first()) {
-            None => Step::Perform(vec![Effect::Http(HttpRequest {
+            None => Step::Perform(vec![Effect::from(HttpRequest {
                 method: "PUT".to_owned(),
                 url: format!("/native/{}/{}", delivery.event.id, delivery.attempt),
                 headers: Vec::new(),

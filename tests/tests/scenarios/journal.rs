@@ -103,7 +103,7 @@ struct Opens(&'static str);
 impl NativeConnector for Opens {
     fn deliver(&self, delivery: &Delivery) -> Step {
         let ask = |method: &str, url: &str| {
-            Step::Perform(vec![Effect::Http(HttpRequest {
+            Step::Perform(vec![Effect::from(HttpRequest {
                 method: method.to_owned(),
                 url: url.to_owned(),
                 headers: Vec::new(),

@@ -178,7 +178,7 @@ struct Asker;
 impl NativeConnector for Asker {
     fn deliver(&self, delivery: &Delivery) -> Step {
         let ask = |number: usize| {
-            Effect::Http(HttpRequest {
+            Effect::from(HttpRequest {
                 method: "PUT".to_owned(),
                 url: format!("/events/{}-{number}", delivery.event.id),
                 headers: Vec::new(),

@@ -101,10 +101,12 @@ impl Strike for Round {
 impl Strike for Effect {
     fn strike(&mut self, mask: &Mask) -> bool {
         match self {
-            Effect::Http(HttpRequest { url, headers, body, .. }) => {
+            Effect::Http(request) => {
+                let HttpRequest { url, headers, body, .. } = &mut **request;
                 url.strike(mask) | headers.strike(mask) | body.strike(mask)
             }
-            Effect::Grpc(GrpcRequest { metadata, message, .. }) => {
+            Effect::Grpc(request) => {
+                let GrpcRequest { metadata, message, .. } = &mut **request;
                 metadata.strike(mask) | message.strike(mask)
             }
             Effect::Sql(request) => request.strike(mask),

@@ -25,7 +25,7 @@ pub(crate) fn event(kind: &str) -> Event {
 }
 
 fn put(url: &str, body: Body) -> Effect {
-    Effect::Http(HttpRequest {
+    Effect::from(HttpRequest {
         method: "PUT".to_owned(),
         url: url.to_owned(),
         headers: vec![("x".to_owned(), "y".to_owned())],
@@ -42,7 +42,7 @@ fn answered(status: u16, body: &'static [u8], kept: Option<[u8; 32]>) -> Reply {
         Some(_) => (Bytes::new(), Content::Memory(Bytes::from_static(body))),
     };
     let kept = kept.map(|sha256| Kept { length: 5, sha256, content });
-    Reply::Http(HttpResponse { status, headers, body, kept })
+    Reply::from(HttpResponse { status, headers, body, kept })
 }
 
 fn delivery(event: Event, rounds: Vec<Vec<Reply>>) -> Delivery {
@@ -183,7 +183,7 @@ fn a_secret_that_comes_back_is_struck_out_wherever_it_went() {
 
 #[test]
 fn what_is_too_large_is_cut_and_says_so() {
-    let large = Reply::Http(HttpResponse {
+    let large = Reply::from(HttpResponse {
         status: 200,
         headers: HeaderMap::new(),
         body: vec![b'x'; RECORDING_BYTES].into(),

@@ -105,7 +105,7 @@ fn verdict(replayed: &Replayed) -> &'static str {
 
 pub(crate) fn effect_text(effect: &Effect) -> String {
     let HttpRequest { method, url, body, .. } = match effect {
-        Effect::Http(request) => request,
+        Effect::Http(request) => &**request,
         Effect::Grpc(call) => {
             return format!("gRPC {} with {} bytes", printable(&call.method), call.message.len());
         }
@@ -184,7 +184,7 @@ mod tests {
 
     fn put(url: &str) -> Effect {
         let (method, url) = ("PUT".to_owned(), url.to_owned());
-        Effect::Http(HttpRequest {
+        Effect::from(HttpRequest {
             method,
             url,
             headers: vec![],

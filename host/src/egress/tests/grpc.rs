@@ -96,8 +96,8 @@ fn request(method: &str) -> GrpcRequest {
 
 async fn ask(gateway: &Gateway, request: &GrpcRequest) -> Result<GrpcResponse, Failure> {
     let call = Call { idempotency_key: Some("k1"), traceparent: Some("00-1-2-01"), ..call() };
-    match gateway.perform(&Effect::Grpc(request.clone()), &call).await {
-        Reply::Grpc(response) => Ok(response),
+    match gateway.perform(&request.clone().into(), &call).await {
+        Reply::Grpc(response) => Ok(*response),
         Reply::Failed(failure) => Err(failure),
         reply @ (Reply::Http(_) | Reply::Sql(_)) => panic!("{reply:?}"),
     }

@@ -190,7 +190,7 @@ mod tests {
     use crate::dead_letter::recording::Answer;
 
     fn put(url: &str, headers: &[(&str, &str)]) -> Effect {
-        Effect::Http(HttpRequest {
+        Effect::from(HttpRequest {
             method: "PUT".into(),
             url: url.into(),
             headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),

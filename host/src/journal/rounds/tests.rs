@@ -39,7 +39,7 @@ pub(crate) fn delivery(rounds: usize, resolution: Option<Resolution>) -> Deliver
 
 pub(crate) fn effect(text: &str) -> Effect {
     let (method, url) = text.split_once(' ').unwrap();
-    Effect::Http(HttpRequest {
+    Effect::from(HttpRequest {
         method: method.into(),
         url: url.into(),
         headers: Vec::new(),
@@ -54,7 +54,7 @@ pub(crate) fn reply(status: u16) -> Reply {
     if status == 0 {
         return Reply::Failed(Failure::TimedOut);
     }
-    Reply::Http(HttpResponse { status, headers: HeaderMap::new(), body: Bytes::new(), kept: None })
+    Reply::from(HttpResponse { status, headers: HeaderMap::new(), body: Bytes::new(), kept: None })
 }
 
 /// Rounds such as `POST /a 201 + PUT /b 503`.
@@ -157,7 +157,7 @@ fn statuses(replies: &[Option<Reply>]) -> Vec<Option<u16>> {
 fn a_large_body_that_was_only_read_is_read_again() {
     let kept = || Kept { length: 1 << 30, sha256: [0; 32], content: Content::Lost };
     let large = |status| {
-        Reply::Http(HttpResponse {
+        Reply::from(HttpResponse {
             status,
             headers: HeaderMap::new(),
             body: Bytes::new(),
@@ -173,11 +173,11 @@ fn a_large_body_that_was_only_read_is_read_again() {
 fn a_grpc_call_is_a_change_that_is_done_when_it_is_ok() {
     let call = || {
         let (metadata, message) = (Vec::new(), Bytes::from_static(b"ask"));
-        Effect::Grpc(GrpcRequest { method: "/a.B/C".into(), metadata, message, timeout: None })
+        Effect::from(GrpcRequest { method: "/a.B/C".into(), metadata, message, timeout: None })
     };
     let answer = |status| {
         let (metadata, message) = (vec![("a".into(), "b".into())], Some(Bytes::from_static(b"\xff")));
-        Reply::Grpc(GrpcResponse { status, status_message: "said".into(), metadata, message })
+        Reply::from(GrpcResponse { status, status_message: "said".into(), metadata, message })
     };
     for (statuses, expected) in
         [([0, 14], &["grpc-0"][..]), ([14, 0], &["grpc-14", "grpc-0"]), ([14, 14], &[])]

@@ -9,7 +9,7 @@ use crate::contract::{Body, Effect, GrpcRequest, HttpRequest};
 
 pub(super) fn lift(effect: wit::EffectResult) -> Effect {
     match effect {
-        wit::EffectResult::Http(request) => Effect::Http(HttpRequest {
+        wit::EffectResult::Http(request) => Effect::from(HttpRequest {
             method: request.method,
             url: request.url,
             headers: request.headers,
@@ -24,7 +24,7 @@ pub(super) fn lift(effect: wit::EffectResult) -> Effect {
             timeout: request.timeout.map(Duration::from_millis),
             keep_body: request.keep_body,
         }),
-        wit::EffectResult::Grpc(request) => Effect::Grpc(GrpcRequest {
+        wit::EffectResult::Grpc(request) => Effect::from(GrpcRequest {
             method: request.method,
             metadata: request.metadata,
             message: request.message.into(),
@@ -75,7 +75,7 @@ mod tests {
     use crate::contract::{Real, SqlRequest, SqlStatement, SqlValue};
 
     fn http(body: Body) -> Effect {
-        Effect::Http(HttpRequest {
+        Effect::from(HttpRequest {
             method: "PUT".to_owned(),
             url: "/x".to_owned(),
             headers: vec![("a".to_owned(), "b".to_owned()), ("c".to_owned(), "d".to_owned())],
@@ -105,7 +105,7 @@ mod tests {
         }
         let metadata = vec![("m".to_owned(), "v".to_owned())];
         let grpc = GrpcRequest { method: "/s/M".to_owned(), metadata, message: "x".into(), timeout: None };
-        let effect = Effect::Grpc(grpc);
+        let effect = Effect::from(grpc);
         let wit::EffectParam::Grpc(request) = lower(&effect, &arena) else { panic!("{effect:?}") };
         assert_eq!((request.method, request.metadata), ("/s/M", &[("m", "v")][..]));
         assert_eq!((request.message, request.timeout), (&b"x"[..], None));

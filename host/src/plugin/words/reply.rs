@@ -60,9 +60,9 @@ pub(in crate::plugin) fn lift(reply: wit::ReplyResult) -> Option<Reply> {
                 headers.append(name, HeaderValue::try_from(value).ok()?);
             }
             let (status, body) = (response.status, body.into());
-            Some(Reply::Http(HttpResponse { status, headers, body, kept: None }))
+            Some(Reply::from(HttpResponse { status, headers, body, kept: None }))
         }
-        wit::ReplyResult::Grpc(response) => Some(Reply::Grpc(GrpcResponse {
+        wit::ReplyResult::Grpc(response) => Some(Reply::from(GrpcResponse {
             status: response.status,
             status_message: response.status_message,
             metadata: response.metadata,
@@ -86,7 +86,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("etag", HeaderValue::from_static("\"1\""));
         headers.append("x-no-text", HeaderValue::from_bytes(b"\xff").unwrap());
-        let reply = Reply::Http(HttpResponse { status: 201, headers, body: "x".into(), kept: None });
+        let reply = Reply::from(HttpResponse { status: 201, headers, body: "x".into(), kept: None });
         let wit::ReplyParam::Http(found) = lower(&reply, &arena) else { panic!("{reply:?}") };
         assert_eq!((found.status, found.headers), (201, &[("etag", "\"1\"")][..]));
         assert!(matches!(found.body, wit::ResponseBodyParam::Bytes(b"x")), "{found:?}");
@@ -127,7 +127,7 @@ mod tests {
             metadata: vec![(text("m"), text("v"))],
             message: Some("x".into()),
         };
-        assert_eq!(lift(wit::ReplyResult::Grpc(grpc)), Some(Reply::Grpc(expected)));
+        assert_eq!(lift(wit::ReplyResult::Grpc(grpc)), Some(Reply::from(expected)));
         let rows = vec![vec![wit::SqlValueResult::Integer(1)]];
         let result = wit::SqlResultResult { affected: 2, columns: vec![text("a")], rows };
         let expected =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::contract::{Body, Effect, Failure, HttpRequest, Receipt, Retry};
+use crate::contract::{Body, Failure, HttpRequest, Receipt, Retry};
 use crate::dead_letter::recording::{Answer, AnswerBody};
 use crate::egress::Sent;
 use crate::plugin::{LogLine, Observed};
@@ -23,7 +23,7 @@ fn exchange(method: &str, path: &str, headers: &[(&str, &str)], body: &'static s
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let url = format!("http://endpoint.example{path}");
     Exchange {
-        effect: Effect::Http(request),
+        effect: request.into(),
         sent: Some(Sent { method: method.to_owned(), url, headers: headers.collect() }),
         body: body.into(),
         answer: Answer::Http { status: 200, headers: vec![], body: AnswerBody::Bytes(Bytes::new()) },

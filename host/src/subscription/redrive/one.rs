@@ -204,7 +204,7 @@ impl Run<'_> {
         sla: &config::Sla,
     ) -> Result<Tried, Turned> {
         let (began, began_ms) = (Instant::now(), unix_ms());
-        let done = self.stages.carry(job(turn, tries, sla)).await;
+        let done = self.stages.carry(&mut job(turn, tries, sla)).await;
         let tried = match done {
             Done::Transformed { parts, .. } => return Err(Turned::Parts(parts)),
             Done::Dropped(why) => {

@@ -197,10 +197,10 @@ impl Member {
         (Self { effect, of }, answer)
     }
 
-    pub(super) fn answer(self, reply: Reply) {
+    pub(super) fn answer(self, reply: Reply, now: Instant) {
         let Asker { answer, .. } = self.of;
         answer.reply.set(Some((self.effect, reply)));
-        answer.answered.set(Some(Instant::now()));
+        answer.answered.set(Some(now));
         if let Some(delivery) = answer.delivery.take() {
             delivery.wake();
         }

@@ -8,11 +8,11 @@ use super::served::Tally;
 use super::turn::seed;
 use super::versions::Past;
 use crate::config::TransformerName;
-use crate::contract::{Fault, Resolution, TimestampMs};
+use crate::contract::{Delivery, Fault, Resolution, TimestampMs};
 use crate::dead_letter::Blamed;
 use crate::delivery::attempt::Attempt;
 use crate::event::Event;
-use crate::journal::rounds::Arguments;
+use crate::journal::rounds::{Arguments, Recorded};
 use crate::subscription::journal::{Journalled, Slot};
 
 /// One turn of a delivery: what is missing of its transformation, and one attempt.
@@ -46,7 +46,6 @@ pub(crate) struct Job {
 
 /// What came of a turn.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every turn is the large one")]
 pub(crate) enum Done {
     /// Transformed into these, in order; nothing was attempted. Where versions on trial took part, they are counted there.
     Transformed { parts: Vec<Event>, tried: Vec<Arc<Tally>> },
@@ -89,8 +88,29 @@ impl Job {
         }
     }
 
+    /// What the connector is given; what it was told before, where an attempt goes on from a journal.
+    pub(super) fn delivery(
+        &self,
+        event: Rc<Event>,
+        idempotency_key: &Rc<str>,
+        recorded: Option<&Recorded>,
+    ) -> Box<Delivery> {
+        let arguments =
+            recorded.map_or_else(|| self.arguments(idempotency_key), |recorded| recorded.arguments.clone());
+        Box::new(Delivery {
+            event,
+            attempt: arguments.attempt,
+            now: arguments.now,
+            seed: arguments.seed,
+            deadline: arguments.deadline,
+            idempotency_key: idempotency_key.clone(),
+            resolution: self.resolution.clone().or(arguments.resolution),
+            rounds: Vec::new(),
+        })
+    }
+
     /// What the connector is told where no journal says otherwise.
-    pub(super) fn arguments(&self, idempotency_key: &str) -> Arguments {
+    fn arguments(&self, idempotency_key: &str) -> Arguments {
         Arguments {
             attempt: self.attempt,
             now: self.now,

@@ -91,7 +91,9 @@ impl Stages {
                 self.metrics.joined_requests.inc_by(count as u64);
                 match joining.split(joint, reply, count).await {
                     Ok(replies) => {
-                        members.into_iter().zip(replies).for_each(|(member, reply)| member.answer(reply));
+                        let now = Instant::now();
+                        let answered = members.into_iter().zip(replies);
+                        answered.for_each(|(member, reply)| member.answer(reply, now));
                     }
                     // Each asks again for what is done, and is told so.
                     Err(why) => {
@@ -110,7 +112,7 @@ impl Stages {
                 let now = Instant::now();
                 let (others, over): (Vec<_>, Vec<_>) =
                     members.into_iter().partition(|member| is_late && member.of.until() > now);
-                over.into_iter().for_each(|member| member.answer(reply.clone()));
+                over.into_iter().for_each(|member| member.answer(reply.clone(), now));
                 if !others.is_empty() {
                     self.perform_all(joining, others).await;
                 }
@@ -136,7 +138,7 @@ impl Stages {
             deadline: member.of.until(),
         };
         let reply = self.exchange(&member.effect, &call).await;
-        member.answer(reply);
+        member.answer(reply, Instant::now());
     }
 }
 

@@ -84,7 +84,7 @@ impl Stages {
         let count = parts.len();
         let mut skipped = Vec::new();
         for (part, next) in (0..).zip(parts) {
-            let job = Job {
+            let mut job = Job {
                 event: event.clone(),
                 next: Some(next),
                 part: (count > 1).then_some(part),
@@ -101,7 +101,7 @@ impl Stages {
                 journal: None,
                 has_company: false,
             };
-            let Done::Attempted { attempt, .. } = self.carry(job).await else {
+            let Done::Attempted { attempt, .. } = self.carry(&mut job).await else {
                 return SyncEnd::Failed("the connector was not asked".to_owned());
             };
             match end(attempt.result) {

@@ -13,7 +13,7 @@ use super::job::{Done, Job};
 use super::joint::{Joining, OnTrial};
 use super::scribe::Scribe;
 use super::verdict::{failure, judge_alone, judge_beside};
-use super::versions::{Chosen, ConnectorCalls, Version};
+use super::versions::{Chosen, ConnectorCalls, Version, Versions};
 use super::{Connector, Stages};
 use crate::config;
 use crate::contract::{Delivery, Effect, Fault, Outcome, Reply, Step};
@@ -44,7 +44,7 @@ enum Asked<'a> {
 
 impl Stages {
     /// One turn of a delivery. There are many at the same time: what few of them do is boxed, so that all are small.
-    pub(crate) async fn carry(&self, mut job: Job) -> Done {
+    pub(crate) async fn carry(&self, job: &mut Job) -> Done {
         let turn = self.gatherings.as_ref().map(Gatherings::turn);
         let turn = turn.as_ref();
         let Some(event) = job.next.clone() else {
@@ -58,12 +58,29 @@ impl Stages {
         let versions = match &self.connector {
             Connector::Plugin(versions) => versions,
             Connector::Native(native) => {
-                return self.attempted(&job, event, Asked::Native(&**native), turn).await.done(None);
+                return self.attempted(job, event, Asked::Native(&**native), turn).await.done(None);
             }
         };
-        let Chosen { version, trial, shadow } = versions.choose(&event, &job.past());
+        let chosen = versions.choose(&event, &job.past());
+        if chosen.is_watched() {
+            return Box::pin(self.carry_watched(job, event, versions, chosen, turn)).await;
+        }
+        let version = chosen.version;
+        self.attempted(job, event, Asked::Version(&version, None), turn).await.done(Some(&version))
+    }
+
+    /// An attempt by a version on trial, or beside one that is to see what the live one does.
+    async fn carry_watched(
+        &self,
+        job: &mut Job,
+        event: Rc<Event>,
+        versions: &Versions<ConnectorCalls>,
+        chosen: Chosen<ConnectorCalls>,
+        turn: Option<&Turn<'_>>,
+    ) -> Done {
+        let Chosen { version, trial, shadow } = chosen;
         let attempted =
-            self.attempted(&job, event.clone(), Asked::Version(&version, trial.as_ref()), turn).await;
+            self.attempted(job, event.clone(), Asked::Version(&version, trial.as_ref()), turn).await;
         if let Some(shadow) = shadow {
             shadow.attempt(versions.user(), &job.event, &attempted.attempt);
         }
@@ -74,7 +91,7 @@ impl Stages {
         };
         // The version before has the last word. What the other did is not done again where it asks for the same.
         job.has_turn &= attempted.attempt.asked.is_empty();
-        let again = Box::pin(self.attempted_again(&mut job, event, attempted.journalled, &live, turn)).await;
+        let again = self.attempted_again(job, event, attempted.journalled, &live, turn).await;
         // A reply may have echoed a secret, and this is shown.
         versions.user().mask.text(&mut why);
         judge_beside(&tally, &why, &again.attempt.result);
@@ -112,39 +129,29 @@ impl Stages {
     ) -> Attempted {
         let idempotency_key: Rc<str> = event.idempotency_key(&self.subscription, job.part).into();
         let slot = self.journal.as_ref().zip(job.journal.as_ref());
-        let scribe = slot.map(|(writer, slot)| writer.scribe(slot, &idempotency_key, asked.sha256()));
-        let recorded = scribe.as_ref().and_then(Scribe::recorded);
-        let arguments =
-            recorded.map_or_else(|| job.arguments(&idempotency_key), |recorded| recorded.arguments.clone());
-        let delivery = Delivery {
-            event,
-            attempt: arguments.attempt,
-            now: arguments.now,
-            seed: arguments.seed,
-            deadline: arguments.deadline,
-            idempotency_key: idempotency_key.clone(),
-            resolution: job.resolution.clone().or(arguments.resolution),
-            rounds: Vec::new(),
-        };
+        let scribe =
+            slot.map(|(writer, slot)| Box::new(writer.scribe(slot, &idempotency_key, asked.sha256())));
+        let recorded = scribe.as_deref().and_then(Scribe::recorded);
+        let delivery = job.delivery(event, &idempotency_key, recorded);
         let until = Cell::new(Instant::now() + job.attempt_timeout);
         let step = async |delivery| asked.step(delivery, job.is_suspect).await;
         let joining = self.joining(job, &asked);
+        // What a request needs is much: boxed, a turn that waits is small.
         let perform = async |delivery: &Delivery, effect: Effect, place: Place| {
             let _waiting = turn.map(Turn::waiting);
-            if let Some(joining) = joining.filter(|_| is_joinable(&effect)) {
-                return Box::pin(self.perform_joined(joining, delivery, effect, place, &until)).await;
+            match joining.filter(|_| is_joinable(&effect)) {
+                Some(joining) => {
+                    Box::pin(self.perform_joined(joining, delivery, effect, place, &until)).await
+                }
+                None => Box::pin(self.perform_own(delivery, effect, place, job.has_turn, &until)).await,
             }
-            let is_first = place.round == 0 && place.position == 0;
-            self.wait_turn(is_first && job.has_turn, &until).await;
-            // What many requests need is much, and a turn is moved: it is small for it.
-            let reply = Box::pin(self.perform(delivery, &effect, place, until.get())).await;
-            (effect, reply)
         };
         let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match &scribe {
             Some(scribe) => Box::pin(scribe.keep(delivery, asked, until.get())).await,
             None => Ok(()),
         };
-        let mut attempt = attempt(delivery, recorded, asked.limits(), &until, step, perform, keep).await;
+        let limits = asked.limits();
+        let mut attempt = attempt(delivery, recorded, &limits, &until, step, perform, keep).await;
         attempt.see_trouble(|effect| self.gateway.is_to_endpoint(effect));
         asked.count(&attempt.result);
         let journalled = match scribe {
@@ -172,9 +179,20 @@ impl Stages {
         }
     }
 
-    async fn perform(&self, delivery: &Delivery, effect: &Effect, place: Place, until: Instant) -> Reply {
+    /// One effect with the reply to it, by itself. The first one of an attempt may have had its turn.
+    async fn perform_own(
+        &self,
+        delivery: &Delivery,
+        effect: Effect,
+        place: Place,
+        has_turn: bool,
+        until: &Cell<Instant>,
+    ) -> (Effect, Reply) {
+        let is_first = place.round == 0 && place.position == 0;
+        self.wait_turn(is_first && has_turn, until).await;
         let key = effect_key(&delivery.idempotency_key, place);
-        self.exchange(effect, &Call::of(delivery, &key, until)).await
+        let reply = self.exchange(&effect, &Call::of(delivery, &key, until.get())).await;
+        (effect, reply)
     }
 
     /// Performs one effect, and notes how the external system took it. How fast another one answers says nothing of how
@@ -221,7 +239,7 @@ impl Asked<'_> {
         }
     }
 
-    async fn step(&self, delivery: Delivery, is_suspect: bool) -> (Delivery, Result<Step, Fault>) {
+    async fn step(&self, delivery: Box<Delivery>, is_suspect: bool) -> (Box<Delivery>, Result<Step, Fault>) {
         match self {
             Asked::Version(version, _) => version.calls.deliver.call(delivery, is_suspect).await,
             Asked::Native(native) => {

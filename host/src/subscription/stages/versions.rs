@@ -88,6 +88,13 @@ pub(super) struct Chosen<C> {
     pub(super) shadow: Option<Shadow>,
 }
 
+impl<C> Chosen<C> {
+    /// A version on trial has a part in it.
+    pub(super) fn is_watched(&self) -> bool {
+        self.trial.is_some() || self.shadow.is_some()
+    }
+}
+
 impl<C: Callers> Versions<C> {
     pub(super) fn new(
         line: &Line,

@@ -20,6 +20,9 @@ use crate::subscription::parked::{self, Opened};
 /// How much is taken in before others of the worker have their turn: so many bytes, decoded ones too, and so long.
 const TURN_BYTES: usize = 1 << 20;
 const TURN: Duration = Duration::from_millis(5);
+/// So many bytes from one look at the clock to the next, where no record counts for less than a KiB.
+const CLOCK_BYTES: usize = 16 << 10;
+const LEAST_BYTES: usize = 1 << 10;
 
 /// What a record in the wire format was decoded to.
 type Json = Result<Bytes, WireError>;
@@ -66,7 +69,7 @@ impl Task {
     /// large one. Gives the rest. What is done counts for the turn, also where nothing of it is kept.
     fn take_in(&mut self, batch: Batch, schemas: &Schemas) -> Batch {
         let Batch { epoch, records } = batch;
-        let (before, began) = (self.taken_in.1, Instant::now());
+        let (before, began, mut unclocked) = (self.taken_in.1, Instant::now(), 0);
         let mut records = records.into_iter();
         while !self.is_turn_over()
             && let Some(record) = records.next()
@@ -75,11 +78,16 @@ impl Task {
             let json = schemas.json_of(&record).transpose();
             let is_decoded = json.is_some();
             let bytes = self.receive_record(record, json, epoch);
-            self.taken_in = (self.taken_in.0 + bytes, before + began.elapsed());
+            self.taken_in.0 += bytes;
+            unclocked += bytes.max(LEAST_BYTES);
+            if unclocked >= CLOCK_BYTES {
+                (self.taken_in.1, unclocked) = (before + began.elapsed(), 0);
+            }
             if is_decoded && !self.has_space() {
                 break;
             }
         }
+        self.taken_in.1 = before + began.elapsed();
         Batch { epoch, records: records.collect() }
     }
 

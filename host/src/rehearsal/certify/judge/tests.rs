@@ -24,7 +24,7 @@ fn exchange(method: &str, key: Option<&str>, body: &'static str, status: u16) ->
     let headers = key.map(|key| (KEY_HEADER.to_owned(), key.to_owned()));
     let (method, url) = (method.to_owned(), "http://h/a".to_owned());
     Exchange {
-        effect: Effect::Http(request),
+        effect: request.into(),
         sent: Some(Sent { method, url, headers: headers.into_iter().collect() }),
         body: body.into(),
         answer: Answer::Http { status, headers: vec![], body: AnswerBody::Bytes(Bytes::new()) },

@@ -177,7 +177,7 @@ pub(super) fn read_back(outgoing: Outgoing, partition: i32, offset: i64) -> Reco
 }
 
 pub(super) fn attempted(job: &Job, result: Result<Outcome, Fault>, trouble: Option<FailureKind>) -> Done {
-    let delivery = Delivery {
+    let delivery = Box::new(Delivery {
         event: job.next.clone().expect("only what was transformed is attempted"),
         attempt: job.attempt,
         now: job.now,
@@ -186,7 +186,7 @@ pub(super) fn attempted(job: &Job, result: Result<Outcome, Fault>, trouble: Opti
         idempotency_key: "key".into(),
         resolution: None,
         rounds: Vec::new(),
-    };
+    });
     let attempt = Attempt { result, trouble, delivery, asked: Vec::new() };
     Done::Attempted { attempt, idempotency_key: "key".into(), journalled: None, blamed: None }
 }
