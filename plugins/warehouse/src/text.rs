@@ -63,6 +63,14 @@ pub(crate) fn text(value: SqlValue) -> Option<Option<String>> {
     }
 }
 
+/// The same, to be looked at.
+pub(crate) fn borrowed(value: &SqlValue) -> Option<&str> {
+    match value {
+        SqlValue::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //! that of the column that it is appended to.
 //!
 //! A row is given for each member that was not written, which says so and what is held instead. Rows are written in the
-//! order of their keys, so that two statements never wait for each other.
+//! order in which they are bound, which is that of their keys: so two statements never wait for each other.
 
 use liaison_sdk::sql::{Dialect, TableName};
 
@@ -11,7 +11,8 @@ use super::{Columns, identifier, list, of};
 /// Which row of several it is, from 1: a name that no column of a table has.
 const NUMBER: &str = "liaison_number";
 
-/// Inserts rows of which no two have one key, and writes over what is held where that is older.
+/// Inserts rows of which no two have one key, and writes over what is held where that is older. Only where fewer are written
+/// than were given does anything look for the others.
 pub(super) fn merge(table: &TableName, columns: &Columns) -> String {
     let (all, key, rows) = (list(columns.names()), list(columns.key_names()), rows(table, columns.names()));
     let (set, is_newer) = (columns.set(of("excluded")), columns.is_newer());
@@ -20,12 +21,12 @@ pub(super) fn merge(table: &TableName, columns: &Columns) -> String {
     let (table, is_unwritten) = (table.quoted(Dialect::Postgres), is_unwritten(columns));
     format!(
         "with given as (select * from {rows}), \
-         written as (insert into {table} as held ({all}) select {all} from given order by {key} \
+         written as (insert into {table} as held ({all}) select {all} from given \
          on conflict ({key}) do update set {set} where {is_newer} returning {key}) \
          select given.{NUMBER} - 1 as member, held.{v} = given.{v} as is_same, {given} = {held} as is_equal, \
          held.{v} as version, to_jsonb(held) as held \
          from given left join written using ({key}) left join {table} as held using ({key}) \
-         where {is_unwritten}"
+         where (select count(*) from written) < cardinality($1) and {is_unwritten}"
     )
 }
 
@@ -41,7 +42,7 @@ pub(super) fn merge_newest(table: &TableName, columns: &Columns) -> String {
     format!(
         "with given as (select * from {rows}), \
          chosen as (select distinct on ({key}) * from given order by {key}, {v} desc, {d} desc, {NUMBER}), \
-         written as (insert into {table} as held ({all}) select {all} from chosen \
+         written as (insert into {table} as held ({all}) select {all} from chosen order by {NUMBER} \
          on conflict ({key}) do update set {set} where {is_newer} returning {key}) \
          select given.{NUMBER} - 1 as member, not {is_unwritten} or held.{v} = given.{v} as is_same, \
          {is_unwritten} and {given} = {held} as is_equal, \

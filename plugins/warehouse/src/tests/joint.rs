@@ -29,18 +29,20 @@ fn rows_of_the_same_statement_are_joined_and_the_answer_is_split() {
     if let Effect::Sql(SqlRequest { statements, .. }) = &mut over {
         statements[0].sql.push_str(" and held.\"updated_at\" = $7");
     }
-    let effects = vec![transaction(event("p-1", "a\"")), over, transaction(event("p-2", "b"))];
+    let effects = vec![transaction(event("p-2", "b")), over, transaction(event("p-1", "a\""))];
     let (request, members, memo) = joint_rows(effects);
     assert_eq!(members, [0, 2]);
     let [merge] = &request.statements[..] else { panic!("{request:?}") };
     for part in [
         "unnest(array(select \"id\" from \"dw\".\"policies\" limit 0) || $1, ",
         "|| $6) with ordinality as given(\"id\", \"rest\", \"room\", \"title\", \"updated_at\", \"deleted\", liaison_number)",
-        "from given order by \"id\" on conflict",
+        "from given on conflict",
+        "where (select count(*) from written) < cardinality($1) and written.\"id\" is null",
     ] {
         assert!(merge.sql.contains(part), "{part}: {}", merge.sql);
     }
     let bound = |column: usize| merge.parameters[column].clone();
+    // In the order of their keys.
     for (column, texts) in [(0, ["p-1", "p-2"]), (3, ["a\"", "b"]), (5, ["false", "false"])] {
         assert_eq!(bound(column), list(texts));
     }
@@ -50,17 +52,18 @@ fn rows_of_the_same_statement_are_joined_and_the_answer_is_split() {
     let merged = SqlResult { affected: 0, columns, rows };
     let history = SqlResult { affected: 2, columns: Vec::new(), rows: Vec::new() };
     let replies = split(memo, Reply::Sql(SqlResponse::Done(vec![merged, history])));
-    // The first was written, and is told so; the other has its row.
+    // The first has its row, which was the second; the other was written, and is told so.
     let found: Vec<_> = replies.iter().map(changes_and_rows).collect();
     let row = vec![SqlValue::Integer(0), SqlValue::Boolean(true)];
-    assert_eq!(found, [([1, 1], vec![]), ([0, 1], vec![row])]);
+    assert_eq!(found, [([0, 1], vec![row]), ([1, 1], vec![])]);
 }
 
 #[test]
 fn of_rows_with_one_key_the_newest_is_chosen() {
-    let effects = vec![transaction(event("p-1", "a")), transaction(event("p-1", "b"))];
-    let (request, members, _) = joint_rows(effects);
-    assert_eq!((members, &request.statements[0].parameters[0]), (vec![0, 1], &list(["p-1", "p-1"])));
+    let keys = ["p-2", "p-1", "p-2"];
+    let (request, members, _) = joint_rows(keys.map(|key| transaction(event(key, "a"))).to_vec());
+    let bound = &request.statements[0].parameters[0];
+    assert_eq!((members, bound), (vec![0, 1, 2], &list(["p-1", "p-2", "p-2"])));
     let text = &request.statements[0].sql;
     let chosen = "distinct on (\"id\") * from given order by \"id\", \"updated_at\" desc, \"deleted\" desc, liaison_number)";
     assert!(text.contains(chosen), "{text}");
