@@ -149,16 +149,18 @@ fn a_smuggled_reply_costs_nothing() -> anyhow::Result<()> {
     stage.stop()
 }
 
+/// A guest that says too much, and is a good one else.
+const FLOOD: Misdeed<'static> = Misdeed { name: "log-flood", kind: "", says: "", limits: Limits::Roomy };
+
 #[test]
 fn a_flood_of_the_log_costs_neither_the_neighbour_nor_the_memory() -> anyhow::Result<()> {
-    let flood = Misdeed { name: "log-flood", kind: "", says: "", limits: Limits::Roomy };
     let mut stage = Stage::start()?;
     let memory = stage.memory()?;
     let alone = stage.window(&Beside::Nobody, 60)?;
-    let beside = stage.window(&Beside::Misdeed(&flood), 60)?;
-    stage.is_delivered_with_its_lines_dropped(&flood)?;
+    let beside = stage.window(&Beside::Misdeed(&FLOOD), 60)?;
+    stage.is_delivered_with_its_lines_dropped(&FLOOD)?;
     let after = stage.memory_within(memory + MEMORY_SLACK)?;
-    report(&flood, &[(alone, beside)], memory, after);
+    report(&FLOOD, &[(alone, beside)], memory, after);
     stage.stop()
 }
 
@@ -168,9 +170,19 @@ fn a_flood_of_the_log_costs_neither_the_neighbour_nor_the_memory() -> anyhow::Re
 fn on_a_quiet_machine_a_neighbour_loses_less_than_a_tenth() -> anyhow::Result<()> {
     loses_less_than_a_tenth(MISDEEDS.len(), |number, stage| {
         let misdeed = &MISDEEDS[number];
-        let slowed = slowed(stage, misdeed)?;
-        stage.is_counted_by_its_kind(misdeed)?;
-        Ok(slowed)
+        slowed(stage, misdeed, |stage| {
+            stage.is_paid_for_by_its_own_events(misdeed)?;
+            stage.is_counted_by_its_kind(misdeed)
+        })
+    })
+}
+
+/// The same beside a flood of the log.
+#[test]
+#[ignore = "it asserts times: for a quiet machine"]
+fn on_a_quiet_machine_a_neighbour_loses_less_than_a_tenth_by_a_flood_of_the_log() -> anyhow::Result<()> {
+    loses_less_than_a_tenth(1, |_, stage| {
+        slowed(stage, &FLOOD, |stage| stage.is_delivered_with_its_lines_dropped(&FLOOD))
     })
 }
 
@@ -178,11 +190,15 @@ fn on_a_quiet_machine_a_neighbour_loses_less_than_a_tenth() -> anyhow::Result<()
 #[test]
 #[ignore = "it asserts times: for a quiet machine"]
 fn on_a_quiet_machine_a_neighbour_loses_less_than_a_tenth_by_tricks() -> anyhow::Result<()> {
-    loses_less_than_a_tenth(TRICKS.len(), |number, stage| slowed(stage, &TRICKS[number]))?;
+    loses_less_than_a_tenth(TRICKS.len(), |number, stage| {
+        let trick = &TRICKS[number];
+        slowed(stage, trick, |stage| stage.is_paid_for_by_its_own_events(trick))
+    })?;
     loses_less_than_a_tenth(SPELLINGS.len(), |number, stage| {
         let (asked, says) = SPELLINGS[number];
         let name = &stage.with_port(asked);
-        slowed(stage, &Misdeed { name, kind: "", says, limits: Limits::Tight })
+        let trick = Misdeed { name, kind: "", says, limits: Limits::Tight };
+        slowed(stage, &trick, |stage| stage.is_paid_for_by_its_own_events(&trick))
     })
 }
 
@@ -201,15 +217,20 @@ fn loses_less_than_a_tenth(
     Ok(())
 }
 
-/// What the neighbour lost beside it, over windows by turns, if that is more than a tenth.
-fn slowed(stage: &mut Stage, misdeed: &Misdeed<'_>) -> anyhow::Result<Option<String>> {
+/// What the neighbour lost beside it, over windows by turns, if that is more than a tenth. `is_borne` says whether the misdeed
+/// came to the end that it should.
+fn slowed(
+    stage: &mut Stage,
+    misdeed: &Misdeed<'_>,
+    is_borne: impl Fn(&Stage) -> anyhow::Result<()>,
+) -> anyhow::Result<Option<String>> {
     let memory = stage.memory()?;
     let mut windows = Vec::new();
     for _ in 0..5 {
         let alone = stage.window(&Beside::Nobody, 300)?;
         windows.push((alone, stage.window(&Beside::Misdeed(misdeed), 300)?));
     }
-    stage.is_paid_for_by_its_own_events(misdeed)?;
+    is_borne(stage)?;
     let after = stage.memory_within(memory + MEMORY_SLACK)?;
     let (throughput, p99) = report(misdeed, &windows, memory, after);
     let is_slowed = throughput < 1.0 / LOSS || p99 > LOSS;
