@@ -6,15 +6,17 @@
 //! aborted transaction left, and lies above it. A topic that was made anew begins again below where we were, which is
 //! no gap.
 
-use std::collections::HashMap;
 use std::ops::Range;
+
+use rustc_hash::FxHashMap;
 
 use super::partition::Partition;
 
-/// Where each assigned partition is to go on.
+/// Where each assigned partition is to go on: looked up for every record, by a hash that is quick, as the names of topics are
+/// our own configuration's.
 #[derive(Debug, Default)]
 pub(super) struct Overtaken {
-    next: HashMap<Partition, i64>,
+    next: FxHashMap<Partition, i64>,
 }
 
 impl Overtaken {

@@ -5,9 +5,10 @@
 
 mod lost;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use self::lost::Lost;
@@ -21,9 +22,10 @@ const SLOW: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
-    numbers: HashMap<Partition, PartitionIndex>,
+    /// Looked up for every record: by a hash that is quick, as the names of topics are our own configuration's.
+    numbers: FxHashMap<Partition, PartitionIndex>,
     /// What had settled of partitions that were lost, until they are ours again.
-    lost: HashMap<Partition, Lost>,
+    lost: FxHashMap<Partition, Lost>,
     assigned: BTreeMap<PartitionIndex, Assigned>,
     next_number: PartitionIndex,
     unsettled: usize,

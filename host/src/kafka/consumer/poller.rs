@@ -156,7 +156,7 @@ impl Poller {
                     };
                     let record = record_from(&message, topic);
                     self.watch_for_loss(&record);
-                    match self.delays.read(record, unix_ms()) {
+                    match self.delays.read(record, unix_ms) {
                         Read::HandOut(record) => self.held.push(record),
                         Read::Pause(partition) => {
                             log_failure("pause", self.consumer.pause(&list(&[partition])));
