@@ -10,7 +10,7 @@ mod outcome;
 mod sql;
 pub(crate) mod written;
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -30,9 +30,9 @@ use crate::event::Event;
 pub type TimestampMs = u64;
 
 /// One event on its way to the external system, with all that this attempt has done so far: what a connector is given.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Delivery {
-    pub event: Rc<Event>,
+    pub event: Arc<Event>,
     /// 1 for the first attempt.
     pub attempt: u32,
     /// When the attempt began, to a tenth of a second: the same for every call of it.
@@ -42,7 +42,7 @@ pub struct Delivery {
     /// When the event's SLA is missed.
     pub deadline: Option<TimestampMs>,
     /// The same on every attempt, after restarts and redrives.
-    pub idempotency_key: Rc<str>,
+    pub idempotency_key: Arc<str>,
     /// What the host decided after an earlier conflict.
     pub resolution: Option<Resolution>,
     /// The replies to what this attempt has asked for, a list a round, in the order asked.
@@ -58,11 +58,11 @@ pub enum Step {
     SettleBy(Effect),
 }
 
-/// One effect that does what several do, each of another delivery.
+/// One effect that does what the own effects of several deliveries do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joint {
     pub effect: Effect,
-    /// Which of those that were given, from 0.
+    /// Which of the deliveries that were given, from 0.
     pub members: Vec<u32>,
     /// For the plugin, when it is asked to split the reply.
     pub memo: Bytes,

@@ -45,20 +45,22 @@ macro_rules! connector {
 /// Makes this crate a connector whose deliveries can share requests.
 ///
 /// `joining_connector!(deliver, check, join, split)` is [`connector!`](crate::connector) with two functions more, which
-/// [`joint`](crate::joint) describes: `fn(Vec<Effect>) -> Vec<Joint>` and `fn(Vec<u8>, Reply) -> Vec<Reply>`.
+/// [`joint`](crate::joint) describes: `fn(Vec<Effect>) -> Vec<Joint>` or `fn(Vec<Delivery>) -> Vec<Joint>`, and
+/// `fn(Vec<u8>, Reply) -> Vec<Reply>`.
 #[macro_export]
 macro_rules! joining_connector {
     ($deliver:path, $check:path, $join:path, $split:path $(,)?) => {
         $crate::connector!($deliver, $check);
         const _: () = {
-            use $crate::joint::{Effect, Joint, Reply};
+            use $crate::joint::{Joint, Reply};
+            use $crate::outcome::Delivery;
             use $crate::raw::joiner::exports::liaison::plugin::joiner as contract;
 
             struct Joiner;
 
             impl contract::Guest for Joiner {
-                fn join(effects: ::std::vec::Vec<Effect>) -> ::std::vec::Vec<Joint> {
-                    $join(effects)
+                fn join(deliveries: ::std::vec::Vec<Delivery>) -> ::std::vec::Vec<Joint> {
+                    $crate::raw::Join::join($join, deliveries, $deliver)
                 }
 
                 fn split(memo: ::std::vec::Vec<u8>, reply: Reply) -> ::std::vec::Vec<Reply> {
@@ -70,7 +72,7 @@ macro_rules! joining_connector {
             #[cfg(target_family = "wasm")]
     $crate::raw::joiner::export_joiner!(Joiner with_types_in $crate::raw::joiner);
             #[cfg(not(target_family = "wasm"))]
-            const _: fn(::std::vec::Vec<Effect>) -> ::std::vec::Vec<Joint> =
+            const _: fn(::std::vec::Vec<Delivery>) -> ::std::vec::Vec<Joint> =
                 <Joiner as contract::Guest>::join;
         };
     };

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use crate::raw::connector::exports::liaison::plugin::connector::{
-    Conflict, Delivery, Merged, Outcome, Receipt, Resolution, Retry,
-};
+pub use crate::raw::connector::exports::liaison::plugin::connector::{Conflict, Outcome, Receipt, Retry};
+pub use crate::raw::connector::liaison::plugin::deliveries::{Delivery, Merged, Resolution};
 
 use crate::grpc::GrpcAnswer;
 use crate::http::{Http, Response, Settling};

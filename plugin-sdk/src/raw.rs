@@ -1,11 +1,12 @@
 //! The bindings of `wit/`, as generated: for tools and tests that must say what the rest of the crate never
 //! would, such as too few steps. A plugin needs none of it.
 //!
-//! `deliver`, `check` and `transform` are what the macros put behind the exports: a call of the contract,
+//! `deliver`, `check`, `Join` and `transform` are what the macros put behind the exports: a call of the contract,
 //! made of calls of an author's function. A tool can wrap them.
 //!
 //! All worlds share one set of types: what a transformer is given is the same `Event` that a connector is.
 
+pub use crate::joint::Join;
 pub use crate::outcome::no_check;
 pub use crate::steps::{check, deliver};
 pub use crate::transform::transform;
@@ -52,6 +53,7 @@ pub mod joiner {
         with: {
             "liaison:plugin/types@0.1.0": crate::raw::connector::liaison::plugin::types,
             "liaison:plugin/effects@0.1.0": crate::raw::connector::liaison::plugin::effects,
+            "liaison:plugin/deliveries@0.1.0": crate::raw::connector::liaison::plugin::deliveries,
             "wasi:logging/logging@0.1.0-draft": crate::raw::connector::wasi::logging::logging,
             "wasi:config/store@0.2.0-rc.1": crate::raw::connector::wasi::config::store,
         },

@@ -37,16 +37,6 @@ pub fn scalar_of(json: &str) -> Option<String> {
     }
 }
 
-/// As `==`, in words of eight bytes: WebAssembly compares by the byte, which counts for long texts that are mostly equal.
-pub fn is_same(one: &str, other: &str) -> bool {
-    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
-    let (words, rest) = one.as_bytes().as_chunks::<8>();
-    let (other_words, other_rest) = other.as_bytes().as_chunks::<8>();
-    one.len() == other.len()
-        && rest == other_rest
-        && words.iter().zip(other_words).all(|(one, other)| word(one) == word(other))
-}
-
 /// FNV-1a of 64 bits: a short name for bytes, the same wherever and whenever it is made. No secret and no proof: who wants to
 /// can make other bytes of the same name.
 pub fn fnv_1a(bytes: &[u8]) -> u64 {
@@ -88,21 +78,6 @@ mod tests {
 
     use super::*;
     use crate::testing;
-
-    #[test]
-    fn texts_are_the_same_if_all_their_bytes_are() {
-        let long = "insert into \u{e9} values ($1)";
-        for text in ["", "a", "12345678", long] {
-            assert!(is_same(text, text));
-            for place in 0..text.len() {
-                let mut other = text.as_bytes().to_vec();
-                other[place] ^= 1;
-                let is_other = String::from_utf8(other).is_ok_and(|other| is_same(text, &other));
-                assert!(!is_other, "{place} of {text}");
-            }
-            assert!(!is_same(text, &format!("{text}a")) && !is_same(&format!("{text}a"), text));
-        }
-    }
 
     #[test]
     fn a_name_of_bytes_is_the_published_one() {

@@ -17,16 +17,16 @@ pub struct Connector {
     pub concurrency_floor: usize,
     pub rate_limit: Option<RateLimit>,
     pub breaker: Breaker,
-    /// Effects of several deliveries are performed as one where the plugin joins them.
+    /// Several deliveries are done by one effect where the plugin joins them.
     pub batch: Option<Batch>,
 }
 
 /// When what was gathered to be joined goes on its way: when one of these is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// Effects of so many deliveries.
+    /// So many deliveries.
     pub events: usize,
-    /// So much in their bodies, or bound.
+    /// So much data of their events.
     pub bytes: usize,
     /// So long after the first of them.
     pub wait: Duration,

@@ -14,7 +14,7 @@ pub(crate) struct Limits {
     pub(super) request_head_bytes: usize,
     pub(super) request_body_bytes: usize,
     /// Call again for what a step settles by, too, and compare.
-    pub(super) call_twice: bool,
+    pub(crate) call_twice: bool,
 }
 
 impl Limits {

@@ -30,12 +30,32 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// It was done with others', before its connector was asked what it needs.
+    pub(crate) fn settled(delivery: Box<Delivery>, outcome: Outcome) -> Self {
+        end(delivery, Vec::new(), Ok(outcome))
+    }
+
     /// Looks for trouble in what the connector's own system answered last. What another one did, from which something was
     /// fetched on the way, is this attempt's failure and says nothing of the deliveries beside it.
     pub(crate) fn see_trouble(&mut self, is_own: impl Fn(&Effect) -> bool) {
         let last = self.asked.last().zip(self.delivery.rounds.last());
         let mut each = last.into_iter().flat_map(|(effects, replies)| effects.iter().zip(replies));
         self.trouble = each.find_map(|(effect, reply)| trouble(reply).filter(|_| is_own(effect)));
+    }
+}
+
+/// What an attempt need not ask for.
+pub(crate) enum Known<'a> {
+    Nothing,
+    /// What a journal holds.
+    Recorded(&'a Recorded),
+    /// The reply to what settles the delivery in its first round: it was done with others' before this one was asked for it.
+    Done(Reply),
+}
+
+impl<'a> From<Option<&'a Recorded>> for Known<'a> {
+    fn from(recorded: Option<&'a Recorded>) -> Self {
+        recorded.map_or(Self::Nothing, Self::Recorded)
     }
 }
 
@@ -47,39 +67,54 @@ pub(crate) struct Place {
 }
 
 /// Runs an attempt to its outcome. After `until` effects are answered as timed out, and the connector has the last word;
-/// `perform` moves it where an effect had to wait for its turn, and gives each effect back.
+/// `perform` moves it where an effect had to wait for its turn, is told whether the effect settles the delivery, and gives
+/// each back.
 ///
-/// What `recorded` holds is answered from there. `keep` is told before each round that performs anything what was asked
-/// and answered before it, and may end the attempt.
+/// What is `known` is answered from there. `keep` is told before each round that performs anything what was asked and
+/// answered before it, and may end the attempt.
 pub(crate) async fn attempt(
     mut delivery: Box<Delivery>,
-    mut recorded: Option<&Recorded>,
+    known: Known<'_>,
     limits: &Limits,
     until: &Cell<Instant>,
     step: impl AsyncFn(Box<Delivery>) -> (Box<Delivery>, Result<Step, Fault>),
-    perform: impl AsyncFn(&Delivery, Effect, Place) -> (Effect, Reply),
+    perform: impl AsyncFn(&Delivery, Effect, Place, bool) -> (Effect, Reply),
     keep: impl AsyncFn(&Delivery, &[Vec<Effect>]) -> Result<(), Fault>,
 ) -> Attempt {
+    let (mut recorded, mut done) = match known {
+        Known::Nothing => (None, None),
+        Known::Recorded(recorded) => (Some(recorded), None),
+        Known::Done(reply) => (None, Some(reply)),
+    };
     let mut asked = Vec::new();
     for _ in 0..limits.steps {
         let result;
         (delivery, result) = step(delivery).await;
         let (effects, settles) = match result.and_then(|step| asks(step, limits)) {
-            Ok(Asks::Effects { effects, settles }) => (effects, settles),
-            Ok(Asks::Nothing(outcome)) => return end(delivery, asked, Ok(outcome)),
+            Ok(Asks::Effects { effects, settles }) if settles || done.is_none() => (effects, settles),
+            Ok(Asks::Nothing(outcome)) if done.is_none() => return end(delivery, asked, Ok(outcome)),
+            Ok(_) => {
+                let fault =
+                    Fault::Nonsense("it joins a delivery that it does not settle by one effect".into());
+                return end(delivery, asked, Err(fault));
+            }
             Err(fault) => return end(delivery, asked, Err(fault)),
         };
-        let known = match recall(&mut recorded, &delivery, &effects) {
-            Ok(known) => known,
-            Err(fault) => return end(delivery, asked, Err(fault)),
+        let known = match done.take() {
+            Some(reply) => vec![Some(reply)],
+            None => match recall(&mut recorded, &delivery, &effects) {
+                Ok(known) => known,
+                Err(fault) => return end(delivery, asked, Err(fault)),
+            },
         };
         let is_news = known.iter().flatten().count() < effects.len() && Instant::now() < until.get();
         if is_news && let Err(fault) = keep(&delivery, &asked).await {
             return end(delivery, asked, Err(fault));
         }
         let round = delivery.rounds.len();
-        let one =
-            async |effect: Effect, position| perform(&delivery, effect, Place { round, position }).await;
+        let one = async |effect: Effect, position| {
+            perform(&delivery, effect, Place { round, position }, settles).await
+        };
         let (effects, replies) = perform_round(effects, &known, until, one).await;
         let settled = replies.first().filter(|_| settles).and_then(Outcome::delivered_by);
         delivery.rounds.push(replies);
@@ -169,9 +204,9 @@ pub(crate) fn trouble(reply: &Reply) -> Option<FailureKind> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::cell::RefCell;
-    use std::rc::Rc;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use bytes::Bytes;
@@ -193,7 +228,8 @@ mod tests {
         Limits::of(&config::Limits { steps: 3, effects: 2, ..config::Limits::default() }, call_twice)
     }
 
-    fn delivery() -> Box<Delivery> {
+    /// Of an event without data.
+    pub(crate) fn delivery() -> Box<Delivery> {
         let event = Event {
             id: "1".into(),
             source: "/tests".into(),
@@ -207,7 +243,7 @@ mod tests {
             origin: Origin { topic: "t".into(), partition: 0, offset: 0 },
         };
         Box::new(Delivery {
-            event: Rc::new(event),
+            event: Arc::new(event),
             attempt: 1,
             now: 0,
             seed: 0,
@@ -236,12 +272,12 @@ mod tests {
 
     /// Plays a script: what to answer after each number of rounds.
     async fn play(script: Vec<Result<Step, Fault>>, status: u16, until: Instant) -> (Attempt, Vec<String>) {
-        play_on(None, usize::MAX, script, status, until).await
+        play_on(Known::Nothing, usize::MAX, script, status, until).await
     }
 
     /// The same, going on from a journal that takes less than `room` rounds.
     async fn play_on(
-        recorded: Option<&Recorded>,
+        known: Known<'_>,
         room: usize,
         script: Vec<Result<Step, Fault>>,
         status: u16,
@@ -252,7 +288,7 @@ mod tests {
             let result = script[delivery.rounds.len()].clone();
             (delivery, result)
         };
-        let perform = async |_: &Delivery, effect: Effect, place: Place| {
+        let perform = async |_: &Delivery, effect: Effect, place: Place, _: bool| {
             let reply = match &effect {
                 Effect::Http(request) => {
                     let Place { round, position } = place;
@@ -268,7 +304,7 @@ mod tests {
             false => Err(Fault::Unwritten("no room".into())),
         };
         let mut attempt =
-            attempt(delivery(), recorded, &limits(false), &Cell::new(until), step, perform, keep).await;
+            attempt(delivery(), known, &limits(false), &Cell::new(until), step, perform, keep).await;
         attempt.see_trouble(|effect| matches!(effect, Effect::Http(request) if request.url.starts_with('/')));
         (attempt, asked.into_inner())
     }
@@ -403,13 +439,37 @@ mod tests {
                 let result = script[delivery.rounds.len()].clone();
                 (delivery, result)
             };
-            let perform = async |_: &Delivery, effect: Effect, _: Place| (effect, answer(200));
+            let perform = async |_: &Delivery, effect: Effect, _: Place, _: bool| (effect, answer(200));
             let keep = async |_: &Delivery, _: &[Vec<Effect>]| Ok(());
             let limits = limits(true);
             let until = Cell::new(later());
-            let attempt = attempt(delivery(), None, &limits, &until, step, perform, keep).await;
+            let attempt = attempt(delivery(), Known::Nothing, &limits, &until, step, perform, keep).await;
             assert_eq!(attempt.result == Ok(delivered.clone()), is_kept, "{says:?}: {:?}", attempt.result);
             assert_eq!((attempt.asked.len(), attempt.delivery.rounds.len()), (1, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_done_with_others_is_answered_and_not_performed_however_late() {
+        let skipped = Outcome::Skipped("newer".into());
+        let play = async |first: Step, until| {
+            let script = vec![Ok(first), Ok(Step::Settle(skipped.clone()))];
+            play_on(Known::Done(answer(409)), 1, script, 200, until).await
+        };
+        for until in [later(), Instant::now()] {
+            let (attempt, asked) = play(Step::SettleBy(get("/a")), until).await;
+            assert_eq!((attempt.result, asked.len()), (Ok(skipped.clone()), 0));
+            assert_eq!(attempt.asked, [vec![get("/a")]]);
+            assert!(
+                matches!(&attempt.delivery.rounds[0][..], [Reply::Http(reply)] if reply.status == 409),
+                "{:?}",
+                attempt.delivery.rounds
+            );
+        }
+        for other in [Step::Perform(vec![get("/a")]), Step::Settle(Outcome::Rejected("no".into()))] {
+            let (attempt, asked) = play(other, later()).await;
+            assert!(matches!(attempt.result, Err(Fault::Nonsense(_))), "{:?}", attempt.result);
+            assert_eq!(asked.len(), 0);
         }
     }
 
@@ -430,16 +490,16 @@ mod tests {
             rounds: so_far(&rounds, replies),
         };
         let one = recorded(&[vec![answer(201), answer(404)]]);
-        let (attempt, asked) = play_on(Some(&one), usize::MAX, script.clone(), 200, later()).await;
+        let (attempt, asked) = play_on(Known::Recorded(&one), usize::MAX, script.clone(), 200, later()).await;
         assert_eq!((attempt.result, asked), (Ok(done.clone()), vec!["1.0 /c".to_owned()]));
         assert!(matches!(&attempt.delivery.rounds[0][1], Reply::Http(response) if response.status == 404));
 
         let both = recorded(&[vec![answer(201), answer(404)], vec![answer(202)]]);
-        let (attempt, asked) = play_on(Some(&both), 0, script, 200, Instant::now()).await;
+        let (attempt, asked) = play_on(Known::Recorded(&both), 0, script, 200, Instant::now()).await;
         assert_eq!((attempt.result, asked.len()), (Ok(done), 0));
 
         let other = vec![Ok(Step::Perform(vec![get("/a"), get("/b")]))];
-        let (attempt, asked) = play_on(Some(&both), usize::MAX, other, 200, later()).await;
+        let (attempt, asked) = play_on(Known::Recorded(&both), usize::MAX, other, 200, later()).await;
         assert!(matches!(attempt.result, Err(Fault::Changed(_))), "{:?}", attempt.result);
         assert_eq!(asked.len(), 0);
     }
@@ -476,7 +536,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_kept_ends_the_attempt_before_the_next_round() {
         let script = vec![Ok(Step::Perform(vec![get("/a")])); 3];
-        let (attempt, asked) = play_on(None, 2, script, 200, later()).await;
+        let (attempt, asked) = play_on(Known::Nothing, 2, script, 200, later()).await;
         assert!(matches!(attempt.result, Err(Fault::Unwritten(_))), "{:?}", attempt.result);
         assert_eq!((asked, attempt.asked.len()), (vec!["0.0 /a".to_owned(), "1.0 /a".to_owned()], 2));
     }

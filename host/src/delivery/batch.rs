@@ -1,29 +1,31 @@
-//! Effects of several deliveries as one: how many may be, whether what a plugin made of them can stand for them, and what
-//! the reply means to each. Pure.
+//! What several deliveries need as one effect: how many may be, whether what a plugin made of them can stand for them, and
+//! what the reply means to each. Pure.
 //!
 //! ```text
-//! effects ─▶ divide ─▶ joint effects ─▶ performed ─▶ means ─┬─▶ done: split, each its own reply
-//!               │                                          ├─▶ shared: each the same reply
-//!               └─▶ the rest, each by itself               └─▶ refused: the halves, each joined anew
+//! deliveries ─▶ join ─▶ joint effects ─▶ performed ─▶ means ─┬─▶ done: split, each its own reply
+//!                 │                                         ├─▶ shared: each the same reply
+//!                 └─▶ the rest, each by itself              └─▶ refused: the halves, each joined anew
 //! ```
 
 use super::ask::{Limits, size};
 use super::attempt::trouble;
 use crate::contract::{Body, Effect, Failure, Joint, Reply, SqlErrorKind, SqlResponse};
 
-/// What a joint effect may hold beside what its members do, for each of them.
-const SPARE_BYTES: usize = 1024;
-
 /// How many may be joined: fewer for a while when it was too much.
 #[derive(Debug)]
 pub(crate) struct Extent {
     most: usize,
     now: usize,
+    /// How often so many were taken since they are that many.
+    taken: u32,
 }
+
+/// How often as many as may be are taken, until twice as many are tried.
+const TAKEN: u32 = 8;
 
 impl Extent {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, now: most }
+        Self { most, now: most, taken: 0 }
     }
 
     pub(crate) fn now(&self) -> usize {
@@ -32,14 +34,17 @@ impl Extent {
 
     /// So many were taken.
     pub(crate) fn was_done(&mut self, events: usize) {
-        if events >= self.now {
-            self.now = self.now.saturating_mul(2).min(self.most);
+        if events >= self.now && self.now < self.most {
+            self.taken += 1;
+            if self.taken == TAKEN {
+                (self.now, self.taken) = (self.now.saturating_mul(2).min(self.most), 0);
+            }
         }
     }
 
-    /// So many took too long. Two are always tried: nothing else would tell that more may go again.
+    /// So many were too much. Two are always tried: nothing else would tell that more may go again.
     pub(crate) fn was_too_much(&mut self, events: usize) {
-        self.now = (events / 2).max(2).min(self.most);
+        (self.now, self.taken) = (self.now.min((events / 2).max(2)), 0);
     }
 }
 
@@ -91,6 +96,11 @@ pub(crate) fn means(reply: &Reply) -> Meaning {
     }
 }
 
+/// Was it larger than the external system takes?
+pub(crate) fn is_too_large(reply: &Reply) -> bool {
+    matches!(reply, Reply::Http(response) if response.status == 413)
+}
+
 /// Needs it nothing of its delivery, so that it can be joined or stand for others?
 pub(crate) fn is_joinable(effect: &Effect) -> bool {
     match effect {
@@ -101,9 +111,9 @@ pub(crate) fn is_joinable(effect: &Effect) -> bool {
     }
 }
 
-/// Can these stand for their members among the effects? If not, why.
-pub(crate) fn check(joints: &[Joint], effects: &[Effect], limits: &Limits) -> Result<(), String> {
-    let mut is_taken = vec![false; effects.len()];
+/// Can these stand for their members among so many deliveries? If not, why.
+pub(crate) fn check(joints: &[Joint], deliveries: usize, limits: &Limits) -> Result<(), String> {
+    let mut is_taken = vec![false; deliveries];
     for Joint { effect, members, .. } in joints {
         if members.is_empty() {
             return Err("a joint effect of nothing".to_owned());
@@ -111,17 +121,17 @@ pub(crate) fn check(joints: &[Joint], effects: &[Effect], limits: &Limits) -> Re
         if !is_joinable(effect) {
             return Err("a joint effect that needs one delivery's data or replies".to_owned());
         }
-        let mut allowed = 0;
         for member in members {
-            let member = *member as usize;
-            match is_taken.get_mut(member) {
-                None => return Err(format!("effect {member} joined, of {}", effects.len())),
-                Some(true) => return Err(format!("effect {member} joined twice")),
+            match is_taken.get_mut(*member as usize) {
+                None => {
+                    return Err(format!("delivery {member} joined, which is none of {deliveries}, from 0"));
+                }
+                Some(true) => return Err(format!("delivery {member} joined twice")),
                 Some(is_taken) => *is_taken = true,
             }
-            allowed += size(&effects[member]).body + SPARE_BYTES;
         }
         let found = size(effect);
+        let allowed = limits.request_body_bytes.saturating_mul(members.len());
         if found.body > allowed {
             return Err(format!("a joint effect of {} bytes for members of {allowed}", found.body));
         }
@@ -187,18 +197,29 @@ mod tests {
     #[test]
     fn what_was_too_much_is_halved_and_comes_back_by_doubling() {
         let mut extent = Extent::new(500);
+        let done = |extent: &mut Extent, events: usize, times: u32| {
+            (0..times).for_each(|_| extent.was_done(events));
+            extent.now()
+        };
         extent.was_too_much(500);
         assert_eq!(extent.now(), 250);
+        extent.was_too_much(500);
+        assert_eq!(extent.now(), 250, "one that was gathered before");
         extent.was_too_much(3);
         assert_eq!(extent.now(), 2);
         extent.was_too_much(2);
         assert_eq!(extent.now(), 2, "one alone is never done together, so it could not grow again");
-        extent.was_done(2);
-        assert_eq!(extent.now(), 4);
-        extent.was_done(3);
-        assert_eq!(extent.now(), 4, "fewer say nothing of more");
-        (0..10).for_each(|_| extent.was_done(500));
-        assert_eq!(extent.now(), 500);
+        assert_eq!(done(&mut extent, 2, TAKEN - 1), 2);
+        assert_eq!(done(&mut extent, 1, 1), 2, "fewer say nothing of more");
+        assert_eq!(done(&mut extent, 2, 1), 4);
+        assert_eq!(done(&mut extent, 4, TAKEN - 1), 4);
+        extent.was_too_much(8);
+        assert_eq!(
+            done(&mut extent, 4, TAKEN - 1),
+            4,
+            "it is counted from the last time that it was too much"
+        );
+        assert_eq!(done(&mut extent, 500, 10 * TAKEN), 500);
     }
 
     fn put(body: Body) -> Effect {
@@ -212,18 +233,17 @@ mod tests {
 
     #[test]
     fn what_cannot_stand_for_its_members_is_found() {
-        let limits = Limits::of(&config::Limits::default(), false);
-        let effects = vec![put(Body::Bytes("1".into())), put(Body::None), put(Body::Bytes("3".into()))];
-        let said = |joints: &[Joint]| check(joints, &effects, &limits).err();
-        let fits = put(Body::Bytes(vec![b'x'; 2 * SPARE_BYTES + 1].into()));
-        let large = put(Body::Bytes(vec![b'x'; 2 * SPARE_BYTES + 2].into()));
+        let limits = config::Limits { request_body_bytes: 1_000, ..config::Limits::default() };
+        let said = |joints: &[Joint]| check(joints, 3, &Limits::of(&limits, false)).err();
+        let fits = put(Body::Bytes(vec![b'x'; 2_000].into()));
+        let large = put(Body::Bytes(vec![b'x'; 2_001].into()));
         assert_eq!(said(&[]), None);
         assert_eq!(said(&[joint(fits.clone(), &[1, 0]), joint(put(Body::None), &[2])]), None);
         for (joints, part) in [
-            (vec![joint(large, &[0, 1])], "a joint effect of 2050 bytes"),
+            (vec![joint(large, &[0, 1])], "a joint effect of 2001 bytes for members of 2000"),
             (vec![joint(fits.clone(), &[])], "of nothing"),
-            (vec![joint(fits.clone(), &[0, 3])], "effect 3 joined, of 3"),
-            (vec![joint(fits.clone(), &[0, 1]), joint(fits, &[1, 2])], "effect 1 joined twice"),
+            (vec![joint(fits.clone(), &[0, 3])], "delivery 3 joined, which is none of 3"),
+            (vec![joint(fits.clone(), &[0, 1]), joint(fits, &[1, 2])], "delivery 1 joined twice"),
             (vec![joint(put(Body::EventData), &[0])], "needs one delivery's data"),
         ] {
             let found = said(&joints);

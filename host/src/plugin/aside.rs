@@ -1,7 +1,7 @@
 //! The thread beside a worker, for calls that would hold up the other connectors of that worker.
 //!
-//! In come inputs as parcels, because what a worker holds is not for other threads; out go results. One thread beside each
-//! thread that needs one, made when it is needed, which ends with it. Each plugin's user has one call under way there, and
+//! In come inputs, which the worker keeps too; out go results. One thread beside each thread that needs one, made when it is
+//! needed, which ends with it. Each plugin's user has one call under way there, and
 //! all take turns by slices, so that one that never ends takes no more than its share there either. Who goes there is for
 //! [`super::account`] to say.
 
@@ -13,7 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use super::pool::{Crossing, Plan, Pool, Turns, World};
+use super::pool::{Plan, Pool, Turns, World};
 use crate::contract::Fault;
 
 /// Work that is made on the thread that it stays on.
@@ -32,7 +32,7 @@ pub(super) struct Seat<W: World> {
 }
 
 struct Call<W: World> {
-    parcels: Vec<<W::Input as Crossing>::Parcel>,
+    inputs: Vec<W::Input>,
     answer: oneshot::Sender<Vec<Result<W::Output, Fault>>>,
 }
 
@@ -60,8 +60,7 @@ impl<W: World> Seat<W> {
     pub(super) async fn call(&self, inputs: &[W::Input]) -> Option<Vec<Result<W::Output, Fault>>> {
         self.was_used.set(true);
         let (answer, answered) = oneshot::channel();
-        let parcels = inputs.iter().map(Crossing::pack).collect();
-        self.calls.send(Call { parcels, answer }).ok()?;
+        self.calls.send(Call { inputs: inputs.to_vec(), answer }).ok()?;
         answered.await.ok()
     }
 
@@ -73,11 +72,10 @@ impl<W: World> Seat<W> {
 
 /// Makes the calls of one seat, one after another.
 async fn serve<W: World>(pool: Pool<W>, mut asked: mpsc::UnboundedReceiver<Call<W>>) {
-    while let Some(Call { parcels, mut answer }) = asked.recv().await {
+    while let Some(Call { inputs, mut answer }) = asked.recv().await {
         if answer.is_closed() {
             continue;
         }
-        let inputs: Vec<_> = parcels.into_iter().map(Crossing::unpack).collect();
         let outputs = tokio::select! {
             biased;
             // Nobody waits any more: the subscription has ended.

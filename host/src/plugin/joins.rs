@@ -1,4 +1,4 @@
-//! `joiner` of `wit/` as the pool calls it: effects of several deliveries made one, and its reply made many.
+//! `joiner` of `wit/` as the pool calls it: what several deliveries need as fewer effects, and the reply to one made many.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use wasmtime::Store;
 
 use super::bindings::connector::exports::liaison::plugin::joiner;
 use super::calls::Calls;
-use super::pool::{Mobile, World};
+use super::pool::World;
 use super::sandbox::Guest;
 use super::words::{self, Moment};
-use crate::contract::{Effect, Fault, Joint, Reply};
+use crate::contract::{Delivery, Fault, Joint, Reply};
 use crate::telemetry::PluginFunction;
 
 /// What the plugin is asked.
 #[derive(Debug, Clone)]
 pub(crate) enum JoinInput {
     /// Shared, because they may be many and go to another thread.
-    Join(Arc<Vec<Effect>>),
+    Join(Arc<Vec<Box<Delivery>>>),
     Split {
         memo: Bytes,
         reply: Box<Reply>,
@@ -33,7 +33,7 @@ pub(crate) enum JoinOutput {
     Replies(Option<Vec<Reply>>),
 }
 
-/// More effects than this are joined beside the worker, which goes on with other deliveries: about what takes as long as to go
+/// More deliveries than this are joined beside the worker, which goes on with others: about what takes as long as to go
 /// there.
 const FEW: usize = 32;
 
@@ -41,18 +41,21 @@ const FEW: usize = 32;
 const OTHER: &str = "a call gives back its own input, and its output answers that";
 
 impl Calls<Joins> {
-    /// What fewer effects do the same, beside the effects themselves.
-    pub(crate) async fn join(&self, effects: Vec<Effect>) -> (Vec<Effect>, Result<Vec<Joint>, Fault>) {
+    /// What fewer effects do the same, beside the deliveries themselves.
+    pub(crate) async fn join(
+        &self,
+        deliveries: Vec<Box<Delivery>>,
+    ) -> (Vec<Box<Delivery>>, Result<Vec<Joint>, Fault>) {
         // Alone in its call: what fails there fails for itself.
-        let (JoinInput::Join(effects), joints) = self.call(JoinInput::Join(Arc::new(effects)), true).await
-        else {
+        let input = JoinInput::Join(Arc::new(deliveries));
+        let (JoinInput::Join(deliveries), joints) = self.call(input, true).await else {
             unreachable!("{OTHER}")
         };
         let joints = joints.map(|output| match output {
             JoinOutput::Joints(joints) => joints,
             JoinOutput::Replies(_) => unreachable!("{OTHER}"),
         });
-        (Arc::unwrap_or_clone(effects), joints)
+        (Arc::unwrap_or_clone(deliveries), joints)
     }
 
     /// What each of its members would have been answered; `None` where that could be the answer to nothing.
@@ -68,8 +71,6 @@ impl Calls<Joins> {
 #[derive(Debug)]
 pub(crate) struct Joins;
 
-impl Mobile for JoinInput {}
-
 impl World for Joins {
     const FUNCTION: PluginFunction = PluginFunction::Join;
 
@@ -77,13 +78,19 @@ impl World for Joins {
     type Output = JoinOutput;
     type Exports = joiner::Guest;
 
-    /// It is given no time, and none is shown.
-    fn moment(_: &JoinInput) -> Moment {
-        Moment::ZERO
+    /// That of the latest delivery; a reply has none.
+    fn moment(input: &JoinInput) -> Moment {
+        match input {
+            JoinInput::Join(deliveries) => {
+                let latest = deliveries.iter().max_by_key(|delivery| delivery.now);
+                latest.map_or(Moment::ZERO, |latest| Moment { now: latest.now, seed: latest.seed })
+            }
+            JoinInput::Split { .. } => Moment::ZERO,
+        }
     }
 
     fn is_long(input: &JoinInput) -> bool {
-        matches!(input, JoinInput::Join(effects) if effects.len() > FEW)
+        matches!(input, JoinInput::Join(deliveries) if deliveries.len() > FEW)
     }
 
     async fn call(
@@ -95,10 +102,10 @@ impl World for Joins {
         let arena = Bump::new();
         for input in inputs {
             outputs.push(match input {
-                JoinInput::Join(effects) => {
-                    let effects: Vec<_> =
-                        effects.iter().map(|effect| words::effect::lower(effect, &arena)).collect();
-                    let joints = joiner.call_join(&mut *store, &effects).await?;
+                JoinInput::Join(deliveries) => {
+                    let deliveries: Vec<_> =
+                        deliveries.iter().map(|delivery| words::delivery(delivery, &arena)).collect();
+                    let joints = joiner.call_join(&mut *store, &deliveries).await?;
                     JoinOutput::Joints(joints.into_iter().map(words::lift_joint).collect())
                 }
                 JoinInput::Split { memo, reply } => {

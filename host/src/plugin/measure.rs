@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::path::Path;
 use std::pin::pin;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use futures_util::future::join_all;
@@ -52,7 +52,7 @@ impl Subject {
         count: usize,
         answer: impl Fn(&Effect) -> Reply,
     ) -> Result<Vec<Outcome>, Fault> {
-        let event = Rc::new(event.clone());
+        let event = Arc::new(event.clone());
         let attempts = join_all((0..count).map(|_| self.attempt(&event, &answer)));
         let mut attempts = pin!(attempts);
         let outcomes = poll_fn(|context| {
@@ -68,7 +68,7 @@ impl Subject {
         outcomes.await.into_iter().collect()
     }
 
-    async fn attempt(&self, event: &Rc<Event>, answer: impl Fn(&Effect) -> Reply) -> Result<Outcome, Fault> {
+    async fn attempt(&self, event: &Arc<Event>, answer: impl Fn(&Effect) -> Reply) -> Result<Outcome, Fault> {
         let mut delivery = Box::new(Delivery {
             event: event.clone(),
             attempt: 1,

@@ -27,7 +27,8 @@ use crate::telemetry::{FaultKind, Label as _, LogLimit, PluginFunction, PluginMe
 
 /// One function of `wit/`: what goes in, what comes out, and how it is called.
 pub(crate) trait World: Sized + 'static {
-    type Input: Crossing;
+    /// May have to go to another thread.
+    type Input: Clone + Send + 'static;
     type Output: PartialEq + std::fmt::Debug + Send + 'static;
     /// Where its function is.
     type Exports: Interface;
@@ -47,31 +48,6 @@ pub(crate) trait World: Sized + 'static {
         store: &mut Store<Guest>,
         inputs: &[Self::Input],
     ) -> impl Future<Output = wasmtime::Result<Vec<Self::Output>>>;
-}
-
-/// An input that may have to go to another thread.
-pub(crate) trait Crossing: 'static {
-    /// On its way.
-    type Parcel: Send + 'static;
-
-    fn pack(&self) -> Self::Parcel;
-
-    fn unpack(parcel: Self::Parcel) -> Self;
-}
-
-/// Of what goes as it is.
-pub(crate) trait Mobile: Clone + Send + 'static {}
-
-impl<T: Mobile> Crossing for T {
-    type Parcel = T;
-
-    fn pack(&self) -> T {
-        self.clone()
-    }
-
-    fn unpack(parcel: T) -> T {
-        parcel
-    }
 }
 
 /// What a pool is made of.

@@ -3,7 +3,7 @@
 //! Towards the guest everything is borrowed. From the guest strings and bytes are moved, never copied. Nothing is judged
 //! here: an effect that comes out may be nonsense, and the egress gateway says so.
 
-pub(super) mod effect;
+mod effect;
 pub(super) mod reply;
 mod sql;
 
@@ -19,6 +19,7 @@ use crate::event::Event;
 
 use super::bindings::connector::exports::liaison::plugin::connector as wit;
 use super::bindings::connector::exports::liaison::plugin::joiner as wit_joiner;
+use super::bindings::connector::liaison::plugin::deliveries as wit_deliveries;
 use super::bindings::connector::liaison::plugin::effects as wit_effects;
 use super::bindings::connector::liaison::plugin::types as wit_types;
 use super::bindings::transformer::exports::liaison::plugin::transformer as wit_transformer;
@@ -58,8 +59,8 @@ pub(super) fn rounds<'a>(
     arena.alloc_slice_fill_iter(rounds.iter().map(lower_round))
 }
 
-pub(super) fn delivery<'a>(input: &'a Delivery, arena: &'a Bump) -> wit::Delivery<'a> {
-    wit::Delivery {
+pub(super) fn delivery<'a>(input: &'a Delivery, arena: &'a Bump) -> wit_deliveries::Delivery<'a> {
+    wit_deliveries::Delivery {
         event: event(&input.event, arena),
         attempt: input.attempt,
         now: input.now,
@@ -71,11 +72,11 @@ pub(super) fn delivery<'a>(input: &'a Delivery, arena: &'a Bump) -> wit::Deliver
     }
 }
 
-fn lower_resolution(resolution: &Resolution) -> wit::Resolution<'_> {
+fn lower_resolution(resolution: &Resolution) -> wit_deliveries::Resolution<'_> {
     match resolution {
-        Resolution::Overwrite(version) => wit::Resolution::Overwrite(version.as_deref()),
+        Resolution::Overwrite(version) => wit_deliveries::Resolution::Overwrite(version.as_deref()),
         Resolution::Merged { data, version } => {
-            wit::Resolution::Merged(wit::Merged { data, version: version.as_deref() })
+            wit_deliveries::Resolution::Merged(wit_deliveries::Merged { data, version: version.as_deref() })
         }
     }
 }

@@ -1,16 +1,16 @@
 //! The functions of `wit/` as the pool calls them: a connector's two, and a transformer's.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bumpalo::Bump;
 use wasmtime::Store;
 
 use super::bindings::connector::exports::liaison::plugin::connector;
 use super::bindings::transformer::exports::liaison::plugin::transformer;
-use super::pool::{Crossing, Mobile, World};
+use super::pool::World;
 use super::sandbox::Guest;
 use super::words::{self, Moment};
-use crate::contract::{CheckStep, Delivery, Reply, Resolution, Step, TimestampMs, Transformed};
+use crate::contract::{CheckStep, Delivery, Reply, Step, TimestampMs, Transformed};
 use crate::event::Event;
 use crate::telemetry::PluginFunction;
 
@@ -41,49 +41,6 @@ impl World for Connectors {
     }
 }
 
-impl Crossing for Box<Delivery> {
-    type Parcel = DeliveryParcel;
-
-    fn pack(&self) -> DeliveryParcel {
-        DeliveryParcel {
-            event: (*self.event).clone(),
-            attempt: self.attempt,
-            now: self.now,
-            seed: self.seed,
-            deadline: self.deadline,
-            idempotency_key: self.idempotency_key.to_string(),
-            resolution: self.resolution.clone(),
-            rounds: self.rounds.clone(),
-        }
-    }
-
-    fn unpack(parcel: DeliveryParcel) -> Self {
-        Box::new(Delivery {
-            event: Rc::new(parcel.event),
-            attempt: parcel.attempt,
-            now: parcel.now,
-            seed: parcel.seed,
-            deadline: parcel.deadline,
-            idempotency_key: parcel.idempotency_key.into(),
-            resolution: parcel.resolution,
-            rounds: parcel.rounds,
-        })
-    }
-}
-
-/// A [`Delivery`] for another thread: what its worker shares is copied.
-#[derive(Debug)]
-pub(crate) struct DeliveryParcel {
-    event: Event,
-    attempt: u32,
-    now: TimestampMs,
-    seed: u64,
-    deadline: Option<TimestampMs>,
-    idempotency_key: String,
-    resolution: Option<Resolution>,
-    rounds: Vec<Vec<Reply>>,
-}
-
 /// What `check` has seen so far.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckInput {
@@ -94,8 +51,6 @@ pub(crate) struct CheckInput {
 /// `connector.check`
 #[derive(Debug)]
 pub(crate) struct Checks;
-
-impl Mobile for CheckInput {}
 
 impl World for Checks {
     const FUNCTION: PluginFunction = PluginFunction::Check;
@@ -131,12 +86,12 @@ pub(crate) struct Transformers;
 impl World for Transformers {
     const FUNCTION: PluginFunction = PluginFunction::Transform;
 
-    type Input = Rc<Event>;
+    type Input = Arc<Event>;
     type Output = Transformed;
     type Exports = transformer::Guest;
 
     /// A transformer is given no time, so its clock shows the event's, to the second: events of one second share a call.
-    fn moment(event: &Rc<Event>) -> Moment {
+    fn moment(event: &Arc<Event>) -> Moment {
         let now = event.time.unwrap_or_default() / 1_000 * 1_000;
         Moment { now, seed: now ^ event.origin.offset.unsigned_abs() }
     }
@@ -144,23 +99,11 @@ impl World for Transformers {
     async fn call(
         transformer: &transformer::Guest,
         store: &mut Store<Guest>,
-        inputs: &[Rc<Event>],
+        inputs: &[Arc<Event>],
     ) -> wasmtime::Result<Vec<Transformed>> {
         let arena = Bump::new();
         let events: Vec<_> = inputs.iter().map(|event| words::event(event, &arena)).collect();
         let results = transformer.call_transform(store, &events).await?;
         Ok(results.into_iter().map(words::lift_transformed).collect())
-    }
-}
-
-impl Crossing for Rc<Event> {
-    type Parcel = Event;
-
-    fn pack(&self) -> Event {
-        (**self).clone()
-    }
-
-    fn unpack(event: Event) -> Self {
-        Rc::new(event)
     }
 }

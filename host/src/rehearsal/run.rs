@@ -4,7 +4,7 @@
 //! all checks that the real gateway makes.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -124,7 +124,7 @@ impl Stage {
             }
             (delivery, result)
         };
-        let perform = async |delivery: &Delivery, effect: Effect, place: Place| {
+        let perform = async |delivery: &Delivery, effect: Effect, place: Place, _: bool| {
             let begun = Instant::now();
             let (sent, body, reply) = perform(delivery, &effect, place, until.get(), way).await;
             let reply = reply.unwrap_or_else(|call| {
@@ -140,7 +140,7 @@ impl Stage {
             Some(rounds) if asked.len() >= rounds => Err(Fault::Unwritten("the host has crashed".to_owned())),
             Some(_) | None => Ok(()),
         };
-        let work = attempt(delivery, cut.recorded, &self.limits, &until, step, perform, keep);
+        let work = attempt(delivery, cut.recorded.into(), &self.limits, &until, step, perform, keep);
         let ended = drive(work, |context| self.calls.poll(context)).await;
         let end = match (unscripted.take(), &ended.result) {
             (Some(call), _) => RunEnd::Unscripted(call),
@@ -278,7 +278,7 @@ fn body(body: &Body, call: &Call<'_>) -> Bytes {
 
 /// What a transformer makes of an event.
 pub(super) async fn transform(calls: &Calls<Transformers>, observer: &Observer, event: Event) -> Run {
-    let (_, result) = drive(calls.call(Rc::new(event), true), |context| calls.poll(context)).await;
+    let (_, result) = drive(calls.call(Arc::new(event), true), |context| calls.poll(context)).await;
     let end = match result {
         Ok(Transformed::Emit(parts)) if parts.is_empty() => {
             RunEnd::Fault(Fault::Nonsense("emit without an event: use drop".to_owned()))
@@ -292,10 +292,10 @@ pub(super) async fn transform(calls: &Calls<Transformers>, observer: &Observer, 
 /// The delivery of a case, before its first step.
 pub(super) fn delivery(case: &Case) -> Box<Delivery> {
     let name = config::SubscriptionName::new(SUBSCRIPTION);
-    let idempotency_key: Rc<str> = case.event.idempotency_key(&name, None).into();
+    let idempotency_key: Arc<str> = case.event.idempotency_key(&name, None).into();
     let settings = &case.delivery;
     Box::new(Delivery {
-        event: Rc::new(case.event.clone()),
+        event: Arc::new(case.event.clone()),
         attempt: settings.attempt,
         now: settings.now,
         seed: seed(&idempotency_key, settings.attempt),

@@ -5,6 +5,7 @@ mod parked;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -35,9 +36,9 @@ pub(crate) struct Carried {
     pub(crate) place: Place,
     /// The original: of a parked one what was parked.
     pub(crate) record: Record,
-    pub(crate) event: Rc<Event>,
+    pub(crate) event: Arc<Event>,
     /// What is still to be delivered, first of all the one at work; `None` until the transformers were asked.
-    pub(crate) parts: Option<VecDeque<Rc<Event>>>,
+    pub(crate) parts: Option<VecDeque<Arc<Event>>>,
     /// Parts that are delivered, and how many there are.
     pub(crate) part: u32,
     pub(crate) part_count: u32,
@@ -73,7 +74,7 @@ pub(crate) struct Carried {
     parts_bytes: usize,
     /// What it holds beside its record.
     weight: Weight,
-    pub(crate) idempotency_key: Option<Rc<str>>,
+    pub(crate) idempotency_key: Option<Arc<str>>,
     /// It is the breaker's probe.
     pub(crate) is_probe: bool,
     /// It spent all that its SLA allows, or the one before it in its lane did.
@@ -89,12 +90,13 @@ impl Carried {
         event: Event,
         deadline: Option<Deadline>,
         weight: Weight,
+        now: Instant,
     ) -> Self {
         Self {
             sequence,
             place,
             record,
-            event: Rc::new(event),
+            event: Arc::new(event),
             parts: None,
             part: 0,
             part_count: 1,
@@ -104,8 +106,8 @@ impl Carried {
             first_failure_at: None,
             last_failure_at: None,
             first_seen_at: unix_ms(),
-            read_at: Instant::now(),
-            began: Instant::now(),
+            read_at: now,
+            began: now,
             attempts: 0,
             doubtful: Vec::new(),
             faults: 0,

@@ -76,7 +76,12 @@ impl Oversight {
     }
 
     /// A delivery has settled.
-    pub(super) fn settled(&mut self, carried: &mut Carried, settlement: Settlement, now: Instant) {
+    pub(super) fn settled(
+        &mut self,
+        carried: &mut Carried,
+        settlement: Settlement,
+        now: (TimestampMs, Instant),
+    ) {
         self.sla.settled(&self.witness, carried, settlement, now);
     }
 

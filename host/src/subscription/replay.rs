@@ -12,7 +12,7 @@ use crate::contract::{Delivery, Effect, Failure, Fault, Reply};
 use crate::dead_letter::recording::{Recording, Round, TransformEnd};
 use crate::dead_letter::replayed::ReplayEnd;
 use crate::delivery::ask::Limits;
-use crate::delivery::attempt::{Place, attempt};
+use crate::delivery::attempt::{Known, Place, attempt};
 use crate::event::Event;
 use crate::plugin::{Calls, Connectors, Transformers};
 
@@ -35,7 +35,7 @@ pub(crate) async fn replay(
         }
         calls.call(delivery, true).await
     };
-    let perform = async |_: &Delivery, effect: Effect, place: Place| {
+    let perform = async |_: &Delivery, effect: Effect, place: Place, _: bool| {
         let reply = recorded(recording, &effect, place).unwrap_or_else(|| {
             is_unknown.set(true);
             Reply::Failed(Failure::Other("not recorded".to_owned()))
@@ -45,7 +45,7 @@ pub(crate) async fn replay(
     let delivery = Box::new(recording.delivery(original.clone()));
     let until = Cell::new(Instant::now() + NEVER);
     let keep = async |_: &Delivery, _: &[Vec<Effect>]| Ok(());
-    let work = attempt(delivery, None, &limits, &until, step, perform, keep);
+    let work = attempt(delivery, Known::Nothing, &limits, &until, step, perform, keep);
     let mut ended = drive(work, |context| calls.poll(context)).await;
     let unknown = if is_unknown.get() { ended.asked.pop() } else { None };
     let again = Recording::of(&ended.delivery, &ended.asked, &ended.result, original, &Mask::default());

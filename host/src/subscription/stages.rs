@@ -89,7 +89,7 @@ pub(crate) struct Stages {
     next_rest: Cell<Instant>,
     /// Where what its deliveries were answered is kept, if anywhere.
     journal: Option<Writer>,
-    /// Where what its deliveries ask for is joined.
+    /// Where its deliveries are joined.
     gatherings: Option<Gatherings>,
 }
 

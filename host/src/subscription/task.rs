@@ -254,6 +254,7 @@ impl Task {
             by_live: carried.makers.are_replaced(),
             check_first: is_probe,
             attempt_timeout: self.settings.sla.of(kind).attempt_timeout,
+            began: now,
             has_turn: needs_turn,
             journal: self.journal.as_ref().and_then(|journal| {
                 journal.slot(carried.place.partition, carried.place.offset, carried.part)

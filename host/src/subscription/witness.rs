@@ -20,7 +20,7 @@ use crate::admin::Health;
 use crate::alert::AlertSender;
 use crate::config::mask::Mask;
 use crate::config::{self, ConnectorName, SubscriptionName};
-use crate::contract::{Conflict, Fault, Outcome, Resolution};
+use crate::contract::{Conflict, Fault, Outcome, Resolution, TimestampMs};
 use crate::dead_letter::Stage;
 use crate::dead_letter::conflict::sha256_text;
 use crate::dead_letter::recording::{TransformEnd, strike_result};
@@ -160,8 +160,7 @@ impl Witness {
         );
     }
 
-    pub(crate) fn settled(&self, carried: &Carried, settlement: Settlement) {
-        let now = unix_ms();
+    pub(crate) fn settled(&self, carried: &Carried, settlement: Settlement, now: TimestampMs) {
         self.metrics.settled[settlement].inc();
         self.ended(&carried.event, carried.evidence.count(), End::Settled(settlement.value()));
         if let Some(written) = carried.record.timestamp {

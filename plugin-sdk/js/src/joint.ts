@@ -1,10 +1,14 @@
 /**
  * Requests of several deliveries made one, for systems that take many events at a time.
  *
- * A connector asks for what one delivery needs, as ever. Where its user configures a `batch`, the host gathers what
- * deliveries ask for and calls `join` with it: which of them can be one request? It performs that, and asks `split` what
- * each would have been answered alone. So the function that delivers knows nothing of it, and an event that is refused
- * together with others is tried again without them. Joining is never needed to be right.
+ * A connector asks for what one delivery needs, as ever. Where its user configures a `batch`, the host gathers deliveries,
+ * and `join` is called with the requests that each of them would settle by (`settle`, `runToDeliver`): which of them can
+ * be one request? The host performs that, and asks `split` what each would have been answered alone. So the function that
+ * delivers knows nothing of it, and an event that is refused together with others is tried again without them.
+ *
+ * What else is asked goes by itself: requests before the last one, those that send the event's data as it is, and gRPC, by
+ * which nothing settles. So that the requests are there, the function that delivers runs before `join` does, and again for
+ * what that does not settle: it may log twice. Its time is the delivery's, not the engine's clock.
  *
  * Both functions see nothing but their arguments, and await nothing. `memo` is whatever `split` has to know of the joint
  * request; keep it small.
@@ -86,4 +90,33 @@ export function memoOf(members: number): Uint8Array {
 export function everyone(memo: Uint8Array, reply: Reply): Reply[] {
     const text = new TextDecoder().decode(memo);
     return /^[0-9]{1,9}$/.test(text) ? Array.from({ length: Number(text) }, () => reply) : [];
+}
+
+/**
+ * Joins what deliveries would settle by: members are places in this list. What is none, or needs the delivery's data, goes
+ * by itself.
+ */
+export function joinOwn(join: Join, own: readonly (Effect | undefined)[]): Joint[] {
+    const places: number[] = [];
+    const effects: Effect[] = [];
+    for (const [place, effect] of own.entries()) {
+        if (effect !== undefined && isJoinable(effect)) {
+            places.push(place);
+            effects.push(effect);
+        }
+    }
+    if (effects.length < 2) {
+        return [];
+    }
+    // The host says what is wrong with one that is none of them.
+    const placeOf = (member: number): number => places[member] ?? 0xffff_ffff;
+    return join(effects).map((joint) => ({ ...joint, members: joint.members.map(placeOf) }));
+}
+
+function isJoinable(effect: Effect): boolean {
+    if (!("http" in effect)) {
+        return true;
+    }
+    const { body, keepBody } = effect.http;
+    return !keepBody && (body === undefined || body instanceof Uint8Array);
 }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { connector, type Delivery, type Http, type Settling } from "../src/index.js";
-import { everyone, memoOf, type Body, type Effect, type Joining, type Joint } from "../src/joint.js";
+import { everyone, joinOwn, memoOf, type Body, type Effect, type Joining, type Joint } from "../src/joint.js";
 import { plugin } from "../src/plugin.js";
 
 async function deliver(delivery: Delivery, http: Http): Promise<Settling> {
@@ -37,6 +37,18 @@ test("what is joined is split among all that share it", () => {
     for (const odd of ["", "x", "-1", "1.5", "9999999999999"]) {
         assert.deepEqual(everyone(line(odd), created), [], odd);
     }
+});
+
+test("what needs its delivery goes by itself", () => {
+    const line = (text: string) => post(new TextEncoder().encode(text));
+    const get = { method: "GET", url: "/", headers: [], body: undefined, timeoutMs: undefined };
+    const kept: Effect = { http: { ...get, keepBody: true } };
+    const own = [undefined, line("1\n"), post("event-data"), kept];
+    const [joint, ...more] = joinOwn(join, [...own, line("4\n")]);
+    assert.deepEqual([joint?.effect, joint?.members, more], [line("1\n4\n"), [1, 4], []]);
+    assert.deepEqual(joinOwn(join, own), [], "one alone is not joined");
+    const [wrong] = joinOwn((effects) => effects.map((effect) => ({ effect, members: [1, 2] })), [line("1"), line("2")]);
+    assert.deepEqual(wrong?.members, [1, 0xffff_ffff], "which the host refuses");
 });
 
 test("a connector joins and splits or does neither", () => {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from liaison_sdk import Delivery, Http, Settling, Unanswered, connector
-from liaison_sdk.joint import Effect, HttpRequest, HttpResponse, Joint, everyone, memo_of
+from liaison_sdk.joint import Effect, EventData, HttpRequest, HttpResponse, Joint, everyone, join_own, memo_of
 from liaison_sdk.plugin import Connector, Registered
 
 
@@ -37,6 +37,18 @@ def test_what_is_joined_is_split_among_all_that_share_it() -> None:
     created = HttpResponse(201, [], b"")
     assert everyone(joint.memo, created) == [created, created]
     assert everyone(b"x", Unanswered("timed-out")) == []
+
+
+def test_what_needs_its_delivery_goes_by_itself() -> None:
+    def line(text: bytes) -> HttpRequest:
+        return HttpRequest("POST", "/lines", body=text)
+
+    own = [None, line(b"1\n"), HttpRequest("POST", "/lines", body=EventData), HttpRequest("GET", "/", keep_body=True)]
+    [joint] = join_own(join, [*own, line(b"4\n")])
+    assert (joint.effect, joint.members) == (line(b"1\n4\n"), [1, 4])
+    assert join_own(join, own) == [], "one alone is not joined"
+    [wrong] = join_own(lambda effects: [Joint(effects[0], [-1, 1, 2])], [line(b"1"), line(b"2")])
+    assert wrong.members == [0xFFFF_FFFF, 1, 0xFFFF_FFFF], "which the host refuses"
 
 
 def is_joining() -> bool:

@@ -3,17 +3,17 @@
 mod lines;
 mod rows;
 
-use liaison_sdk::joint::{Effect, Joint, Reply};
+use liaison_sdk::joint::{Joint, Reply, join_own};
 use liaison_sdk::prelude::*;
 
 use crate::settings::{Into, Settings};
 
-pub(crate) fn join(effects: Vec<Effect>) -> Vec<Joint> {
+pub(crate) fn join(deliveries: Vec<Delivery>) -> Vec<Joint> {
     // Whoever delivers says what is wrong with the settings.
     let Ok(settings) = settings::<Settings>() else { return Vec::new() };
     match &settings.into {
-        Into::Tables(tables) => rows::join(tables, effects).into_iter().collect(),
-        Into::Files(_) => lines::join(&effects),
+        Into::Tables(tables) => rows::join(tables, &deliveries).into_iter().collect(),
+        Into::Files(_) => join_own(deliveries, crate::deliver, lines::join),
     }
 }
 

@@ -55,18 +55,29 @@ struct Written {
     files: Option<String>,
 }
 
-impl Tables {
-    /// What a delivery asks for at first: texts, each with the number of its parameters.
-    pub(crate) fn statements(&self) -> impl Iterator<Item = (&str, usize)> {
-        let merge = self.merge.iter().map(|merge| (merge.newer.as_str(), merge.columns.names().count()));
-        let history = self.history.iter().map(|history| (history.insert.as_str(), line::NAMES.len()));
-        merge.chain(history)
-    }
+/// What many events ask for together, with an array in the place of each parameter.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    /// Which of an event's [rows](crate::table::Rows) it is of.
+    pub(crate) row: usize,
+    /// How many parameters it has.
+    pub(crate) columns: usize,
+}
 
-    /// What many ask for together: in the same order, with an array in the place of each parameter.
-    pub(crate) fn statements_of_many(&self, keys: Keys) -> impl Iterator<Item = String> {
-        let merge = self.merge.iter().map(move |merge| merge.newer_of_many(keys));
-        merge.chain(self.history.iter().map(History::insert_many))
+impl Tables {
+    /// In the order in which one event asks for the same.
+    pub(crate) fn statements_of_many(&self, keys: Keys) -> impl Iterator<Item = Statement> {
+        let merge = self.merge.iter().map(move |merge| Statement {
+            sql: merge.newer_of_many(keys),
+            row: 0,
+            columns: merge.columns.names().count(),
+        });
+        merge.chain(self.history.iter().map(|history| Statement {
+            sql: history.insert_many(),
+            row: 1,
+            columns: line::NAMES.len(),
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ use liaison_sdk::version::{self, Late, Version};
 use serde_json::Value;
 
 use crate::line;
-use crate::settings::Tables;
+use crate::settings::{Statement, Tables};
 use crate::statement::{Keys, Merge};
 use crate::text;
 
@@ -28,6 +28,22 @@ pub(crate) async fn deliver(tables: &Tables, delivery: &Delivery, http: &Http) -
     Ok(Outcome::retry("somebody else writes the same row at the same moment"))
 }
 
+/// What one event binds: a row for the table, and one for the history.
+pub(crate) type Rows = [Option<Vec<SqlValue>>; 2];
+
+/// What a delivery that nothing was decided of binds, however often it looks.
+pub(crate) fn rows(tables: &Tables, delivery: &Delivery) -> Result<Rows, Failure> {
+    let document = delivery.data().map(Document::read).transpose()?;
+    let record = Record::new(&delivery.event, document.as_ref());
+    let row = tables.merge.as_ref().map(|merge| merge.row(&record));
+    let history = tables.history.as_ref().map(|_| history_row(&record, delivery));
+    Ok([row.transpose()?, history.transpose()?])
+}
+
+fn history_row(record: &Record<'_>, delivery: &Delivery) -> Result<Vec<SqlValue>, Failure> {
+    Ok(line::values(delivery, record.document())?.map(text::of).to_vec())
+}
+
 /// All that one event comes to.
 fn transaction<'http>(
     tables: &Tables,
@@ -40,8 +56,7 @@ fn transaction<'http>(
         transaction = Some(merging(merge, record, delivery, http)?);
     }
     if let Some(history) = &tables.history {
-        let row = line::values(delivery, record.document())?.map(text::of).to_vec();
-        transaction = Some(bound(asked(transaction, http, &history.insert), row));
+        transaction = Some(bound(asked(transaction, http, &history.insert), history_row(record, delivery)?));
     }
     transaction.ok_or_else(|| Failure::Settings("neither a table nor a history is named".to_owned()))
 }
@@ -156,9 +171,9 @@ pub(crate) async fn check(tables: &Tables, http: &Http) -> Result<Check, Failure
     }
     let mut transaction = None;
     // No rows at all: nothing is changed, and all that the statements name must be there.
-    for (text, (_, columns)) in tables.statements_of_many(Keys::Differ).zip(tables.statements()) {
+    for Statement { sql, columns, .. } in tables.statements_of_many(Keys::Differ) {
         let no_rows = vec![SqlValue::Texts(Vec::new()); columns];
-        transaction = Some(bound(asked(transaction, http, &text), no_rows));
+        transaction = Some(bound(asked(transaction, http, &sql), no_rows));
     }
     let Some(transaction) = transaction else { return Ok(Check::usable("nothing to ask for")) };
     transaction.run().await.map_err(|failure| of_table(tables, failure))?;

@@ -1,4 +1,4 @@
-//! What deliveries ask for is gathered and done by few requests: by number and by time, and at once where somebody waits.
+//! Deliveries are gathered and done by few requests: by number and by time, and at once where somebody waits.
 //! On a real PostgreSQL, by the plugin `warehouse`; and over HTTP, by connectors in Python and TypeScript.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use liaison_tests::{is_quick, port, say_skipped};
 use serde_json::Value;
 
 use crate::command::Program;
-use crate::fixture::{Config, Fixture, LIMIT, QUICK, event, letters};
+use crate::fixture::{CALLED_ONCE, Config, Fixture, LIMIT, QUICK, event, letters};
 use crate::warehouse_table::{BATCH, Stage, UNORDERED, policy, settled};
 
 /// It is their number that ends a gathering, however slow the machine is; only the last one waits.
@@ -149,12 +149,13 @@ fn a_connector_in_typescript_shares_requests_and_one_bad_event_fails_by_itself()
 
 /// One line an event, of which one is refused with all that it is together with.
 fn shares_requests(plugin: &str, language: Language) -> anyhow::Result<()> {
+    let tables = format!("{QUICK}\n{CALLED_ONCE}");
     let config = Config {
         plugin,
         plugin_settings: language.plugin_settings(),
         connector: BY_NUMBER,
         subscription: UNORDERED,
-        tables: QUICK,
+        tables: &tables,
         ..Config::default()
     };
     let lines = |body: &[u8]| -> BTreeSet<String> {

@@ -9,7 +9,7 @@ use liaison_tests::system::Behaviour;
 use serde_json::{Value, json};
 
 use crate::alerts::Receiver;
-use crate::fixture::{Config, Fixture, TOPIC, event};
+use crate::fixture::{CALLED_ONCE, Config, Fixture, TOPIC, event};
 use crate::plugin_versions::{PluginFile, sha256, status, swaps, version, wait_for, wait_for_candidate};
 use crate::reload_connector::reload_with;
 
@@ -110,6 +110,35 @@ fn a_version_that_fails_when_it_joins_is_rolled_back_and_the_one_before_joins_in
     assert!(fixture.system.count() - requests_before < 100);
     wait_for(&fixture, "the rollback", |status| status["candidate"].is_null())?;
     let why = status(&fixture)["last_rollback"]["why"].to_string();
-    assert!(why.contains("it cannot join what it asked for: "), "{why}");
+    assert!(why.contains("it cannot join what it was given: "), "{why}");
+    fixture.stop_without_dead_letters()
+}
+
+#[test]
+fn one_event_that_cannot_be_joined_goes_with_few_others_by_itself() -> anyhow::Result<()> {
+    let file = PluginFile::new("versioned", "snare")?;
+    let path = file.text();
+    let config = Config {
+        plugin: &path,
+        connector: r#"batch = { events = 50, wait = "2s" }"#,
+        subscription: UNORDERED,
+        tables: CALLED_ONCE,
+        ..Config::default()
+    };
+    let fixture = Fixture::start(&config, Behaviour::ok())?;
+    let many = |id: &str| cloudevent(TOPIC, "many", id, id, &json!({}));
+    fixture.produce((0..149).map(|number| many(&format!("e-{number}"))).chain([many("snare")]))?;
+    fixture.settled("delivered", 150)?;
+    assert!(fixture.metric("liaison_plugin_faults_total", &[("kind", "trap")]) >= 1.0);
+    let (joined, requests) = (joined(&fixture), fixture.system.count());
+    assert!(joined >= 100.0 && requests <= 50, "{joined} joined, {requests} requests");
+    let lines: Vec<String> = fixture
+        .system
+        .ledger()
+        .iter()
+        .flat_map(|entry| String::from_utf8_lossy(&entry.body).lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let once: std::collections::BTreeSet<_> = lines.iter().collect();
+    assert_eq!((lines.len(), once.len()), (150, 150));
     fixture.stop_without_dead_letters()
 }

@@ -10,7 +10,7 @@ use liaison_tests::produce::{cloudevent, produce};
 use liaison_tests::{is_quick, say_skipped};
 use serde_json::{Value, json};
 
-use crate::fixture::{Config, DEAD_LETTERS, LIMIT, QUICK, TOPIC, by_event, letters};
+use crate::fixture::{CALLED_ONCE, Config, DEAD_LETTERS, LIMIT, QUICK, TOPIC, by_event, letters};
 use crate::sql::credential;
 
 const SCHEMA: &str = "create table policies (id text primary key, title text, pages integer, updated_at timestamptz, \
@@ -54,7 +54,7 @@ impl Stage {
             plugin: "warehouse",
             connector: &connector,
             subscription,
-            tables: QUICK,
+            tables: &format!("{QUICK}\n{CALLED_ONCE}"),
             ..Config::default()
         };
         config.text(self.broker.bootstrap(), &self.server.url())

@@ -70,8 +70,8 @@ pub(in crate::config) struct ConnectorSettings {
     /// When the external system counts as down, and how it is probed.
     #[serde(default)]
     pub(in crate::config) breaker: BreakerSettings,
-    /// Gathers what deliveries ask of the external system, and has the plugin make fewer requests of it. Default: each
-    /// delivery's own request is sent by itself.
+    /// Gathers deliveries, and has the plugin make fewer requests of them. Default: each delivery's own request is sent by
+    /// itself.
     pub(in crate::config) batch: Option<BatchSettings>,
 }
 
@@ -81,7 +81,7 @@ pub(in crate::config) struct ConnectorSettings {
 pub(in crate::config) struct BatchSettings {
     /// The most events.
     pub(in crate::config) events: Option<Count<1>>,
-    /// The most bytes that they ask to send.
+    /// The most data of their events. The request that is made of them may be larger.
     pub(in crate::config) bytes: Option<ByteSize>,
     /// The longest that the first of them waits for others. It does not count as time of its attempt.
     pub(in crate::config) wait: Option<DurationText>,

@@ -1,6 +1,6 @@
 //! What is kept of an attempt, by tables of rounds.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -26,7 +26,7 @@ pub(crate) fn delivery(rounds: usize, resolution: Option<Resolution>) -> Deliver
         origin: Origin { topic: "t".into(), partition: 0, offset: 0 },
     };
     Delivery {
-        event: Rc::new(event),
+        event: Arc::new(event),
         attempt: 2,
         now: 1_700_000_000_000,
         seed: u64::MAX,

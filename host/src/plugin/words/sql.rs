@@ -1,4 +1,4 @@
-//! The same for SQL: statements and what came of them, both ways.
+//! The same for SQL: statements, and what came of them both ways.
 //!
 //! Rows are lists of lists, and a guest's arguments borrow every list: those that have no other home live in an arena.
 
@@ -6,31 +6,19 @@ use std::time::Duration;
 
 use bumpalo::Bump;
 
-use super::effect::milliseconds;
 use super::wit_effects as wit;
 use crate::contract::{
     Real, SqlError, SqlErrorKind, SqlRequest, SqlResponse, SqlResult, SqlStatement, SqlValue,
 };
 
-pub(super) fn lift_request(request: wit::SqlRequestResult) -> SqlRequest {
-    let statement = |statement: wit::SqlStatementResult| SqlStatement {
+pub(super) fn lift_request(request: wit::SqlRequest) -> SqlRequest {
+    let statement = |statement: wit::SqlStatement| SqlStatement {
         sql: statement.sql,
         parameters: statement.parameters.into_iter().map(lift_value).collect(),
     };
     SqlRequest {
         statements: request.statements.into_iter().map(statement).collect(),
         timeout: request.timeout.map(Duration::from_millis),
-    }
-}
-
-pub(super) fn lower_request<'a>(request: &'a SqlRequest, arena: &'a Bump) -> wit::SqlRequestParam<'a> {
-    let statement = |statement: &'a SqlStatement| wit::SqlStatementParam {
-        sql: &statement.sql,
-        parameters: lower_values(&statement.parameters, arena),
-    };
-    wit::SqlRequestParam {
-        statements: arena.alloc_slice_fill_iter(request.statements.iter().map(statement)),
-        timeout: request.timeout.map(milliseconds),
     }
 }
 
@@ -108,5 +96,42 @@ fn lower_error(error: &SqlError) -> wit::SqlErrorParam<'_> {
         code: &error.code,
         message: &error.message,
         constraint: error.constraint.as_deref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_value_of_a_row_is_given_as_it_was_found() {
+        let values = [
+            SqlValue::Null,
+            SqlValue::Boolean(true),
+            SqlValue::Integer(-1),
+            SqlValue::Real(Real(0.5)),
+            SqlValue::Text("t".to_owned()),
+            SqlValue::Bytes("b".into()),
+            SqlValue::Timestamp(3),
+            SqlValue::Json("{}".to_owned()),
+            SqlValue::Texts(vec![Some("t".to_owned()), None]),
+        ];
+        let arena = Bump::new();
+        let found: Vec<_> = lower_values(&values, &arena).iter().map(|value| format!("{value:?}")).collect();
+        let expected = [
+            "Null",
+            "Boolean(true)",
+            "Integer(-1)",
+            "Real(0.5)",
+            "Text(\"t\")",
+            "Bytes([98])",
+            "Timestamp(3)",
+            "Json(\"{}\")",
+            "Texts([Some(\"t\"), None])",
+        ];
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.ends_with(expected), "{found} for {expected}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What was made of an event and decided of it: its parts, and the answer to a conflict.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::event::Event;
 
 impl Carried {
     /// What the transformers made of it.
-    pub(crate) fn transformed(&mut self, parts: impl IntoIterator<Item = Rc<Event>>) {
+    pub(crate) fn transformed(&mut self, parts: impl IntoIterator<Item = Arc<Event>>) {
         let mut parts: VecDeque<_> = parts.into_iter().collect();
         self.part_count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
         // Those that were delivered before it was parked.
@@ -23,8 +23,8 @@ impl Carried {
     }
 
     /// What a part takes that is not the event itself.
-    fn part_bytes(&self, part: &Rc<Event>) -> usize {
-        if Rc::ptr_eq(part, &self.event) { 0 } else { event_bytes(part) }
+    fn part_bytes(&self, part: &Arc<Event>) -> usize {
+        if Arc::ptr_eq(part, &self.event) { 0 } else { event_bytes(part) }
     }
 
     /// What was decided of its conflict: the connector is called again with it.
@@ -63,7 +63,7 @@ impl Carried {
     }
 
     /// What is delivered next, once the transformers were asked.
-    pub(crate) fn next_part(&self) -> Option<Rc<Event>> {
+    pub(crate) fn next_part(&self) -> Option<Arc<Event>> {
         self.parts.as_ref()?.front().cloned()
     }
 

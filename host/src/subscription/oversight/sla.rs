@@ -14,7 +14,7 @@ use crate::config::Sla;
 use crate::contract::TimestampMs;
 use crate::delivery::drain::{AtRisk, Backlog, DrainRate, at_risk};
 use crate::delivery::objective::{Objective, Pace};
-use crate::subscription::carried::{Carried, unix_ms};
+use crate::subscription::carried::Carried;
 use crate::subscription::witness::Witness;
 use crate::telemetry::{BurnWindow, Label as _, Settlement, SlaMetrics, SlaResult, Telemetry};
 
@@ -77,10 +77,10 @@ impl SlaWatch {
         witness: &Witness,
         carried: &mut Carried,
         settlement: Settlement,
-        now: Instant,
+        (now_ms, now): (TimestampMs, Instant),
     ) {
         self.settled += 1;
-        self.watch_deadline(witness, carried, unix_ms(), now);
+        self.watch_deadline(witness, carried, now_ms, now);
         if carried.deadline.is_some_and(|deadline| !deadline.is_told()) {
             let is_met = settlement != Settlement::DeadLettered;
             self.count(witness, carried, is_met, now);

@@ -1,6 +1,6 @@
 //! One dead letter on its way again: what the subscription's task does with an event, without a lane of its own.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -45,7 +45,7 @@ impl Run<'_> {
                 self.stop(away.to_string());
                 return End::Left;
             }
-            Ok(Ok(event)) => Rc::new(event),
+            Ok(Ok(event)) => Arc::new(event),
             Ok(Err(error)) => {
                 let new = self.plan.witness.letter(
                     letter.record.clone(),
@@ -74,14 +74,14 @@ impl Run<'_> {
         &'a self,
         summary: &Summary,
         letter: &DeadLetter,
-        event: Rc<Event>,
+        event: Arc<Event>,
         place: &Place<'a>,
     ) -> End {
         let parts = if self.stages.has_transformers() {
             let (next, part, decided) = (None, None, None);
             let turn = Turn { summary, letter, event: &event, place, next, part, decided };
             match self.turn(&turn).await {
-                Turned::Parts(parts) => parts.into_iter().map(Rc::new).collect(),
+                Turned::Parts(parts) => parts.into_iter().map(Arc::new).collect(),
                 Turned::Ended(end) => return end,
             }
         } else {

@@ -2,10 +2,11 @@
 //! that failed again.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 
 use super::tries::Tries;
 use super::{End, Run};
@@ -25,10 +26,10 @@ pub(super) type Place<'a> = RefCell<Option<SemaphorePermit<'a>>>;
 pub(super) struct Turn<'a, 'run> {
     pub(super) summary: &'a Summary,
     pub(super) letter: &'a DeadLetter,
-    pub(super) event: &'a Rc<Event>,
+    pub(super) event: &'a Arc<Event>,
     pub(super) place: &'a Place<'run>,
     /// What the connector is given; `None` for the transformers' turn.
-    pub(super) next: Option<Rc<Event>>,
+    pub(super) next: Option<Arc<Event>>,
     pub(super) part: Option<u32>,
     /// What a person decided of it.
     pub(super) decided: Option<Resolution>,
@@ -99,6 +100,7 @@ pub(super) fn job(turn: &Turn<'_, '_>, tries: &Tries, sla: &config::Sla) -> Job 
         by_live: false,
         check_first: false,
         attempt_timeout: sla.attempt_timeout,
+        began: Instant::now(),
         has_more_parts: false,
         has_turn: false,
         journal: None,

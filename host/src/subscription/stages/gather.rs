@@ -1,4 +1,4 @@
-//! What deliveries under way ask for, gathered until it goes as one: by number, by size, by time, or because nothing more
+//! Deliveries that may share a request, gathered until they go as one: by number, by size, by time, or because nothing more
 //! can come.
 //!
 //! It lives on one worker thread. The first delivery of a gathering leads it: it waits until the gathering is closed,
@@ -10,12 +10,12 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
 use super::versions::{ConnectorCalls, Version};
 use crate::config;
-use crate::contract::{Effect, Reply};
-use crate::delivery::ask::size;
+use crate::contract::{Delivery, Effect, Reply};
 use crate::delivery::batch::Extent;
 
 /// All that is gathered in one subscription.
@@ -30,9 +30,11 @@ pub(super) struct Gatherings {
     waiting: Cell<usize>,
     /// Somebody waits for what is gathered.
     is_hurried: Cell<bool>,
+    /// It was said that nothing is joined.
+    has_warned: Cell<bool>,
 }
 
-/// Effects that one version of the plugin asked for, and may join.
+/// Deliveries whose own effects one version of the plugin may join.
 struct Gathering {
     number: u64,
     version: Rc<Version<ConnectorCalls>>,
@@ -43,32 +45,39 @@ struct Gathering {
     leader: Option<Waker>,
 }
 
-/// One effect of one delivery.
+/// One delivery, with its own effect where it has asked for that already.
 pub(super) struct Member {
-    pub(super) effect: Effect,
+    pub(super) delivery: Box<Delivery>,
+    pub(super) effect: Option<Effect>,
     pub(super) of: Asker,
 }
 
-/// The delivery of a member, which waits.
+/// Who waits for a member.
 pub(super) struct Asker {
-    pub(super) idempotency_key: Rc<str>,
-    pub(super) traceparent: Option<String>,
     since: Instant,
     /// What its attempt had left then.
     left: Duration,
     until: Instant,
+    waited: Duration,
     answer: Rc<Answer>,
 }
 
-/// What a member's delivery waits for.
+/// What whoever has added a member waits for.
 #[derive(Default)]
 pub(super) struct Answer {
-    /// With the effect, which is the delivery's again.
-    reply: Cell<Option<(Effect, Reply)>>,
+    answered: Cell<Option<Answered>>,
+    asker: Cell<Option<Waker>>,
+}
+
+/// A delivery that was a member, and what came of its own effect.
+pub(super) struct Answered {
+    pub(super) delivery: Box<Delivery>,
+    pub(super) effect: Option<Effect>,
+    /// `None`: nothing was done for it, and it goes by itself.
+    pub(super) reply: Option<Reply>,
     /// From when it was added until the last request that was made for it.
-    waited: Cell<Duration>,
-    answered: Cell<Option<Instant>>,
-    delivery: Cell<Option<Waker>>,
+    waited: Duration,
+    at: Instant,
 }
 
 /// A turn of a delivery, counted for as long as it lives.
@@ -91,6 +100,7 @@ impl Gatherings {
             turns: Cell::default(),
             waiting: Cell::default(),
             is_hurried: Cell::default(),
+            has_warned: Cell::default(),
         }
     }
 
@@ -105,9 +115,9 @@ impl Gatherings {
         self.is_hurried.set(is_hurried);
     }
 
-    /// Adds one effect. The number is that of a new gathering, which whoever gets it must lead.
+    /// Adds one delivery. The number is that of a new gathering, which whoever gets it must lead.
     pub(super) fn add(&self, version: &Rc<Version<ConnectorCalls>>, member: Member) -> Option<u64> {
-        let bytes = size(&member.effect).body;
+        let bytes = member.delivery.event.data.as_ref().map_or(0, Bytes::len);
         let mut gatherings = self.gatherings.borrow_mut();
         let open =
             |gathering: &&mut Gathering| !gathering.is_closed && Rc::ptr_eq(&gathering.version, version);
@@ -129,6 +139,16 @@ impl Gatherings {
             gathering.close();
         }
         number
+    }
+
+    /// The plugin has joined none of so many. Of as many as there may be that is said, once.
+    pub(super) fn joined_none(&self, count: usize) {
+        if count >= self.settings.events && !self.has_warned.replace(true) {
+            tracing::warn!(
+                events = count,
+                "the plugin joins none of the deliveries that it is given, so that each waits in vain: leave `batch` out"
+            );
+        }
     }
 
     /// Waits until the gathering goes; its members, the oldest first.
@@ -182,27 +202,24 @@ impl Gathering {
 }
 
 impl Member {
-    /// Of a delivery whose attempt ends then, and what it waits for.
+    /// Of an attempt that has so much left from then on, and what it waits for.
     pub(super) fn new(
-        effect: Effect,
-        idempotency_key: Rc<str>,
-        traceparent: Option<&str>,
-        until: Instant,
+        delivery: Box<Delivery>,
+        effect: Option<Effect>,
+        since: Instant,
+        left: Duration,
     ) -> (Self, Rc<Answer>) {
         let answer = Rc::<Answer>::default();
-        let traceparent = traceparent.map(str::to_owned);
-        let since = Instant::now();
-        let left = until.saturating_duration_since(since);
-        let of = Asker { idempotency_key, traceparent, since, left, until, answer: answer.clone() };
-        (Self { effect, of }, answer)
+        let of = Asker { since, left, until: since + left, waited: Duration::ZERO, answer: answer.clone() };
+        (Self { delivery, effect, of }, answer)
     }
 
-    pub(super) fn answer(self, reply: Reply, now: Instant) {
-        let Asker { answer, .. } = self.of;
-        answer.reply.set(Some((self.effect, reply)));
-        answer.answered.set(Some(now));
-        if let Some(delivery) = answer.delivery.take() {
-            delivery.wake();
+    /// Its own effect was answered with this, or it is to go by itself.
+    pub(super) fn answer(self, reply: Option<Reply>, now: Instant) {
+        let Self { delivery, effect, of: Asker { waited, answer, .. } } = self;
+        answer.answered.set(Some(Answered { delivery, effect, reply, waited, at: now }));
+        if let Some(asker) = answer.asker.take() {
+            asker.wake();
         }
     }
 }
@@ -211,7 +228,7 @@ impl Asker {
     /// A request is made for it now, and not its first one if that was refused. What it waited until then, for company, for
     /// the rate limit or for its neighbours, does not count as time of its attempt.
     pub(super) fn goes(&mut self, now: Instant) {
-        self.answer.waited.set(now.saturating_duration_since(self.since));
+        self.waited = now.saturating_duration_since(self.since);
         self.until = now + self.left;
     }
 
@@ -222,19 +239,22 @@ impl Asker {
 }
 
 impl Answer {
-    /// The effect with its reply, and how long it was waited for others: before its request, and by who answers the others,
-    /// after it.
-    pub(super) async fn reply(&self) -> (Effect, Reply, Duration) {
-        let reply = std::future::poll_fn(|context| match self.reply.take() {
-            Some(reply) => Poll::Ready(reply),
+    pub(super) async fn answered(&self) -> Answered {
+        std::future::poll_fn(|context| match self.answered.take() {
+            Some(answered) => Poll::Ready(answered),
             None => {
-                self.delivery.set(Some(context.waker().clone()));
+                self.asker.set(Some(context.waker().clone()));
                 Poll::Pending
             }
-        });
-        let (effect, reply) = reply.await;
-        let after = self.answered.get().map_or(Duration::ZERO, |answered| answered.elapsed());
-        (effect, reply, self.waited.get() + after)
+        })
+        .await
+    }
+}
+
+impl Answered {
+    /// How long it was waited for others: before its request, and by who answers the others, after it.
+    pub(super) fn waited(&self) -> Duration {
+        self.waited + self.at.elapsed()
     }
 }
 
@@ -274,6 +294,23 @@ impl std::fmt::Debug for Gatherings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::attempt::tests::delivery;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_member_waits_for_others_is_no_time_of_its_attempt() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let (mut member, answer) = Member::new(delivery(), None, start, 10 * second);
+        tokio::time::advance(3 * second).await;
+        member.of.goes(Instant::now());
+        assert_eq!(member.of.until(), start + 13 * second);
+        // Its request.
+        tokio::time::advance(2 * second).await;
+        member.answer(None, Instant::now());
+        tokio::time::advance(second).await;
+        let answered = answer.answered().await;
+        assert!(answered.reply.is_none() && answered.effect.is_none(), "it goes by itself");
+        assert_eq!((&*answered.delivery.event.id, answered.waited()), ("1", 4 * second));
+    }
 
     #[test]
     fn a_turn_with_many_effects_waits_once() {

@@ -4,6 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::served::Tally;
 use super::turn::seed;
 use super::versions::Past;
@@ -18,9 +20,9 @@ use crate::subscription::journal::{Journalled, Slot};
 /// One turn of a delivery: what is missing of its transformation, and one attempt.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) event: Rc<Event>,
+    pub(crate) event: Arc<Event>,
     /// What the transformers made of it, where they have been asked; the first of them is next.
-    pub(crate) next: Option<Rc<Event>>,
+    pub(crate) next: Option<Arc<Event>>,
     /// Which of several parts `next` is.
     pub(crate) part: Option<u32>,
     /// Others come after it.
@@ -36,6 +38,8 @@ pub(crate) struct Job {
     /// Ask the connector's `check` first.
     pub(crate) check_first: bool,
     pub(crate) attempt_timeout: Duration,
+    /// When the turn began.
+    pub(crate) began: Instant,
     /// The rate limit was asked for its first request.
     pub(crate) has_turn: bool,
     /// Where it is journalled, if it is, with what it was answered.
@@ -59,7 +63,7 @@ pub(crate) enum Done {
     NotUsable(String),
     Attempted {
         attempt: Attempt,
-        idempotency_key: Rc<str>,
+        idempotency_key: Arc<str>,
         /// What is journalled of it now.
         journalled: Option<Journalled>,
         /// Whose outcome it is, unless it is native.
@@ -74,7 +78,7 @@ pub(crate) struct Stopped {
     /// Its plugin.
     pub(crate) blamed: Rc<Blamed>,
     /// What it was given.
-    pub(crate) given: Rc<Event>,
+    pub(crate) given: Arc<Event>,
 }
 
 impl Job {
@@ -91,8 +95,8 @@ impl Job {
     /// What the connector is given; what it was told before, where an attempt goes on from a journal.
     pub(super) fn delivery(
         &self,
-        event: Rc<Event>,
-        idempotency_key: &Rc<str>,
+        event: Arc<Event>,
+        idempotency_key: &Arc<str>,
         recorded: Option<&Recorded>,
     ) -> Box<Delivery> {
         let arguments =

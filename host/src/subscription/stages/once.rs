@@ -1,7 +1,7 @@
 //! What the stages do once, outside of the task: a connector's check, and the delivery of one event now.
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -76,7 +76,7 @@ impl Stages {
     /// Delivers an event now, with one attempt a part: for `liaison sync`. The first failure is the end; a part
     /// that is skipped is not.
     pub(crate) async fn deliver_now(&self, event: Event, sla: &config::Sla, now: TimestampMs) -> SyncEnd {
-        let event = Rc::new(event);
+        let event = Arc::new(event);
         let parts = match self.parts(&event).await {
             Ok(parts) => parts,
             Err(end) => return end,
@@ -97,6 +97,7 @@ impl Stages {
                 by_live: false,
                 check_first: false,
                 attempt_timeout: sla.attempt_timeout,
+                began: Instant::now(),
                 has_turn: false,
                 journal: None,
                 has_company: false,
@@ -114,12 +115,12 @@ impl Stages {
     }
 
     /// What the transformers make of an event; without any, the event itself.
-    async fn parts(&self, event: &Rc<Event>) -> Result<Vec<Rc<Event>>, SyncEnd> {
+    async fn parts(&self, event: &Arc<Event>) -> Result<Vec<Arc<Event>>, SyncEnd> {
         if !self.has_transformers() {
             return Ok(vec![event.clone()]);
         }
         match self.transform(event.clone(), false, false).await {
-            Done::Transformed { parts, .. } => Ok(parts.into_iter().map(Rc::new).collect()),
+            Done::Transformed { parts, .. } => Ok(parts.into_iter().map(Arc::new).collect()),
             Done::Dropped(why) => Err(SyncEnd::Skipped(why)),
             Done::TransformRejected { why, .. } => Err(SyncEnd::Failed(why)),
             Done::TransformFault { fault, .. } => Err(SyncEnd::Failed(fault.to_string())),

@@ -17,7 +17,7 @@ const MAX_PARTS: usize = 1_000;
 impl Stages {
     /// Passes an event through all transformers: each is given what the one before emitted. With `by_live` none is asked that
     /// is on trial. Where one fails on what others on trial have emitted, all of it is made anew by the live versions.
-    pub(super) async fn transform(&self, event: Rc<Event>, is_suspect: bool, by_live: bool) -> Done {
+    pub(super) async fn transform(&self, event: Arc<Event>, is_suspect: bool, by_live: bool) -> Done {
         let mut tried = Vec::new();
         let done = self.transform_by(event.clone(), is_suspect, by_live, &mut tried).await;
         let why = match done {
@@ -45,7 +45,7 @@ impl Stages {
     /// Notes whom of those on trial it is made by.
     async fn transform_by(
         &self,
-        event: Rc<Event>,
+        event: Arc<Event>,
         is_suspect: bool,
         by_live: bool,
         tried: &mut Vec<Arc<Tally>>,
@@ -63,7 +63,7 @@ impl Stages {
                     |given| Stopped { transformer: name.clone(), blamed: version.blamed.clone(), given };
                 match result {
                     Ok(Transformed::Emit(parts)) => {
-                        emitted.extend(parts.into_iter().map(|part| Rc::new(reshape(&event, part))));
+                        emitted.extend(parts.into_iter().map(|part| Arc::new(reshape(&event, part))));
                     }
                     Ok(Transformed::Drop(why)) => dropped = Some(why),
                     Ok(Transformed::Reject(why)) => {
@@ -77,7 +77,7 @@ impl Stages {
             }
             events = emitted;
         }
-        let parts = events.into_iter().map(Rc::unwrap_or_clone).collect();
+        let parts = events.into_iter().map(Arc::unwrap_or_clone).collect();
         Done::Transformed { parts, tried: Vec::new() }
     }
 }
@@ -85,7 +85,7 @@ impl Stages {
 /// What came of one event and one transformer.
 struct Made {
     version: Rc<Version<Calls<Transformers>>>,
-    event: Rc<Event>,
+    event: Arc<Event>,
     result: Result<Transformed, Fault>,
     /// Of a version on trial that has emitted something: it is judged by what becomes of that.
     tally: Option<Arc<Tally>>,
@@ -95,7 +95,7 @@ struct Made {
 /// one.
 async fn by_version(
     versions: &Versions<Calls<Transformers>>,
-    event: Rc<Event>,
+    event: Arc<Event>,
     past: &Past<'_>,
     is_suspect: bool,
     emitted: usize,
@@ -126,10 +126,10 @@ async fn by_version(
 /// One event through one transformer that has made so many of others already. An answer that makes no sense is a fault.
 pub(crate) async fn transform_one(
     calls: &Calls<Transformers>,
-    event: Rc<Event>,
+    event: Arc<Event>,
     is_suspect: bool,
     emitted: usize,
-) -> (Rc<Event>, Result<Transformed, Fault>) {
+) -> (Arc<Event>, Result<Transformed, Fault>) {
     let (event, result) = calls.call(event, is_suspect).await;
     let nonsense = match &result {
         Ok(Transformed::Emit(parts)) if parts.is_empty() => "emit without an event: use drop".to_owned(),

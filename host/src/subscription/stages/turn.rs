@@ -5,10 +5,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::gather::{Gatherings, Turn};
+use super::gather::{Answered, Gatherings, Turn};
 use super::job::{Done, Job};
 use super::joint::{Joining, OnTrial};
 use super::scribe::Scribe;
@@ -18,7 +19,7 @@ use super::{Connector, Stages};
 use crate::config;
 use crate::contract::{Delivery, Effect, Fault, Outcome, Reply, Step};
 use crate::delivery::ask::Limits;
-use crate::delivery::attempt::{Attempt, Place, attempt, trouble};
+use crate::delivery::attempt::{Attempt, Known, Place, attempt, trouble};
 use crate::delivery::batch::is_joinable;
 use crate::egress::Call;
 use crate::event::Event;
@@ -30,8 +31,17 @@ use crate::telemetry::StatusClass;
 /// An attempt as the task is told of it.
 struct Attempted {
     attempt: Attempt,
-    idempotency_key: Rc<str>,
+    idempotency_key: Arc<str>,
     journalled: Option<Journalled>,
+}
+
+/// An attempt that begins.
+struct Begun<'a> {
+    delivery: Box<Delivery>,
+    until: Instant,
+    known: Known<'a>,
+    /// By what an effect that settles it may be done with others, from this round on.
+    joining: Option<(Joining<'a>, usize)>,
 }
 
 /// Who is asked for the steps of an attempt.
@@ -66,14 +76,21 @@ impl Stages {
             return Box::pin(self.carry_watched(job, event, versions, chosen, turn)).await;
         }
         let version = chosen.version;
-        self.attempted(job, event, Asked::Version(&version, None), turn).await.done(Some(&version))
+        let asked = Asked::Version(&version, None);
+        // A journal keeps what each asked for, and where calls are made twice it is compared.
+        let is_asked_first = job.journal.is_some() || version.calls.limits.call_twice;
+        let attempted = match self.joining(job, &asked).filter(|_| !is_asked_first) {
+            Some(joining) => self.attempted_with_others(job, event, joining, turn).await,
+            None => self.attempted(job, event, asked, turn).await,
+        };
+        attempted.done(Some(&version))
     }
 
     /// An attempt by a version on trial, or beside one that is to see what the live one does.
     async fn carry_watched(
         &self,
         job: &mut Job,
-        event: Rc<Event>,
+        event: Arc<Event>,
         versions: &Versions<ConnectorCalls>,
         chosen: Chosen<ConnectorCalls>,
         turn: Option<&Turn<'_>>,
@@ -102,7 +119,7 @@ impl Stages {
     async fn attempted_again(
         &self,
         job: &mut Job,
-        event: Rc<Event>,
+        event: Arc<Event>,
         journalled: Option<Journalled>,
         live: &Rc<Version<ConnectorCalls>>,
         turn: Option<&Turn<'_>>,
@@ -119,41 +136,55 @@ impl Stages {
         self.attempted(job, event, Asked::Version(live, None), turn).await
     }
 
+    /// One attempt whose delivery is done with others', if that may be, before its plugin is asked for it alone. Where that
+    /// settles it, the plugin never is.
+    async fn attempted_with_others(
+        &self,
+        job: &Job,
+        event: Arc<Event>,
+        joining: Joining<'_>,
+        turn: Option<&Turn<'_>>,
+    ) -> Attempted {
+        let idempotency_key: Arc<str> = event.idempotency_key(&self.subscription, job.part).into();
+        let delivery = job.delivery(event, &idempotency_key, None);
+        let waiting = turn.map(Turn::waiting);
+        let answered = self.joined(joining, delivery, None, job.began, job.attempt_timeout).await;
+        drop(waiting);
+        if let Some(outcome) = answered.reply.as_ref().and_then(Outcome::delivered_by) {
+            let attempt = Attempt::settled(answered.delivery, outcome);
+            return Attempted { attempt, idempotency_key, journalled: None };
+        }
+        let asked = Asked::Version(joining.version, None);
+        let begun = Begun {
+            until: job.began + job.attempt_timeout + answered.waited(),
+            delivery: answered.delivery,
+            known: answered.reply.map_or(Known::Nothing, Known::Done),
+            joining: Some((joining, 1)),
+        };
+        let attempt = Box::pin(self.attempt(job, &asked, begun, None, turn)).await;
+        Attempted { attempt, idempotency_key, journalled: None }
+    }
+
     /// One attempt by this one.
     async fn attempted(
         &self,
         job: &Job,
-        event: Rc<Event>,
+        event: Arc<Event>,
         asked: Asked<'_>,
         turn: Option<&Turn<'_>>,
     ) -> Attempted {
-        let idempotency_key: Rc<str> = event.idempotency_key(&self.subscription, job.part).into();
+        let idempotency_key: Arc<str> = event.idempotency_key(&self.subscription, job.part).into();
         let slot = self.journal.as_ref().zip(job.journal.as_ref());
         let scribe =
             slot.map(|(writer, slot)| Box::new(writer.scribe(slot, &idempotency_key, asked.sha256())));
         let recorded = scribe.as_deref().and_then(Scribe::recorded);
-        let delivery = job.delivery(event, &idempotency_key, recorded);
-        let until = Cell::new(Instant::now() + job.attempt_timeout);
-        let step = async |delivery| asked.step(delivery, job.is_suspect).await;
-        let joining = self.joining(job, &asked);
-        // What a request needs is much: boxed, a turn that waits is small.
-        let perform = async |delivery: &Delivery, effect: Effect, place: Place| {
-            let _waiting = turn.map(Turn::waiting);
-            match joining.filter(|_| is_joinable(&effect)) {
-                Some(joining) => {
-                    Box::pin(self.perform_joined(joining, delivery, effect, place, &until)).await
-                }
-                None => Box::pin(self.perform_own(delivery, effect, place, job.has_turn, &until)).await,
-            }
+        let begun = Begun {
+            delivery: job.delivery(event, &idempotency_key, recorded),
+            until: Instant::now() + job.attempt_timeout,
+            known: recorded.into(),
+            joining: self.joining(job, &asked).map(|joining| (joining, 0)),
         };
-        let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match &scribe {
-            Some(scribe) => Box::pin(scribe.keep(delivery, asked, until.get())).await,
-            None => Ok(()),
-        };
-        let limits = asked.limits();
-        let mut attempt = attempt(delivery, recorded, &limits, &until, step, perform, keep).await;
-        attempt.see_trouble(|effect| self.gateway.is_to_endpoint(effect));
-        asked.count(&attempt.result);
+        let attempt = self.attempt(job, &asked, begun, scribe.as_deref(), turn).await;
         let journalled = match scribe {
             Some(scribe) => Box::pin(scribe.end(&attempt, job.has_more_parts)).await,
             None => None,
@@ -161,12 +192,62 @@ impl Stages {
         Attempted { attempt, idempotency_key, journalled }
     }
 
-    /// What its effects may share requests by. What is in doubt goes by itself, and so does what was decided anew.
+    /// The rounds of an attempt.
+    async fn attempt(
+        &self,
+        job: &Job,
+        asked: &Asked<'_>,
+        begun: Begun<'_>,
+        scribe: Option<&Scribe<'_>>,
+        turn: Option<&Turn<'_>>,
+    ) -> Attempt {
+        let Begun { delivery, until, known, joining } = begun;
+        let until = Cell::new(until);
+        let step = async |delivery| asked.step(delivery, job.is_suspect).await;
+        // What a request needs is much: boxed, a turn that waits is small.
+        let perform = async |delivery: &Delivery, effect: Effect, place: Place, settles: bool| {
+            let _waiting = turn.map(Turn::waiting);
+            let may_join = settles && delivery.resolution.is_none() && is_joinable(&effect);
+            match joining.filter(|(_, from)| may_join && place.round >= *from) {
+                Some((joining, _)) => Box::pin(self.perform_joined(joining, delivery, effect, &until)).await,
+                None => Box::pin(self.perform_own(delivery, effect, place, job.has_turn, &until)).await,
+            }
+        };
+        let keep = async |delivery: &Delivery, asked: &[Vec<Effect>]| match scribe {
+            Some(scribe) => Box::pin(scribe.keep(delivery, asked, until.get())).await,
+            None => Ok(()),
+        };
+        let limits = asked.limits();
+        let mut attempt = attempt(delivery, known, &limits, &until, step, perform, keep).await;
+        attempt.see_trouble(|effect| self.gateway.is_to_endpoint(effect));
+        asked.count(&attempt.result);
+        attempt
+    }
+
+    /// What it may share requests by. What is in doubt goes by itself, and so does what was decided anew.
     fn joining<'a>(&'a self, job: &Job, asked: &Asked<'a>) -> Option<Joining<'a>> {
         let Asked::Version(version, trial) = *asked else { return None };
         let may = job.has_company && !job.is_suspect && !job.check_first && job.resolution.is_none();
         let joins = version.calls.joins.as_ref().filter(|_| may)?;
         Some(Joining { gatherings: self.gatherings.as_ref()?, version, joins, trial })
+    }
+
+    /// The one effect that settles a delivery with the reply to it, which may be done with others.
+    async fn perform_joined(
+        &self,
+        joining: Joining<'_>,
+        delivery: &Delivery,
+        effect: Effect,
+        until: &Cell<Instant>,
+    ) -> (Effect, Reply) {
+        let (before, now) = (until.get(), Instant::now());
+        let left = before.saturating_duration_since(now);
+        let answered = self.joined(joining, Box::new(delivery.clone()), Some(effect), now, left).await;
+        until.set(until.get().max(before + answered.waited()));
+        let Answered { effect: Some(effect), reply: Some(reply), .. } = answered else {
+            unreachable!("an effect that is known is performed")
+        };
+        (effect, reply)
     }
 
     /// Waits for the rate limit. What is waited does not count: the attempt ends as much later.
@@ -260,7 +341,7 @@ impl Asked<'_> {
 }
 
 /// The first effect of an attempt has the event's own key; each further one a key of its own that is as stable.
-pub(crate) fn effect_key(key: &Rc<str>, place: Place) -> Rc<str> {
+pub(crate) fn effect_key(key: &Arc<str>, place: Place) -> Arc<str> {
     match (place.round, place.position) {
         (0, 0) => key.clone(),
         (round, position) => format!("{key}-{round}-{position}").into(),

@@ -1,6 +1,6 @@
 //! What follows when a turn of a delivery has ended: the rules of delivery are asked, and obeyed.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ impl Task {
         match done {
             Done::Transformed { parts, tried } => {
                 carried.makers.made(tried);
-                carried.transformed(parts.into_iter().map(Rc::new));
+                carried.transformed(parts.into_iter().map(Arc::new));
                 self.go_on(lane);
             }
             Done::Dropped(why) => {

@@ -145,8 +145,8 @@ impl Task {
         };
         let sla = self.settings.sla.of(&event.kind);
         let deadline = record.timestamp.and_then(|written| Deadline::of(written, sla));
-        let mut carried = Carried::new(sequence, place, record, event, deadline, self.scales.weight());
         let now = Instant::now();
+        let mut carried = Carried::new(sequence, place, record, event, deadline, self.scales.weight(), now);
         let not_before = opened.map(|Opened { parked, evidence, journal }| {
             carried.unparked(&parked, evidence, now);
             // The system may have been found to be down while it was away.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Letter, Settles, Task};
 use crate::dead_letter::{DeadLetter, Reason, Stage};
 use crate::delivery::flood::Verdict;
-use crate::subscription::carried::Place;
+use crate::subscription::carried::{Place, unix_ms};
 use crate::subscription::lanes::LaneId;
 use crate::telemetry::Settlement;
 
@@ -87,8 +87,9 @@ impl Task {
         if settlement != Settlement::DeadLettered {
             carried.makers.ended_well();
         }
-        self.witness.settled(&carried, settlement);
-        self.oversight.settled(&mut carried, settlement, now);
+        let now_ms = unix_ms();
+        self.witness.settled(&carried, settlement, now_ms);
+        self.oversight.settled(&mut carried, settlement, (now_ms, now));
         if carried.is_given_up {
             self.follow_given_up(lane);
         }

@@ -5,7 +5,8 @@ import { drain } from "./promise.js";
 import { Delivery, type Resolution } from "../event.js";
 import type { Check, Outcome } from "../outcome.js";
 import { plugin } from "../plugin.js";
-import { beginCheck, beginDelivery, told, type Asks, type Running } from "../steps.js";
+import type { Effect } from "../rounds.js";
+import { beginCheck, beginDelivery, told, type Asks, type DeliveryEnd, type Running } from "../steps.js";
 import { bytes, event, milliseconds } from "./common.js";
 import type { RawCheckStep, RawDelivery, RawOutcome, RawReply, RawResolution, RawStep } from "./contract.js";
 import { effect, reply } from "./exchange.js";
@@ -29,11 +30,23 @@ export const connector = {
     },
 };
 
+/** What a delivery would settle by, if anything. */
+export function ownEffect(raw: RawDelivery): Effect | undefined {
+    try {
+        const progress = asked(raw);
+        return "settlesBy" in progress ? progress.settlesBy : undefined;
+    } catch {
+        return undefined;
+    }
+}
+
+function asked(raw: RawDelivery): Asks | DeliveryEnd {
+    return run(beginDelivery(functions().deliver, delivery(raw), raw.rounds.map((round) => round.map(reply))));
+}
+
 function step(raw: RawDelivery): RawStep {
     try {
-        const progress = run(
-            beginDelivery(functions().deliver, delivery(raw), raw.rounds.map((round) => round.map(reply))),
-        );
+        const progress = asked(raw);
         if ("asks" in progress) {
             return { tag: "perform", val: progress.asks.map(effect) };
         }

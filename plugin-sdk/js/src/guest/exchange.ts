@@ -1,10 +1,10 @@
-/** What the host is asked for and what it answers, between the contract's words and the SDK's, both ways. */
+/** What the host is asked for, and what it answers both ways, between the contract's words and the SDK's. */
 
 import type { Unanswered } from "../failure.js";
 import type { Body, Effect, KeptBody, Reply } from "../rounds.js";
-import { bytes, milliseconds, timeout } from "./common.js";
+import { bytes, timeout } from "./common.js";
 import type { RawBody, RawEffect, RawFailure, RawReply } from "./contract.js";
-import { rawSqlResponse, sqlAsked, sqlRequest, sqlResponse } from "./sql.js";
+import { rawSqlResponse, sqlRequest, sqlResponse } from "./sql.js";
 
 export function reply(raw: RawReply): Reply {
     switch (raw.tag) {
@@ -59,36 +59,6 @@ function body(body: Body): RawBody {
         return { tag: body };
     }
     return body instanceof Uint8Array ? { tag: "bytes", val: body } : { tag: "of-reply", val: body.ofReply };
-}
-
-/** As {@link effect}, the other way round. */
-export function asked(raw: RawEffect): Effect {
-    switch (raw.tag) {
-        case "http": {
-            const { method, url, headers, keepBody } = raw.val;
-            const timeoutMs = milliseconds(raw.val.timeout);
-            return { http: { method, url, headers, body: carried(raw.val.body), timeoutMs, keepBody } };
-        }
-        case "grpc": {
-            const { method, metadata, message } = raw.val;
-            return { grpc: { method, metadata, message: bytes(message), timeoutMs: milliseconds(raw.val.timeout) } };
-        }
-        case "sql":
-            return { sql: sqlAsked(raw.val) };
-    }
-}
-
-function carried(raw: RawBody): Body {
-    switch (raw.tag) {
-        case "none":
-            return undefined;
-        case "event-data":
-            return raw.tag;
-        case "bytes":
-            return bytes(raw.val);
-        case "of-reply":
-            return { ofReply: raw.val };
-    }
 }
 
 /** As {@link reply}, the other way round. */

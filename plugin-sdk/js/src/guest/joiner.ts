@@ -2,17 +2,18 @@
 
 import "./promise.js";
 
-import type { Joining } from "../joint.js";
+import { joinOwn, type Joining } from "../joint.js";
 import { plugin } from "../plugin.js";
 import { bytes } from "./common.js";
-import type { RawEffect, RawJoint, RawReply } from "./contract.js";
-import { answered, asked, effect, reply } from "./exchange.js";
+import { ownEffect } from "./connector.js";
+import type { RawDelivery, RawJoint, RawReply } from "./contract.js";
+import { answered, effect, reply } from "./exchange.js";
 
 const NO_BYTES = new Uint8Array();
 
 export const joiner = {
-    join(effects: RawEffect[]): RawJoint[] {
-        const joints = joining().join(effects.map(asked));
+    join(deliveries: RawDelivery[]): RawJoint[] {
+        const joints = joinOwn(joining().join, deliveries.map(ownEffect));
         return joints.map((joint) => {
             const members = Uint32Array.from(joint.members);
             return { effect: effect(joint.effect), members, memo: joint.memo ?? NO_BYTES };

@@ -1,7 +1,7 @@
 /** SQL between the contract's words and the SDK's. */
 
 import { Texts, type SqlRequest, type SqlResponse, type SqlValue } from "../database.js";
-import { bytes, milliseconds, timeout } from "./common.js";
+import { bytes, timeout } from "./common.js";
 import type { RawSqlRequest, RawSqlResponse, RawSqlValue } from "./contract.js";
 
 export function sqlRequest(request: SqlRequest): RawSqlRequest {
@@ -30,12 +30,6 @@ function bound(value: SqlValue): RawSqlValue {
         return { tag: "texts", val: value.texts.map((text) => text ?? undefined) };
     }
     return "json" in value ? { tag: "json", val: value.json } : { tag: "timestamp", val: value.microseconds };
-}
-
-/** As {@link sqlRequest}, the other way round. */
-export function sqlAsked(raw: RawSqlRequest): SqlRequest {
-    const statements = raw.statements.map(({ sql, parameters }) => ({ sql, parameters: parameters.map(value) }));
-    return { statements, timeoutMs: milliseconds(raw.timeout) };
 }
 
 export function sqlResponse(raw: RawSqlResponse): SqlResponse {

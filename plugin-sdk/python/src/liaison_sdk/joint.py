@@ -1,9 +1,13 @@
 """Requests of several deliveries made one, for systems that take many events at a time.
 
-A connector asks for what one delivery needs, as ever. Where its user configures a `batch`, the host gathers what
-deliveries ask for and calls `join` with it: which of them can be one request? It performs that, and asks `split` what
-each would have been answered alone. So the function that delivers knows nothing of it, and an event that is refused
-together with others is tried again without them. Joining is never needed to be right.
+A connector asks for what one delivery needs, as ever. Where its user configures a `batch`, the host gathers deliveries,
+and `join` is called with the requests that each of them would settle by (`settle`, `run_to_deliver`): which of them can
+be one request? The host performs that, and asks `split` what each would have been answered alone. So the function that
+delivers knows nothing of it, and an event that is refused together with others is tried again without them.
+
+What else is asked goes by itself: requests before the last one, those that send the event's data as it is, and gRPC, by
+which nothing settles. So that the requests are there, the function that delivers runs before `join` does, and again for
+what that does not settle: it may log twice. Its time is the delivery's, not Python's clock.
 
 Both functions see nothing but their arguments. `memo` is whatever `split` has to know of the joint request; keep it
 small.
@@ -29,7 +33,7 @@ small.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from liaison_sdk.database import SqlDone, SqlError, SqlRequest, SqlResponse, SqlResult, SqlStatement
@@ -98,3 +102,25 @@ def everyone(memo: bytes, reply: Reply) -> list[Reply]:
     """A `split` that gives the reply to everyone: for a request whose answer is true of each part of it. The memo is the
     number of members, by `memo_of`."""
     return [reply] * (int(memo) if memo.isdigit() else 0)
+
+
+def join_own(join: Join, own: Sequence[Effect | None]) -> list[Joint]:
+    """Joins what deliveries would settle by: members are places in this list. What is none, or needs the delivery's data,
+    goes by itself."""
+    asked = {place: effect for place, effect in enumerate(own) if effect is not None and _is_joinable(effect)}
+    if len(asked) < 2:
+        return []
+    places = list(asked)
+    joints = join(list(asked.values()))
+    return [Joint(joint.effect, [_place(places, member) for member in joint.members], joint.memo) for joint in joints]
+
+
+def _place(places: list[int], member: int) -> int:
+    """The host says what is wrong with one that is none of them."""
+    return places[member] if 0 <= member < len(places) else 0xFFFF_FFFF
+
+
+def _is_joinable(effect: Effect) -> bool:
+    if not isinstance(effect, HttpRequest):
+        return True
+    return not effect.keep_body and (effect.body is None or isinstance(effect.body, bytes))

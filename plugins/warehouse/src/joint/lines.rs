@@ -5,10 +5,10 @@ use liaison_sdk::joint::{Body, Effect, HttpRequest, Joint};
 use crate::files;
 
 /// One file a folder that two lines or more go to.
-pub(super) fn join(effects: &[Effect]) -> Vec<Joint> {
+pub(super) fn join(effects: Vec<Effect>) -> Vec<Joint> {
     // There are as few folders as there are partitions.
     let mut folders: Vec<(&str, Vec<Line<'_>>)> = Vec::new();
-    for (member, effect) in (0..).zip(effects) {
+    for (member, effect) in (0..).zip(&effects) {
         let Some((folder, line)) = line(member, effect) else { continue };
         match folders.iter_mut().find(|(known, _)| *known == folder) {
             Some((_, lines)) => lines.push(line),

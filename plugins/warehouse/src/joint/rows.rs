@@ -1,82 +1,59 @@
 //! Rows of many events as one transaction, each column an array.
 
 use liaison_sdk::joint::{Effect, Joint, Reply, SqlRequest, SqlResponse, SqlResult, SqlStatement, everyone};
+use liaison_sdk::prelude::*;
 use liaison_sdk::sql::SqlValue;
-use liaison_sdk::text::is_same;
 
-use crate::settings::Tables;
+use crate::settings::{Statement, Tables};
 use crate::statement::Keys;
+use crate::table::{self, Rows};
 use crate::text;
 
 /// What tells a transaction's memo from a file's, which is a number alone. After it comes for each row which member's it is:
 /// 32 bits, the lowest first.
 const ROWS: &[u8] = b"rows ";
 
-/// What one delivery asks for.
-type Asked = Vec<SqlStatement>;
-
-/// One transaction of all that ask for what a delivery asks for at first. Its rows are in the order of their keys: two
-/// transactions write what both have in one order.
-pub(super) fn join(tables: &Tables, effects: Vec<Effect>) -> Option<Joint> {
-    let own: Vec<(&str, usize)> = tables.statements().collect();
-    let asked = (0..).zip(effects).filter_map(|(number, effect)| Some((number, statements(effect, &own)?)));
-    let (members, asked): (Vec<u32>, Vec<Asked>) = asked.unzip();
+/// One transaction of all that have rows to bind; what is wrong with the others they say by themselves. Its rows are in the
+/// order of their keys: two transactions write what both have in one order.
+pub(super) fn join(tables: &Tables, deliveries: &[Delivery]) -> Option<Joint> {
+    let bound = (0..).zip(deliveries).filter_map(|(number, delivery)| {
+        let rows = table::rows(tables, delivery).ok()?;
+        Some((number, rows))
+    });
+    let (members, mut bound): (Vec<u32>, Vec<Rows>) = bound.unzip();
     if members.len() < 2 {
         return None;
     }
-    let (order, keys) = order(&asked, tables.merge.as_ref().map_or(0, |merge| merge.columns.key.len()));
+    let (order, keys) = order(&bound, tables.merge.as_ref().map_or(0, |merge| merge.columns.key.len()));
     let rows = order.iter().flat_map(|member| u32::try_from(*member).unwrap_or(u32::MAX).to_le_bytes());
     let memo = ROWS.iter().copied().chain(rows).collect();
-    let joint = tables.statements_of_many(keys).zip(lists(asked, &order, &own)?).map(|(sql, columns)| {
-        let parameters = columns.into_iter().map(SqlValue::Texts).collect();
-        SqlStatement { sql, parameters }
-    });
-    let effect = Effect::Sql(SqlRequest { statements: joint.collect(), timeout: None });
-    Some(Joint { effect, members, memo })
+    let mut statements = Vec::with_capacity(2);
+    for Statement { sql, row, columns } in tables.statements_of_many(keys) {
+        let mut lists: Vec<Vec<_>> = (0..columns).map(|_| Vec::with_capacity(order.len())).collect();
+        for row in order.iter().filter_map(|member| bound[*member][row].take()) {
+            for (value, list) in row.into_iter().zip(&mut lists) {
+                list.push(text::text(value)?);
+            }
+        }
+        statements.push(SqlStatement { sql, parameters: lists.into_iter().map(SqlValue::Texts).collect() });
+    }
+    Some(Joint { effect: Effect::Sql(SqlRequest { statements, timeout: None }), members, memo })
 }
 
-/// Its statements, where they have these texts and so many parameters.
-fn statements(effect: Effect, own: &[(&str, usize)]) -> Option<Vec<SqlStatement>> {
-    let Effect::Sql(SqlRequest { statements, timeout: None }) = effect else { return None };
-    let is_own = |(statement, (text, columns)): (&SqlStatement, &(&str, usize))| {
-        statement.parameters.len() == *columns && is_same(&statement.sql, text)
-    };
-    (statements.len() == own.len() && statements.iter().zip(own).all(is_own)).then_some(statements)
-}
-
-/// Of members by their keys, which are so many first parameters of the first statement; of one key the first is first.
-/// Whether two have one key: where the database takes two texts for one, it refuses the transaction, and all of its rows go
-/// in halves.
-fn order(asked: &[Asked], columns: usize) -> (Vec<usize>, Keys) {
+/// Of members by their keys, which are so many first columns of the first row; of one key the first is first. Whether two have
+/// one key: where the database takes two texts for one, it refuses the transaction, and all of its rows go in halves.
+fn order(bound: &[Rows], columns: usize) -> (Vec<usize>, Keys) {
     let key = |member: usize| {
-        let parameters = asked[member].first().map_or(&[][..], |merge| &merge.parameters);
-        parameters.iter().take(columns).map(text::borrowed)
+        let row = bound[member][0].as_deref().unwrap_or_default();
+        row.iter().take(columns).map(text::borrowed)
     };
-    let mut order: Vec<usize> = (0..asked.len()).collect();
+    let mut order: Vec<usize> = (0..bound.len()).collect();
     if columns == 0 {
         return (order, Keys::Differ);
     }
     order.sort_by(|one, other| key(*one).cmp(key(*other)));
     let repeats = order.windows(2).any(|pair| key(pair[0]).eq(key(pair[1])));
     (order, if repeats { Keys::Repeat } else { Keys::Differ })
-}
-
-/// The parameters of each statement in the rows of many: a list a column.
-fn lists(
-    mut asked: Vec<Asked>,
-    order: &[usize],
-    own: &[(&str, usize)],
-) -> Option<Vec<Vec<Vec<Option<String>>>>> {
-    let list = |_| Vec::with_capacity(order.len());
-    let mut lists: Vec<Vec<_>> = own.iter().map(|(_, columns)| (0..*columns).map(list).collect()).collect();
-    for member in order {
-        for (statement, columns) in std::mem::take(&mut asked[*member]).into_iter().zip(&mut lists) {
-            for (parameter, column) in statement.parameters.into_iter().zip(columns) {
-                column.push(text::text(parameter)?);
-            }
-        }
-    }
-    Some(lists)
 }
 
 /// A merge says in a row of its answer which of the rows that it was given was not written; all else is the same for everyone.

@@ -11,6 +11,7 @@
 //! | `detour` | puts the event to `/detour/{id}` |
 //! | `steps` | puts it to `/open/{id}`, and then as any other |
 //! | `tangle` | panics where it is to join |
+//! | `snare` | panics where it is to join an event whose id begins with `snare` |
 //!
 //! Any other puts the event to `/events/{id}`. An event of the type `many` is put to `/many/{id}`, and several of them together
 //! to `/many`. Each says its word in the header `x-version`.
@@ -25,31 +26,32 @@ liaison_sdk::joining_connector!(deliver, liaison_sdk::raw::no_check, join, every
 /// What a test looks for in the file: a beginning, and the word, filled up with `-`.
 static MARK: [u8; 32] = *b"liaison-guest-mark:v1-----------";
 
-async fn deliver(delivery: &Delivery, http: &Http) -> Result<Outcome, Failure> {
+async fn deliver(delivery: &Delivery, http: &Http) -> Result<Ending, Failure> {
     let word = word();
     let id = encode_segment(&delivery.event.id);
     let put =
         |folder: &str| http.put(format!("/{folder}/{id}")).header("x-version", word.as_str()).event_data();
     if delivery.event.type_ == "many" {
         let put = http.put(format!("/many/{id}")).header("x-version", word.as_str());
-        return Ok(Outcome::from_response(&put.body(format!("{id}\n")).send().await?));
+        return Ok(put.body(format!("{id}\n")).settle().into());
     }
-    match word.trim_end_matches(|character: char| character.is_ascii_digit()) {
+    let outcome = match word.trim_end_matches(|character: char| character.is_ascii_digit()) {
         "trap" => panic!("trapped, as it is marked"),
-        "reject" => Ok(Outcome::rejected("rejected, as it is marked")),
-        "loop" => Ok(spin()),
-        "snag" if id.starts_with("snag") => Ok(spin()),
+        "reject" => Outcome::rejected("rejected, as it is marked"),
+        "loop" => spin(),
+        "snag" if id.starts_with("snag") => spin(),
         "late" => {
             put("events").send().await?;
             panic!("trapped, as it is marked")
         }
         "steps" => {
             put("open").send().await?;
-            Ok(Outcome::from_response(&put("events").send().await?))
+            Outcome::from_response(&put("events").send().await?)
         }
-        "detour" => Ok(Outcome::from_response(&put("detour").send().await?)),
-        _ => Ok(Outcome::from_response(&put("events").send().await?)),
-    }
+        "detour" => Outcome::from_response(&put("detour").send().await?),
+        _ => Outcome::from_response(&put("events").send().await?),
+    };
+    Ok(outcome.into())
 }
 
 /// One request with the lines of all that is put to `/many/`.
@@ -58,6 +60,7 @@ fn join(effects: Vec<Effect>) -> Vec<Joint> {
     let (mut lines, mut members, mut one) = (Vec::new(), Vec::new(), None);
     for (number, effect) in (0..).zip(effects) {
         if let Effect::Http(HttpRequest { body: Body::Bytes(line), .. }) = &effect {
+            assert!(!word().starts_with("snare") || !line.starts_with(b"snare"), "trapped, as it is marked");
             lines.extend_from_slice(line);
             members.push(number);
             one = Some(effect);

@@ -224,7 +224,8 @@ pub(super) fn parked(offset: i64, id: &str, key: &str, wait_ms: u64) -> Record {
     let original = record("t", offset, id, key);
     let place = Place { partition: 0, offset, bytes: 0 };
     let event = Event::decode(&original, &DecodeRules { type_header: "type".to_owned() }).unwrap();
-    let carried = Carried::new(0, place, original.clone(), event, None, Scales::default().weight());
+    let carried =
+        Carried::new(0, place, original.clone(), event, None, Scales::default().weight(), Instant::now());
     let parked = carried.parked(unix_ms() + wait_ms, Instant::now());
     read_back(seal(DELAY.0, &original, &parked, &carried.evidence, None), 0, offset)
 }

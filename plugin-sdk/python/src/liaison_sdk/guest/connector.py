@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from wit_world.exports import connector as contract
-from wit_world.imports import effects
+from wit_world.imports import deliveries, effects
 
 from liaison_sdk.event import Delivery, Merged, Overwrite, Resolution
 from liaison_sdk.guest import common, exchange
@@ -22,7 +22,7 @@ from liaison_sdk.outcome import (
 )
 from liaison_sdk.plugin import Connector as Functions
 from liaison_sdk.plugin import Registered
-from liaison_sdk.rounds import Fault, Reply
+from liaison_sdk.rounds import Effect, Fault, Reply
 from liaison_sdk.settling import SettleBy
 from liaison_sdk.steps import check_one, deliver_one, told
 
@@ -30,8 +30,8 @@ common.connect()
 
 
 class Connector:
-    def deliver(self, deliveries: list[contract.Delivery]) -> list[contract.Step]:
-        return [_step(raw) for raw in deliveries]
+    def deliver(self, given: list[deliveries.Delivery]) -> list[contract.Step]:
+        return [_step(raw) for raw in given]
 
     def check(self, now: int, rounds: list[list[effects.Reply]]) -> contract.CheckStep:
         try:
@@ -48,6 +48,15 @@ class Connector:
         raise TypeError(f"{asked!r} is no result of a check")
 
 
+def own_effect(raw: deliveries.Delivery) -> Effect | None:
+    """What a delivery would settle by, if anything. What is wrong with it, `deliver` says."""
+    try:
+        asked = _asked(raw)
+    except Exception:
+        return None
+    return asked.effect if isinstance(asked, SettleBy) else None
+
+
 def _functions() -> Functions:
     match Registered.plugin:
         case Functions() as functions:
@@ -55,9 +64,13 @@ def _functions() -> Functions:
     raise RuntimeError("this module has not called `connector`")
 
 
-def _step(raw: contract.Delivery) -> contract.Step:
+def _asked(raw: deliveries.Delivery) -> list[Effect] | SettleBy | Outcome:
+    return deliver_one(_functions().deliver, _delivery(raw), _rounds(raw.rounds))
+
+
+def _step(raw: deliveries.Delivery) -> contract.Step:
     try:
-        asked = deliver_one(_functions().deliver, _delivery(raw), _rounds(raw.rounds))
+        asked = _asked(raw)
     except Fault as fault:
         return contract.Step_Settle(contract.Outcome_Rejected(told(fault)))
     match asked:
@@ -69,7 +82,7 @@ def _step(raw: contract.Delivery) -> contract.Step:
             return contract.Step_Settle(_outcome(outcome))
 
 
-def _delivery(raw: contract.Delivery) -> Delivery:
+def _delivery(raw: deliveries.Delivery) -> Delivery:
     return Delivery(
         event=common.event(raw.event),
         attempt=raw.attempt,
@@ -81,13 +94,13 @@ def _delivery(raw: contract.Delivery) -> Delivery:
     )
 
 
-def _resolution(raw: contract.Resolution | None) -> Resolution | None:
+def _resolution(raw: deliveries.Resolution | None) -> Resolution | None:
     match raw:
         case None:
             return None
-        case contract.Resolution_Overwrite(version):
+        case deliveries.Resolution_Overwrite(version):
             return Overwrite(version)
-        case contract.Resolution_Merged(merged):
+        case deliveries.Resolution_Merged(merged):
             return Merged(merged.data, merged.version)
     raise TypeError(f"{raw!r} is no resolution")
 

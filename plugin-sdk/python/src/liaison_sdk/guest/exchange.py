@@ -1,4 +1,4 @@
-"""What the host is asked for and what it answers, between the contract's words and the SDK's, both ways."""
+"""What the host is asked for, and what it answers both ways, between the contract's words and the SDK's."""
 
 from wit_world.imports import effects
 
@@ -6,7 +6,6 @@ from liaison_sdk.database import SqlDone, SqlError, SqlRequest, SqlResponse
 from liaison_sdk.failure import Unanswered
 from liaison_sdk.guest import sql
 from liaison_sdk.rounds import (
-    Body,
     Effect,
     EventData,
     GrpcRequest,
@@ -91,38 +90,6 @@ def _body(request: HttpRequest) -> effects.Body:
             return effects.Body_OfReply((round, position))
     assert request.body is EventData
     return effects.Body_EventData()
-
-
-def asked(raw: effects.Effect) -> Effect:
-    """As `effect`, the other way round."""
-    match raw:
-        case effects.Effect_Http(request):
-            return HttpRequest(
-                method=request.method,
-                url=request.url,
-                headers=request.headers,
-                body=_carried(request.body),
-                timeout_ms=request.timeout,
-                keep_body=request.keep_body,
-            )
-        case effects.Effect_Grpc(call):
-            return GrpcRequest(call.method, call.metadata, bytes(call.message), call.timeout)
-        case effects.Effect_Sql(request):
-            return sql.asked(request)
-    raise TypeError(f"{raw!r} is nothing to ask for")
-
-
-def _carried(raw: effects.Body) -> Body:
-    match raw:
-        case effects.Body_None_():
-            return None
-        case effects.Body_Bytes(body):
-            return bytes(body)
-        case effects.Body_OfReply((round, position)):
-            return Place(round, position)
-        case effects.Body_EventData():
-            return EventData
-    raise TypeError(f"{raw!r} is no body")
 
 
 def answered(reply: Reply) -> effects.Reply:

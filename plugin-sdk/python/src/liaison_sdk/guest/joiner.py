@@ -1,17 +1,18 @@
 """The second export of a connector whose deliveries can share requests."""
 
 from wit_world.exports import joiner as contract
-from wit_world.imports import effects
+from wit_world.imports import deliveries, effects
 
 from liaison_sdk.guest import exchange
-from liaison_sdk.joint import Join, Split
+from liaison_sdk.guest.connector import own_effect
+from liaison_sdk.joint import Join, Split, join_own
 from liaison_sdk.plugin import Connector, Registered
 
 
 class Joiner:
-    def join(self, asked: list[effects.Effect]) -> list[contract.Joint]:
+    def join(self, given: list[deliveries.Delivery]) -> list[contract.Joint]:
         join, _ = _functions()
-        joints = join([exchange.asked(effect) for effect in asked])
+        joints = join_own(join, [own_effect(raw) for raw in given])
         return [contract.Joint(exchange.effect(joint.effect), joint.members, joint.memo) for joint in joints]
 
     def split(self, memo: bytes, reply: effects.Reply) -> list[effects.Reply]:

@@ -86,14 +86,6 @@ def _value(raw: effects.SqlValue) -> SqlValue:
     raise TypeError(f"{raw!r} is no value of a database")
 
 
-def asked(raw: effects.SqlRequest) -> SqlRequest:
-    """As `request`, the other way round."""
-    statements = [
-        SqlStatement(statement.sql, [_value(value) for value in statement.parameters]) for statement in raw.statements
-    ]
-    return SqlRequest(statements, raw.timeout)
-
-
 def answered(response: SqlDone | SqlError) -> effects.SqlResponse:
     """As `response`, the other way round."""
     match response:
