@@ -16,7 +16,7 @@ use liaison_tests::produce::{cloudevent, produce};
 use liaison_tests::{is_quick, port, say_skipped, wait};
 use serde_json::{Value, json};
 
-use crate::fixture::with_header;
+use crate::fixture::{CALLED_ONCE, with_header};
 use crate::kafka_fixture::{LIMIT, assert_committed_to_the_end, dead_letter_topic, dead_letters, say};
 use crate::sql::credential;
 
@@ -163,6 +163,7 @@ impl Systems {
             "heartbeat.interval.ms" = "1000"
             [admin]
             address = "{admin}"
+            {CALLED_ONCE}
             [sla.default]
             initial-interval = "100ms"
             max-interval = "400ms"

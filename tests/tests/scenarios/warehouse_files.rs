@@ -13,7 +13,7 @@ use liaison_tests::{is_quick, say_skipped, wait};
 use serde_json::{Value, json};
 
 use crate::command::Program;
-use crate::fixture::{Config, DEAD_LETTERS, LIMIT, QUICK, TOPIC, by_event, letters};
+use crate::fixture::{CALLED_ONCE, Config, DEAD_LETTERS, LIMIT, QUICK, TOPIC, by_event, letters};
 use crate::warehouse_table::{UNORDERED, settled};
 
 const PARTITIONS: i32 = 2;
@@ -40,7 +40,8 @@ impl Stage {
         let credential = S3::credential(&self.folder)?;
         let connector = format!("settings = {{ files = \"policies\" }}\n{credential}\n{batch}");
         let config = Config { plugin: "warehouse", connector: &connector, ..Config::default() };
-        let config = Config { subscription: UNORDERED, tables: QUICK, ..config };
+        let tables = format!("{QUICK}\n{CALLED_ONCE}");
+        let config = Config { subscription: UNORDERED, tables: &tables, ..config };
         config.text(self.broker.bootstrap(), endpoint)
     }
 
