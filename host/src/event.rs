@@ -8,6 +8,7 @@ mod encode;
 mod identity;
 mod incoming;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -34,6 +35,9 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Name and value of a record's header. The value may be null and need not be text.
+pub type RecordHeader = (Cow<'static, str>, Option<Bytes>);
+
 /// One Kafka record, untouched: what a dead letter must hold.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -43,8 +47,8 @@ pub struct Record {
     pub key: Option<Bytes>,
     /// `None` is a tombstone.
     pub value: Option<Bytes>,
-    /// In order; names may repeat, values may be null and need not be text.
-    pub headers: Vec<(String, Option<Bytes>)>,
+    /// In order; names may repeat.
+    pub headers: Vec<RecordHeader>,
 }
 
 /// One event, in the words of CloudEvents 1.0.

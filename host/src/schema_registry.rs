@@ -230,7 +230,7 @@ fn as_json(record: &Record, json: Bytes) -> Record {
     let mut headers = record.headers.clone();
     headers.retain(|(name, value)| !is_type(name) || says_json(value));
     if !headers.iter().any(|(name, _)| is_type(name)) {
-        headers.push(("content-type".to_owned(), Some(Bytes::from_static(b"application/json"))));
+        headers.push(("content-type".into(), Some(Bytes::from_static(b"application/json"))));
     }
     Record { value: Some(json), headers, ..record.clone() }
 }

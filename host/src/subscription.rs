@@ -139,10 +139,10 @@ async fn deliver(
     let mut shutdown = pin!(shutdown);
     let mut stop_by: Option<Instant> = None;
     loop {
-        let now = Instant::now();
+        let (now, now_ms) = (Instant::now(), unix_ms());
         stages.refresh();
         task.receive_kept();
-        while let Some((lane, mut job)) = task.next_job(now) {
+        while let Some((lane, mut job)) = task.next_job(now, now_ms) {
             let stages = stages.clone();
             work.turns.push(async move { (lane, stages.carry(&mut job).await) });
         }

@@ -20,14 +20,15 @@ pub fn event(topic: &str, kind: &str, key: &str, data: &serde_json::Value) -> Ou
         partition: None,
         key: Some(Bytes::copy_from_slice(key.as_bytes())),
         value: Some(Bytes::from(data.to_string())),
-        headers: vec![("type".to_owned(), Some(Bytes::copy_from_slice(kind.as_bytes())))],
+        headers: vec![("type".into(), Some(Bytes::copy_from_slice(kind.as_bytes())))],
         timestamp: None,
     }
 }
 
 /// The same as a CloudEvent in binary mode, with an id of its own.
 pub fn cloudevent(topic: &str, kind: &str, id: &str, key: &str, data: &serde_json::Value) -> Outgoing {
-    let header = |name: &str, value: &str| (name.to_owned(), Some(Bytes::copy_from_slice(value.as_bytes())));
+    let header =
+        |name: &'static str, value: &str| (name.into(), Some(Bytes::copy_from_slice(value.as_bytes())));
     let headers = vec![
         header("ce_specversion", "1.0"),
         header("ce_id", id),

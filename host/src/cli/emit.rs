@@ -147,7 +147,7 @@ fn outgoing(record: OutgoingRecord, topic: &str) -> Outgoing {
         topic: topic.to_owned(),
         key: record.key,
         value: Some(record.value),
-        headers: record.headers.into_iter().map(|(name, value)| (name, Some(value))).collect(),
+        headers: record.headers.into_iter().map(|(name, value)| (name.into(), Some(value))).collect(),
         ..Outgoing::default()
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{DeadLetter, DeadLetterError};
 use super::store::{Letter, LetterId};
 use crate::contract::{TimestampMs, written};
-use crate::event::{Origin, Record};
+use crate::event::{Origin, Record, RecordHeader};
 
 /// A dead letter as it is written to Kafka, under the name `written` in the file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub enum FileError {
 impl Written {
     pub(super) fn of(letter: &Letter) -> Written {
         let record = &letter.letter.record;
-        let header = |(name, value)| Header { name, value };
+        let header = |(name, value): RecordHeader| Header { name: name.into_owned(), value };
         Written {
             id: letter.id.to_string(),
             timestamp_ms: record.timestamp,
@@ -65,7 +65,7 @@ pub fn from_json(text: &str) -> Result<Letter, FileError> {
         timestamp: written.timestamp_ms,
         key: written.key,
         value: written.value,
-        headers: written.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+        headers: written.headers.into_iter().map(|header| (header.name.into(), header.value)).collect(),
     };
     Ok(Letter { id, letter: DeadLetter::from_record(record)?, marks: Vec::new() })
 }

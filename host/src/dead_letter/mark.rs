@@ -15,7 +15,7 @@ use bytes::Bytes;
 use super::attempts::cut;
 use super::header::{self, MESSAGE_BYTES, time_of, time_text};
 use crate::contract::TimestampMs;
-use crate::event::Record;
+use crate::event::{Record, RecordHeader};
 
 const OFFSET: &str = "liaison.mark.offset";
 const RESOLUTION: &str = "liaison.mark.resolution";
@@ -67,8 +67,8 @@ pub fn state_name(resolution: Option<Resolution>) -> &'static str {
 }
 
 impl Mark {
-    pub fn to_headers(&self) -> Vec<(String, Option<Bytes>)> {
-        let header = |name: &str, value: String| (name.to_owned(), Some(Bytes::from(value)));
+    pub fn to_headers(&self) -> Vec<RecordHeader> {
+        let header = |name: &'static str, value: String| (name.into(), Some(Bytes::from(value)));
         let mut headers = vec![
             header(OFFSET, self.offset.to_string()),
             header(RESOLUTION, self.resolution.name().to_owned()),
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::event::Origin;
 
-    fn record(headers: Vec<(String, Option<Bytes>)>) -> Record {
+    fn record(headers: Vec<RecordHeader>) -> Record {
         let origin = Origin { topic: "dead".into(), partition: 1, offset: 8 };
         Record { origin, timestamp: None, key: None, value: None, headers }
     }
@@ -120,7 +120,7 @@ mod tests {
         ] {
             let mark = mark(resolution, note);
             let headers = mark.to_headers();
-            assert_eq!(headers[0], ("liaison.mark.offset".to_owned(), Some(Bytes::from("7"))));
+            assert_eq!(headers[0], ("liaison.mark.offset".into(), Some(Bytes::from("7"))));
             assert_eq!(headers[1].1, Some(Bytes::from(resolution.name())));
             assert_eq!(headers[2].1, Some(Bytes::from("2023-11-14T22:13:20.000Z")));
             assert_eq!(headers.get(3).and_then(|(_, note)| note.as_deref()), note.map(str::as_bytes));
@@ -140,7 +140,7 @@ mod tests {
         let with_value = Record { value: Some(Bytes::new()), ..record(mark.to_headers()) };
         let with_key = Record { key: Some(Bytes::new()), ..record(mark.to_headers()) };
         let mut letter = record(mark.to_headers());
-        letter.headers.push((header::SUBSCRIPTION.to_owned(), Some(Bytes::from("calendar"))));
+        letter.headers.push((header::SUBSCRIPTION.into(), Some(Bytes::from("calendar"))));
         for other in [with_value, with_key, letter, record(vec![]), record(mark.to_headers()[..2].to_vec())] {
             assert_eq!(Mark::from_record(&other), None);
         }

@@ -15,7 +15,7 @@ use super::reason::{Reason, Stage};
 use super::recording::Recorded;
 use crate::config::{ConnectorName, PluginName, SubscriptionName};
 use crate::contract::TimestampMs;
-use crate::event::{Origin, Record};
+use crate::event::{Origin, Record, RecordHeader};
 
 /// An event that a subscription gave up on, with the evidence.
 #[derive(Debug, Clone)]
@@ -182,9 +182,9 @@ impl DeadLetter {
     }
 
     /// All headers of the dead letter's record: the original's, then [`DeadLetter::to_headers`].
-    pub fn all_headers(&self) -> Vec<(String, Option<Bytes>)> {
+    pub fn all_headers(&self) -> Vec<RecordHeader> {
         let originals = self.record.headers.iter().filter(|(name, _)| !is_ours(name)).cloned();
-        let ours = self.to_headers().into_iter().map(|(name, value)| (name, Some(value)));
+        let ours = self.to_headers().into_iter().map(|(name, value)| (name.into(), Some(value)));
         originals.chain(ours).collect()
     }
 

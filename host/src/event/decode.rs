@@ -103,13 +103,13 @@ fn form_of(record: &Record) -> Form {
 }
 
 fn decode_binary(record: &Record) -> Result<Event, DecodeError> {
-    let mut context = Context { attributes: Vec::with_capacity(record.headers.len()), ..Context::default() };
+    let mut context = Context::default();
     for (name, value) in &record.headers {
         let Some(value) = value else { continue };
         match (cloudevents_name(name), text(value)) {
             (Some(attribute), Some(value)) => context.set(attribute, value)?,
             (Some(attribute), None) if must_be_text(attribute) => {
-                return Err(DecodeError::NotText(name.clone()));
+                return Err(DecodeError::NotText(name.clone().into_owned()));
             }
             (Some(_), None) => {}
             (None, value) => context.set_header(name, value),

@@ -207,7 +207,7 @@ fn decode_structured(text: &str) -> Result<Event, DecodeError> {
         timestamp: None,
         key: None,
         value: Some(Bytes::copy_from_slice(text.as_bytes())),
-        headers: vec![("content-type".to_owned(), Some(Bytes::from_static(STRUCTURED.as_bytes())))],
+        headers: vec![("content-type".into(), Some(Bytes::from_static(STRUCTURED.as_bytes())))],
     };
     Event::decode(&record, &DecodeRules { type_header: String::new() })
 }

@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::decode::structured::{self, Members};
-use super::{DecodeError, DecodeRules, Event, Origin, Record, is_json};
+use super::{DecodeError, DecodeRules, Event, Origin, Record, RecordHeader, is_json};
 use crate::config::KeySource;
 
 /// Before an attribute's name in a header of HTTP.
@@ -29,7 +29,7 @@ const EVENT_TYPE: &str = "application/cloudevents";
 pub struct Incoming {
     /// As a subscription will read it.
     pub event: Event,
-    pub headers: Vec<(String, Option<Bytes>)>,
+    pub headers: Vec<RecordHeader>,
     /// `None` is no data: a tombstone.
     pub value: Option<Bytes>,
 }
@@ -187,7 +187,7 @@ impl Incoming {
 /// A record on its way.
 #[derive(Default)]
 struct Making {
-    headers: Vec<(String, Option<Bytes>)>,
+    headers: Vec<RecordHeader>,
 }
 
 impl Making {
@@ -209,7 +209,7 @@ impl Making {
         if self.headers.iter().any(|(known, _)| *known == header) {
             return Err(IncomingError::Twice(name.to_owned()));
         }
-        self.headers.push((header, Some(Bytes::copy_from_slice(value.as_bytes()))));
+        self.headers.push((header.into(), Some(Bytes::copy_from_slice(value.as_bytes()))));
         Ok(())
     }
 
@@ -231,7 +231,7 @@ impl Making {
                 return Err(IncomingError::DataIsCloudEvent(content_type.to_owned()));
             }
             let text = Bytes::copy_from_slice(content_type.as_bytes());
-            self.headers.push(("content-type".to_owned(), Some(text)));
+            self.headers.push(("content-type".into(), Some(text)));
         }
         if let Some(value) = value.as_deref().filter(|_| content_type.is_some_and(is_json)) {
             serde_json::from_slice::<IgnoredAny>(value).map_err(IncomingError::DataNotJson)?;

@@ -20,8 +20,9 @@ use crate::subscription::metadata;
 use crate::subscription::parked::{Parked, open, seal};
 
 fn as_record(headers: &[(&str, &str)], value: Option<&[u8]>) -> Record {
-    let header =
-        |(name, value): &(&str, &str)| ((*name).to_owned(), Some(Bytes::copy_from_slice(value.as_bytes())));
+    let header = |(name, value): &(&str, &str)| {
+        ((*name).to_owned().into(), Some(Bytes::copy_from_slice(value.as_bytes())))
+    };
     Record {
         origin: Origin { topic: "t".into(), partition: 0, offset: 7 },
         timestamp: Some(1_700_000_000_000),

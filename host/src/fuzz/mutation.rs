@@ -81,7 +81,7 @@ fn headers(random: &mut Rng, record: &mut Record, other: &Record) {
         3 => random.shuffle(&mut record.headers),
         _ => {
             let name = bytes(random, record.headers[index].0.as_bytes(), b"ce_");
-            record.headers[index].0 = String::from_utf8_lossy(&name).into_owned();
+            record.headers[index].0 = String::from_utf8_lossy(&name).into_owned().into();
         }
     }
 }

@@ -14,7 +14,7 @@ mod rebalance;
 mod trouble;
 mod words;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaResult;
+use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
 use self::delays::Delays;
@@ -99,7 +100,7 @@ pub(crate) fn start(
         batches: batch_sender,
         commands: command_receiver,
         batch: batch.clamp(1, BATCH),
-        topics: HashMap::new(),
+        topics: FxHashMap::default(),
         held: Vec::new(),
         is_held_back: false,
         paused: HashSet::new(),

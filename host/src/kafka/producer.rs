@@ -19,6 +19,7 @@ use super::client::{ClientKind, KafkaError, LibraryError, client_config, set_def
 use super::complaints::{Complaints, log_error};
 use crate::config;
 use crate::contract::TimestampMs;
+use crate::event::RecordHeader;
 
 /// What `properties` may change.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -46,7 +47,7 @@ pub struct Outgoing {
     pub key: Option<Bytes>,
     /// `None` is a tombstone.
     pub value: Option<Bytes>,
-    pub headers: Vec<(String, Option<Bytes>)>,
+    pub headers: Vec<RecordHeader>,
     /// `None`: now.
     pub timestamp: Option<TimestampMs>,
 }
@@ -232,7 +233,7 @@ impl std::fmt::Debug for Producer {
     }
 }
 
-fn headers(headers: &[(String, Option<Bytes>)]) -> Option<OwnedHeaders> {
+fn headers(headers: &[RecordHeader]) -> Option<OwnedHeaders> {
     if headers.is_empty() {
         return None;
     }

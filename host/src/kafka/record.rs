@@ -3,6 +3,7 @@
 //! In comes a borrowed message, out goes a record that owns its bytes. It runs once for every event on the consumer
 //! thread, so key, value and header values are copied into one buffer and shared from there.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -11,7 +12,21 @@ use rdkafka::bindings::{rd_kafka_header_get_all, rd_kafka_headers_t, rd_kafka_me
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::event::{Origin, Record};
+use crate::event::{Origin, Record, RecordHeader};
+
+/// Names that many events have: none of them is a text of its own in each record.
+const NAMES: [&str; 10] = [
+    "ce_id",
+    "ce_source",
+    "ce_specversion",
+    "ce_type",
+    "ce_subject",
+    "ce_time",
+    "ce_traceparent",
+    "ce_tracestate",
+    "content-type",
+    "traceparent",
+];
 
 /// Copies a message. `topic` is its topic, cached by the caller.
 ///
@@ -30,10 +45,14 @@ pub(crate) fn record_from(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Rec
         // In the order in which they were put there.
         key: message.key().map(&mut take),
         value: message.payload().map(&mut take),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.map(&mut take)))
-            .collect(),
+        headers: headers.all(take),
+    }
+}
+
+fn header_name(native: &CStr) -> Cow<'static, str> {
+    match NAMES.iter().find(|known| known.as_bytes() == native.to_bytes()) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(native.to_string_lossy().into_owned()),
     }
 }
 
@@ -58,6 +77,12 @@ impl<'a> Headers<'a> {
         // SAFETY: no error and not null: the pointer is to the message's own headers.
         let count = if present { unsafe { rdkafka::bindings::rd_kafka_header_cnt(native) } } else { 0 };
         Headers { native, count, message: std::marker::PhantomData }
+    }
+
+    fn all(&self, mut take: impl FnMut(&[u8]) -> Bytes) -> Vec<RecordHeader> {
+        let mut headers = Vec::with_capacity(self.count);
+        headers.extend(self.iter().map(|(name, value)| (header_name(name), value.map(&mut take))));
+        headers
     }
 
     fn iter(&self) -> impl Iterator<Item = (&'a CStr, Option<&'a [u8]>)> {
@@ -121,7 +146,8 @@ mod tests {
             .insert(Header { key: "type", value: Some("policy.updated".as_bytes()) })
             .insert(Header { key: "null", value: None::<&[u8]> })
             .insert(Header { key: "empty", value: Some(b"".as_slice()) })
-            .insert(Header { key: "type", value: Some([0xff, 0].as_slice()) });
+            .insert(Header { key: "type", value: Some([0xff, 0].as_slice()) })
+            .insert(Header { key: "ce_type", value: Some(b"t".as_slice()) });
         let record = round_trip(
             BaseRecord::to("events")
                 .key(b"k-1".as_slice())
@@ -133,12 +159,14 @@ mod tests {
         assert_eq!((record.key, record.value), (text(b"k-1"), text(b"{}")));
         assert_eq!(record.timestamp, Some(1_700_000_000_123));
         let expected = [
-            ("type".to_owned(), text(b"policy.updated")),
-            ("null".to_owned(), None),
-            ("empty".to_owned(), text(b"")),
-            ("type".to_owned(), text(&[0xff, 0])),
+            ("type".into(), text(b"policy.updated")),
+            ("null".into(), None),
+            ("empty".into(), text(b"")),
+            ("type".into(), text(&[0xff, 0])),
+            ("ce_type".into(), text(b"t")),
         ];
         assert_eq!(record.headers, expected);
+        assert!(matches!(record.headers[4].0, Cow::Borrowed(_)), "a name that many events have");
     }
 
     #[test]
@@ -160,6 +188,6 @@ mod tests {
         };
         assert_eq!(error, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR);
         let record = round_trip(BaseRecord::to("events").headers(headers));
-        assert_eq!(record.headers, [("n\u{fffd}".to_owned(), text(b"v"))]);
+        assert_eq!(record.headers, [("n\u{fffd}".into(), text(b"v"))]);
     }
 }

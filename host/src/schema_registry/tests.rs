@@ -80,7 +80,7 @@ fn a_cloudevents_headers_stand_and_its_type_of_content_is_that_of_the_json() {
         ("ce_type", "own"),
         ("content-type", "application/avro"),
     ] {
-        record.headers.push((name.to_owned(), Some(Bytes::copy_from_slice(value.as_bytes()))));
+        record.headers.push((name.into(), Some(Bytes::copy_from_slice(value.as_bytes()))));
     }
     let event = registry.event_if_known(&record, &rules()).unwrap().unwrap();
     assert_eq!((event.kind.as_str(), event.id.as_str()), ("own", "e-1"));
@@ -91,7 +91,7 @@ fn a_cloudevents_headers_stand_and_its_type_of_content_is_that_of_the_json() {
 fn a_content_type_that_says_json_stands_and_a_structured_cloudevent_is_read_as_one() {
     let registry = registry(&[(1, "avro", AVRO), (3, "json", "{}")], 10);
     let with_type = |record: Record, content_type: &str| {
-        let header = ("Content-Type".to_owned(), Some(Bytes::copy_from_slice(content_type.as_bytes())));
+        let header = ("Content-Type".into(), Some(Bytes::copy_from_slice(content_type.as_bytes())));
         Record { headers: vec![header], ..record }
     };
     let event = |record: &Record| registry.event_if_known(record, &rules()).unwrap();

@@ -23,7 +23,10 @@ pub(crate) struct Lanes<T> {
     /// By a hash that is quick: their names are our own.
     lanes: FxHashMap<LaneId, Lane<T>>,
     by_key: HashMap<(PartitionIndex, Bytes), LaneId>,
-    /// Heads that may go, lowest sequence first. May name what is gone, or is no head any more.
+    /// Heads that may go since they came, lowest sequence first: as they come, they are in order. May name what is gone, or is
+    /// no head any more.
+    fresh: VecDeque<(u64, LaneId)>,
+    /// The same of those that may go again, or came to be heads.
     ready: BinaryHeap<Reverse<(u64, LaneId)>>,
     /// Heads that wait, earliest first. May name lanes that are gone or wait for another time.
     waiting: BinaryHeap<Reverse<(Instant, LaneId)>>,
@@ -51,6 +54,7 @@ impl<T> Default for Lanes<T> {
         Self {
             lanes: FxHashMap::default(),
             by_key: HashMap::new(),
+            fresh: VecDeque::new(),
             ready: BinaryHeap::new(),
             waiting: BinaryHeap::new(),
             waiting_count: 0,
@@ -79,25 +83,32 @@ impl<T> Lanes<T> {
         self.next_id += 1;
         let queue = VecDeque::from([(sequence, delivery)]);
         self.lanes.insert(id, Lane { partition, key, head: Head::Ready, queue });
-        self.ready.push(Reverse((sequence, id)));
+        self.fresh.push_back((sequence, id));
         id
     }
 
     /// The oldest ready head, which stays where it is.
     pub(crate) fn next(&mut self) -> Option<(LaneId, u64)> {
         loop {
-            let Reverse((sequence, id)) = *self.ready.peek()?;
+            let fresh = self.fresh.front().copied();
+            let again = self.ready.peek().map(|Reverse(entry)| *entry);
+            let (sequence, id) = fresh.into_iter().chain(again).min()?;
             if self.is_ready(id, sequence) {
                 return Some((id, sequence));
             }
-            self.ready.pop();
+            if fresh == Some((sequence, id)) {
+                self.fresh.pop_front();
+            } else {
+                self.ready.pop();
+            }
         }
     }
 
     /// The newest ready head whose sequence is not one of those to avoid, or the oldest of all. Those that always fail
     /// grow old: the newest is the least likely to be one.
     pub(crate) fn newest_but(&mut self, avoid: impl Fn(u64) -> bool) -> Option<(LaneId, u64)> {
-        let others = self.ready.iter().map(|Reverse(entry)| *entry).filter(|(sequence, _)| !avoid(*sequence));
+        let all = self.fresh.iter().chain(self.ready.iter().map(|Reverse(entry)| entry)).copied();
+        let others = all.filter(|(sequence, _)| !avoid(*sequence));
         match others.filter(|(sequence, id)| self.is_ready(*id, *sequence)).max() {
             Some((sequence, id)) => Some((id, sequence)),
             None => self.next(),
@@ -435,7 +446,13 @@ mod tests {
     impl Play {
         fn start(&mut self, now: Instant) {
             self.lanes.wake(now);
-            let Some((id, _)) = self.lanes.next() else { return };
+            let ready = || self.lanes.lanes.values().filter(|lane| lane.head == Head::Ready);
+            let sequences = || ready().filter_map(|lane| lane.queue.front().map(|(sequence, _)| *sequence));
+            let (oldest, newest) = (sequences().min(), sequences().max());
+            assert_eq!(self.lanes.newest_but(|_| false).map(|(_, sequence)| sequence), newest);
+            let next = self.lanes.next();
+            assert_eq!(next.map(|(_, sequence)| sequence), oldest);
+            let Some((id, _)) = next else { return };
             let delivery = *self.lanes.start(id).expect("a ready lane has a head");
             self.at_work.push((id, delivery));
         }
@@ -454,23 +471,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn order_by_key_holds_and_nothing_is_lost(
+        fn order_by_key_holds_the_oldest_is_first_and_nothing_is_lost(
             keys in prop::collection::vec(0_u8..5, 1..60),
-            moves in prop::collection::vec((0_usize..100, 0_u8..3), 0..300),
+            moves in prop::collection::vec((0_usize..100, 0_u8..4), 0..300),
         ) {
             let now = Instant::now();
             let mut play = Play::default();
-            for (sequence, key) in keys.iter().enumerate() {
+            let mut coming = keys.iter().enumerate();
+            let mut come = |play: &mut Play| {
+                let Some((sequence, key)) = coming.next() else { return false };
                 play.lanes.push(0, Some(Bytes::copy_from_slice(&[*key])), sequence as u64, (*key, sequence));
-            }
+                true
+            };
             for (index, choice) in moves {
                 match choice {
+                    3 => {
+                        come(&mut play);
+                    }
                     _ if play.at_work.is_empty() => play.start(now),
                     0 => play.start(now),
                     1 => play.end(index, Some(now)),
                     _ => play.end(index, None),
                 }
             }
+            while come(&mut play) {}
             while play.lanes.len() > 0 {
                 play.start(now);
                 play.end(0, None);

@@ -81,10 +81,10 @@ pub(crate) fn seal(
 ) -> Outgoing {
     let json = serde_json::to_vec(parked).expect("text and numbers can always be written as JSON");
     let mut headers = record.headers.clone();
-    headers.push((PARKED.to_owned(), Some(json.into())));
-    headers.push((header::ATTEMPTS.to_owned(), Some(evidence.to_json().into())));
+    headers.push((PARKED.into(), Some(json.into())));
+    headers.push((header::ATTEMPTS.into(), Some(evidence.to_json().into())));
     if let Some(journal) = journal {
-        headers.push((JOURNAL.to_owned(), Some(journal.to_json())));
+        headers.push((JOURNAL.into(), Some(journal.to_json())));
     }
     let (key, value) = (record.key.clone(), record.value.clone());
     // Its time is now: that is what it waits from.

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::SubscriptionPlan;
-use super::carried::{Carried, Place, unix_ms};
+use super::carried::{Carried, Place};
 use super::filter::Filter;
 use super::journal::Journal;
 use super::lanes::{LaneId, Lanes, PartitionIndex};
@@ -36,6 +36,7 @@ use super::stages::Job;
 use super::weight::Scales;
 use super::witness::Witness;
 use crate::config;
+use crate::contract::TimestampMs;
 use crate::dead_letter::DeadLetter;
 use crate::delivery::breaker::{Permit, State};
 use crate::delivery::flood::FloodGuard;
@@ -208,7 +209,7 @@ impl Task {
     }
 
     /// The next job to start now, if any may.
-    pub(super) fn next_job(&mut self, now: Instant) -> Option<(LaneId, Job)> {
+    pub(super) fn next_job(&mut self, now: Instant, now_ms: TimestampMs) -> Option<(LaneId, Job)> {
         (self.held_until, self.is_held) = (None, false);
         let Some((lane, sequence)) = self.next_lane(now) else {
             self.share.wants_nothing();
@@ -247,7 +248,7 @@ impl Task {
             attempt: carried.spent() + 1,
             part: (carried.part_count > 1).then_some(carried.part),
             has_more_parts: carried.has_more_parts(),
-            now: unix_ms() / 100 * 100,
+            now: now_ms / 100 * 100,
             deadline: carried.deadline.map(|deadline| deadline.at()),
             resolution: carried.resolution().cloned(),
             is_suspect: carried.has_faulted(),

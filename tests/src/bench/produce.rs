@@ -100,7 +100,7 @@ async fn acknowledged(outcome: Outcome<'_>) -> anyhow::Result<()> {
 
 fn record(topic: &str, number: usize, key: u32) -> Outgoing {
     let header =
-        |name: &str, value: &'static str| (name.to_owned(), Some(Bytes::from_static(value.as_bytes())));
+        |name: &'static str, value: &'static str| (name.into(), Some(Bytes::from_static(value.as_bytes())));
     Outgoing {
         topic: topic.to_owned(),
         partition: None,
@@ -108,7 +108,7 @@ fn record(topic: &str, number: usize, key: u32) -> Outgoing {
         value: Some(value(number)),
         headers: vec![
             header("ce_specversion", "1.0"),
-            ("ce_id".to_owned(), Some(number.to_string().into())),
+            ("ce_id".into(), Some(number.to_string().into())),
             header("ce_source", "/bench"),
             header("ce_type", "policy.updated"),
             header("content-type", "application/json"),

@@ -263,7 +263,7 @@ fn event(
     let mut record = cloudevent(subscription.topic(), "policy.updated", id, &key, &data);
     record.partition = Some(partition);
     let header =
-        |name: &str, value: &'static str| (name.to_owned(), Some(Bytes::from_static(value.as_bytes())));
+        |name: &'static str, value: &'static str| (name.into(), Some(Bytes::from_static(value.as_bytes())));
     match nature {
         Nature::Plain | Nature::Rejected => {}
         Nature::Jumped => record.timestamp = Some(jumped(clock::now_ms(), number)),

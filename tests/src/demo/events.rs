@@ -166,7 +166,7 @@ impl Event {
     /// The record to produce.
     pub(super) fn outgoing(&self, topic: &str) -> anyhow::Result<Outgoing> {
         let text =
-            |name: &str, value: &str| (name.to_owned(), Some(Bytes::copy_from_slice(value.as_bytes())));
+            |name: &'static str, value: &str| (name.into(), Some(Bytes::copy_from_slice(value.as_bytes())));
         let key = self.what.key();
         let (value, headers) = match self.form {
             Form::Plain => (self.data.clone(), Vec::new()),

@@ -107,6 +107,6 @@ impl Ground {
 /// An event of the core platform; what it is about is its key and its subject.
 pub(super) fn event(kind: &str, id: &str, about: &str, data: &Value) -> Outgoing {
     let mut event = cloudevent(TOPIC, kind, id, about, data);
-    event.headers.push(("ce_subject".to_owned(), Some(about.to_owned().into())));
+    event.headers.push(("ce_subject".into(), Some(about.to_owned().into())));
     event
 }

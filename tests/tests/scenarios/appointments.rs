@@ -46,7 +46,7 @@ pub(crate) fn path(appointment: &str) -> String {
 /// What the field officer sends of an appointment.
 pub(crate) fn changed(id: &str, appointment: &str, data: &Value) -> Outgoing {
     let mut event = cloudevent(TOPIC, "appointment.changed", id, appointment, data);
-    event.headers.push(("ce_subject".to_owned(), Some(appointment.to_owned().into())));
+    event.headers.push(("ce_subject".into(), Some(appointment.to_owned().into())));
     event
 }
 

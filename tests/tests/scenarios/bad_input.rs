@@ -1,7 +1,10 @@
 //! Whatever is in Kafka: it is delivered, filtered or a dead letter that says why; nothing is lost and the host lives.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::Method;
+use liaison::event::RecordHeader;
 use liaison::kafka::producer::Outgoing;
 use liaison_tests::produce::{cloudevent, event as plain};
 use liaison_tests::system::Behaviour;
@@ -9,8 +12,8 @@ use serde_json::json;
 
 use crate::fixture::{Config, Fixture, OTHER_TOPIC, TOPIC, by_event, event, sorted};
 
-fn header(name: &str, value: &'static [u8]) -> (String, Option<Bytes>) {
-    (name.to_owned(), Some(Bytes::from_static(value)))
+fn header(name: impl Into<Cow<'static, str>>, value: &'static [u8]) -> RecordHeader {
+    (name.into(), Some(Bytes::from_static(value)))
 }
 
 /// A structured CloudEvent with this text.
@@ -95,10 +98,10 @@ fn keys_headers_and_sizes_of_all_kinds_are_delivered() -> anyhow::Result<()> {
     let binary_key = Outgoing { key: Some(Bytes::from_static(&[0, 0xff, 0xfe])), ..event("binary-key", "") };
     let large = cloudevent(TOPIC, "policy.updated", "large", "k", &json!({ "text": "x".repeat(990_000) }));
     let mut headers = event("headers", "k");
-    headers.headers.extend((0..300).map(|number| header(&format!("h-{number}"), b"value")));
+    headers.headers.extend((0..300).map(|number| header(format!("h-{number}"), b"value")));
     headers.headers.push(header("not-text", &[0xc3, 0x28]));
-    headers.headers.push(("null".to_owned(), None));
-    headers.headers.push((String::new(), Some(Bytes::from_static(b"no name"))));
+    headers.headers.push(("null".into(), None));
+    headers.headers.push(("".into(), Some(Bytes::from_static(b"no name"))));
     let strange = event("a/b?c#d%2e é\u{1f600}", "k");
     let empty = Outgoing { value: Some(Bytes::new()), ..event("empty", "k") };
     let records: Vec<_> =

@@ -80,7 +80,7 @@ fn a_tombstone_removes_what_is_not_newer_than_its_time() -> anyhow::Result<()> {
     let gone = |id: &str, time: &str| {
         let mut event = updated(id, HELD);
         event.value = None;
-        event.headers.push(("ce_time".to_owned(), Some(time.to_owned().into())));
+        event.headers.push(("ce_time".into(), Some(time.to_owned().into())));
         event
     };
     fixture.produce([gone("late", "2026-05-01T11:59:59.999Z"), gone("newer", "2026-05-01T12:00:00Z")])?;

@@ -21,11 +21,11 @@ fn original() -> Outgoing {
     let mut record = event("e-1", "key");
     record.partition = Some(2);
     record.timestamp = Some(unix_ms() - 60_000);
-    record.headers.push(("traceparent".to_owned(), Some(Bytes::from(TRACE))));
-    record.headers.push(("binary".to_owned(), Some(Bytes::from_static(&[0xff, 0x00]))));
-    record.headers.push(("null".to_owned(), None));
-    record.headers.push(("twice".to_owned(), Some(Bytes::from("one"))));
-    record.headers.push(("twice".to_owned(), Some(Bytes::from("two"))));
+    record.headers.push(("traceparent".into(), Some(Bytes::from(TRACE))));
+    record.headers.push(("binary".into(), Some(Bytes::from_static(&[0xff, 0x00]))));
+    record.headers.push(("null".into(), None));
+    record.headers.push(("twice".into(), Some(Bytes::from("one"))));
+    record.headers.push(("twice".into(), Some(Bytes::from("two"))));
     record
 }
 
@@ -60,7 +60,7 @@ fn spent_attempts_end_in_a_dead_letter_that_holds_the_evidence_and_the_original(
     assert_eq!(letter.0.value, original.value);
     let (untouched, added) = letter.0.headers.split_at(original.headers.len());
     assert_eq!(untouched, &original.headers[..]);
-    let names: Vec<&str> = added.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = added.iter().map(|(name, _)| name.as_ref()).collect();
     let absent = [header::PART, header::REDRIVES, header::CONFLICT, header::POINTER];
     let expected: Vec<&str> = header::ALL.iter().copied().filter(|name| !absent.contains(name)).collect();
     assert_eq!(names, expected);
@@ -132,13 +132,13 @@ fn check_attempts(letter: &Letter, first_seen: u64, dead_lettered: u64) -> anyho
 fn headers_of_an_earlier_dead_letter_give_way_to_the_new_ones() -> anyhow::Result<()> {
     let fixture = Fixture::start(&Config::default(), Behaviour::status(400))?;
     let mut redriven = event("e-1", "k");
-    redriven.headers.push((header::REASON.to_owned(), Some(Bytes::from("gave-up"))));
-    redriven.headers.push((header::TOPIC.to_owned(), Some(Bytes::from("elsewhere"))));
+    redriven.headers.push((header::REASON.into(), Some(Bytes::from("gave-up"))));
+    redriven.headers.push((header::TOPIC.into(), Some(Bytes::from("elsewhere"))));
     fixture.produce([redriven])?;
     let letters = fixture.dead_letters(1)?;
     for (name, value) in [(header::REASON, "rejected"), (header::TOPIC, TOPIC)] {
         let found: Vec<_> = letters[0].0.headers.iter().filter(|(found, _)| found == name).collect();
-        assert_eq!(found, [&(name.to_owned(), Some(Bytes::copy_from_slice(value.as_bytes())))]);
+        assert_eq!(found, [&(name.into(), Some(Bytes::copy_from_slice(value.as_bytes())))]);
     }
     fixture.host.stop()
 }

@@ -242,7 +242,7 @@ pub(crate) fn event(id: &str, key: &str) -> Outgoing {
 
 /// The same with one more header.
 pub(crate) fn with_header(mut event: Outgoing, name: &str, value: &str) -> Outgoing {
-    event.headers.push((name.to_owned(), Some(value.to_owned().into())));
+    event.headers.push((name.to_owned().into(), Some(value.to_owned().into())));
     event
 }
 

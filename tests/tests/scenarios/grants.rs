@@ -17,7 +17,7 @@ fn a_narrowed_endpoint_takes_what_is_granted_and_nothing_else() -> anyhow::Resul
     let fixture = fixture.restarted_with(&Config { connector, ..Config::default() })?;
     let to = |id: &str, folder: &str| {
         let mut event = event(id, id);
-        event.headers.push(("ce_folder".to_owned(), Some(folder.to_owned().into())));
+        event.headers.push(("ce_folder".into(), Some(folder.to_owned().into())));
         event
     };
     fixture.produce([

@@ -44,7 +44,7 @@ fn numbered(key: usize, number: usize) -> Outgoing {
     let text =
         json!([{ "sql": "insert into numbers (key, number) values ($1, $2)", "parameters": [key, number] }]);
     let mut event = cloudevent(TOPIC, "record.changed", &id, &key, &json!({}));
-    event.headers.push(("ce_statements".to_owned(), Some(text.to_string().into())));
+    event.headers.push(("ce_statements".into(), Some(text.to_string().into())));
     event
 }
 

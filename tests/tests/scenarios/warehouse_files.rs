@@ -101,7 +101,7 @@ fn gone(id: &str, key: &str, day: u32) -> Outgoing {
     let mut event = cloudevent(TOPIC, "policy.removed", id, key, &json!(null));
     event.value = None;
     let time = format!("2026-01-{day:02}T12:00:00Z");
-    event.headers.push(("ce_time".to_owned(), Some(time.into())));
+    event.headers.push(("ce_time".into(), Some(time.into())));
     event
 }
 

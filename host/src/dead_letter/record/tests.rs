@@ -23,9 +23,9 @@ pub(crate) fn letter() -> DeadLetter {
             key: Some(bytes("policy-7")),
             value: Some(bytes(r#"{"room":"B12"}"#)),
             headers: vec![
-                ("ce_id".to_owned(), Some(bytes("e-1"))),
-                ("flag".to_owned(), None),
-                ("binary".to_owned(), Some(Bytes::from_static(&[0xff, 0x00]))),
+                ("ce_id".into(), Some(bytes("e-1"))),
+                ("flag".into(), None),
+                ("binary".into(), Some(Bytes::from_static(&[0xff, 0x00]))),
             ],
         },
         subscription: SubscriptionName::new("calendar"),
@@ -173,8 +173,8 @@ fn a_dead_letter_that_dies_again_carries_only_the_new_evidence() {
     second.part = None;
     let headers = second.all_headers();
     let all = |wanted: &str| -> Vec<_> { headers.iter().filter(|(name, _)| name == wanted).collect() };
-    assert_eq!(all(header::REASON), [&(header::REASON.to_owned(), Some(bytes("fault-memory")))]);
-    assert_eq!(all(header::PART), Vec::<&(String, Option<Bytes>)>::new());
+    assert_eq!(all(header::REASON), [&(header::REASON.into(), Some(bytes("fault-memory")))]);
+    assert_eq!(all(header::PART), Vec::<&RecordHeader>::new());
     assert_eq!(headers[..3], letter().record.headers[..]);
     assert_eq!(headers.len(), 3 + header::ALL.len() - 2);
 }
@@ -240,7 +240,7 @@ fn foreign_and_broken_records_are_refused_by_the_header_at_fault() {
         (header::PLUGIN_SHA256, "ab", "a sha256"),
     ] {
         assert_eq!(
-            refused(&|record| record.headers.push((header.to_owned(), Some(bytes(value))))),
+            refused(&|record| record.headers.push((header.into(), Some(bytes(value))))),
             format!(
                 "calendar-dead-letters/0/9 cannot be read as a dead letter: its header {header} is not {expected}"
             )
@@ -264,7 +264,7 @@ proptest! {
             timestamp,
             key: key.map(Bytes::from),
             value: value.map(Bytes::from),
-            headers: headers.into_iter().map(|(name, value)| (name, value.map(Bytes::from))).collect(),
+            headers: headers.into_iter().map(|(name, value)| (name.into(), value.map(Bytes::from))).collect(),
         };
         before.message = message;
         let after = DeadLetter::from_record(as_record(&before)).unwrap();

@@ -82,7 +82,7 @@ fn an_event_cannot_drive_the_terminal() {
         shown.letter.event_id = Some(hostile.to_owned());
         shown.letter.record.key = Some(Bytes::from(hostile));
         shown.letter.record.value = Some(Bytes::from(hostile));
-        shown.letter.record.headers = vec![(hostile.to_owned(), Some(Bytes::from(hostile)))];
+        shown.letter.record.headers = vec![(hostile.into(), Some(Bytes::from(hostile)))];
         shown.letter.attempts.push(1, std::time::Duration::ZERO, hostile, hostile);
     }));
     let listing = Listing {

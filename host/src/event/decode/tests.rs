@@ -19,7 +19,7 @@ fn record(headers: Headers<'_>, value: Option<&[u8]>) -> Record {
         value: value.map(Bytes::copy_from_slice),
         headers: headers
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), Some(Bytes::copy_from_slice(value))))
+            .map(|(name, value)| ((*name).to_owned().into(), Some(Bytes::copy_from_slice(value))))
             .collect(),
     }
 }
@@ -235,7 +235,7 @@ proptest! {
         value in proptest::option::of(bytes()),
     ) {
         let mut record = record(&[], value.as_deref());
-        record.headers = headers.into_iter().map(|(name, value)| (name, value.map(Bytes::from))).collect();
+        record.headers = headers.into_iter().map(|(name, value)| (name.into(), value.map(Bytes::from))).collect();
         if let Ok(event) = Event::decode(&record, &DecodeRules { type_header: "event-type".to_owned() }) {
             prop_assert!(!event.id.is_empty() && !event.source.is_empty() && !event.kind.is_empty());
             prop_assert!(event.data.is_none() || record.value.is_some());

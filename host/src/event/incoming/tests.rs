@@ -25,7 +25,7 @@ fn structured(text: &str) -> Result<Incoming, IncomingError> {
 
 fn written(incoming: &Incoming) -> Vec<(&str, &str)> {
     let headers = incoming.headers.iter();
-    headers.map(|(name, value)| (name.as_str(), str::from_utf8(value.as_ref().unwrap()).unwrap())).collect()
+    headers.map(|(name, value)| (name.as_ref(), str::from_utf8(value.as_ref().unwrap()).unwrap())).collect()
 }
 
 fn said(result: Result<Incoming, IncomingError>) -> String {

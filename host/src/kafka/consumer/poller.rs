@@ -2,7 +2,7 @@
 //!
 //! In come what librdkafka polls and the commands of the subscription; batches and control messages go out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as LibraryError;
 use rdkafka::message::Message as _;
+use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -43,8 +44,8 @@ pub(super) struct Poller {
     pub(super) commands: Receiver<Command>,
     /// The most records in a batch.
     pub(super) batch: usize,
-    /// One name for all records of a topic.
-    pub(super) topics: HashMap<String, Arc<str>>,
+    /// One name for all records of a topic: looked up for each, by a hash that is quick.
+    pub(super) topics: FxHashMap<String, Arc<str>>,
     /// Polled and not sent yet.
     pub(super) held: Vec<Record>,
     /// All partitions are paused, because the subscription has been full for long.
@@ -133,24 +134,28 @@ impl Poller {
     /// under the epoch it was polled in.
     fn gather(&mut self, wait: Duration, limit: usize) -> Result<(), LibraryError> {
         let mut wait = wait;
+        // It changes within a poll, and nowhere else.
+        let mut epoch = self.consumer.context().state().epoch;
         while self.held.len() < limit {
-            let epoch = self.consumer.context().state().epoch;
             let polled = self.consumer.poll(wait);
-            if epoch != self.consumer.context().state().epoch {
+            let state = self.consumer.context().state();
+            if epoch != state.epoch {
                 // What was polled before a rebalance belongs to the epoch before; whoever lost the partition reads it.
-                let state = self.consumer.context().state();
+                epoch = state.epoch;
                 drop_stale(&mut self.held, &state.changed);
                 self.delays.forget(&state.changed);
                 self.paused.retain(|partition| !state.changed.contains(partition));
             }
+            drop(state);
             match polled {
                 None => return Ok(()),
                 Some(Ok(message)) => {
-                    let topic = match self.topics.get(message.topic()) {
+                    let name = message.topic();
+                    let topic = match self.topics.get(name) {
                         Some(topic) => topic.clone(),
                         None => {
-                            let topic: Arc<str> = message.topic().into();
-                            self.topics.insert(message.topic().to_owned(), topic.clone());
+                            let topic: Arc<str> = name.into();
+                            self.topics.insert(name.to_owned(), topic.clone());
                             topic
                         }
                     };

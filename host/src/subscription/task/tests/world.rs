@@ -129,7 +129,7 @@ impl World {
 
     /// The next turn, with the id of its event.
     pub(super) fn start(&mut self) -> Option<(LaneId, Job)> {
-        self.task.next_job(Instant::now())
+        self.task.next_job(Instant::now(), unix_ms())
     }
 
     /// The ids of all events whose turns start now.
@@ -154,7 +154,7 @@ pub(super) fn partition(topic: &str, number: i32) -> Partition {
 
 /// An event of this id and key at an offset of partition 0.
 pub(super) fn record(topic: &str, offset: i64, id: &str, key: &str) -> Record {
-    let header = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned().into()));
+    let header = |name: &'static str, value: &str| (name.into(), Some(value.to_owned().into()));
     Record {
         origin: Origin { topic: topic.into(), partition: 0, offset },
         timestamp: None,
