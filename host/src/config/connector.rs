@@ -26,7 +26,7 @@ pub struct Connector {
 pub struct Batch {
     /// So many deliveries.
     pub events: usize,
-    /// So much data of their events.
+    /// So much data of their events, with what they were answered before.
     pub bytes: usize,
     /// So long after the first of them.
     pub wait: Duration,

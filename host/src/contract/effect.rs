@@ -83,6 +83,35 @@ pub enum Reply {
     Failed(Failure),
 }
 
+impl Reply {
+    /// What a plugin is given of it, nearly.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Reply::Http(response) => {
+                let headers = response.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+                response.body.len() + headers.sum::<usize>()
+            }
+            Reply::Grpc(response) => {
+                let metadata = response.metadata.iter().map(|(name, value)| name.len() + value.len());
+                response.message.as_ref().map_or(0, Bytes::len) + metadata.sum::<usize>()
+            }
+            Reply::Sql(response) => response.bytes(),
+            Reply::Failed(_) => 0,
+        }
+    }
+
+    /// What is kept of it in memory for a later request.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        match self {
+            Reply::Http(response) => match response.kept.as_ref().map(|kept| &kept.content) {
+                Some(Content::Memory(bytes)) => bytes.len(),
+                Some(Content::File(_) | Content::Lost) | None => 0,
+            },
+            Reply::Grpc(_) | Reply::Sql(_) | Reply::Failed(_) => 0,
+        }
+    }
+}
+
 impl From<HttpResponse> for Reply {
     fn from(response: HttpResponse) -> Self {
         Reply::Http(Box::new(response))

@@ -204,7 +204,7 @@ pub(crate) fn trouble(reply: &Reply) -> Option<FailureKind> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use std::cell::RefCell;
     use std::sync::Arc;
     use std::time::Duration;
@@ -229,7 +229,7 @@ pub(crate) mod tests {
     }
 
     /// Of an event without data.
-    pub(crate) fn delivery() -> Box<Delivery> {
+    fn delivery() -> Box<Delivery> {
         let event = Event {
             id: "1".into(),
             source: "/tests".into(),

@@ -2,7 +2,6 @@
 //!
 //! The rules, and why they are so, are in [`super`].
 
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::contract::{
@@ -62,24 +61,8 @@ impl Arguments {
 impl Recorded {
     /// The memory it takes, nearly.
     pub(crate) fn bytes(&self) -> usize {
-        let reply = |reply: &Reply| match reply {
-            Reply::Http(response) => {
-                let headers = response.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-                let kept = match response.kept.as_ref().map(|kept| &kept.content) {
-                    Some(Content::Memory(bytes)) => bytes.len(),
-                    Some(Content::File(_) | Content::Lost) | None => 0,
-                };
-                response.body.len() + kept + headers.sum::<usize>()
-            }
-            Reply::Grpc(response) => {
-                let metadata = response.metadata.iter().map(|(name, value)| name.len() + value.len());
-                response.message.as_ref().map_or(0, Bytes::len) + metadata.sum::<usize>()
-            }
-            Reply::Sql(response) => response.bytes(),
-            Reply::Failed(_) => 0,
-        };
         let asked = self.rounds.iter().map(|round| round.len() * size_of::<Answered>()).sum::<usize>();
-        asked + self.replies().map(reply).sum::<usize>()
+        asked + self.replies().map(|reply| reply.bytes() + reply.kept_bytes()).sum::<usize>()
     }
 
     fn replies(&self) -> impl Iterator<Item = &Reply> {

@@ -81,7 +81,7 @@ pub(in crate::config) struct ConnectorSettings {
 pub(in crate::config) struct BatchSettings {
     /// The most events.
     pub(in crate::config) events: Option<Count<1>>,
-    /// The most data of their events. The request that is made of them may be larger.
+    /// The most data of their events, with what they were answered before. The request that is made of them may be larger.
     pub(in crate::config) bytes: Option<ByteSize>,
     /// The longest that the first of them waits for others. It does not count as time of its attempt.
     pub(in crate::config) wait: Option<DurationText>,

@@ -117,7 +117,7 @@ impl Gatherings {
 
     /// Adds one delivery. The number is that of a new gathering, which whoever gets it must lead.
     pub(super) fn add(&self, version: &Rc<Version<ConnectorCalls>>, member: Member) -> Option<u64> {
-        let bytes = member.delivery.event.data.as_ref().map_or(0, Bytes::len);
+        let bytes = member.bytes();
         let mut gatherings = self.gatherings.borrow_mut();
         let open =
             |gathering: &&mut Gathering| !gathering.is_closed && Rc::ptr_eq(&gathering.version, version);
@@ -214,6 +214,13 @@ impl Member {
         (Self { delivery, effect, of }, answer)
     }
 
+    /// What the plugin is given of it: its data, and what it was answered so far.
+    fn bytes(&self) -> usize {
+        let Delivery { event, rounds, .. } = &*self.delivery;
+        let replies = rounds.iter().flatten().map(Reply::bytes);
+        event.data.as_ref().map_or(0, Bytes::len) + replies.sum::<usize>()
+    }
+
     /// Its own effect was answered with this, or it is to go by itself.
     pub(super) fn answer(self, reply: Option<Reply>, now: Instant) {
         let Self { delivery, effect, of: Asker { waited, answer, .. } } = self;
@@ -294,12 +301,15 @@ impl std::fmt::Debug for Gatherings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::attempt::tests::delivery;
+    use std::sync::Arc;
+
+    use crate::contract::{Content, HttpResponse, Kept};
+    use crate::journal::rounds::tests::delivery;
 
     #[tokio::test(start_paused = true)]
     async fn what_a_member_waits_for_others_is_no_time_of_its_attempt() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let (mut member, answer) = Member::new(delivery(), None, start, 10 * second);
+        let (mut member, answer) = Member::new(Box::new(delivery(0, None)), None, start, 10 * second);
         tokio::time::advance(3 * second).await;
         member.of.goes(Instant::now());
         assert_eq!(member.of.until(), start + 13 * second);
@@ -310,6 +320,20 @@ mod tests {
         let answered = answer.answered().await;
         assert!(answered.reply.is_none() && answered.effect.is_none(), "it goes by itself");
         assert_eq!((&*answered.delivery.event.id, answered.waited()), ("1", 4 * second));
+    }
+
+    #[test]
+    fn a_member_counts_for_its_data_and_for_what_it_was_answered() {
+        let (data, body) = (Bytes::from_static(b"{}"), Bytes::from_static(b"what was looked up"));
+        let headers = [(http::header::ETAG, "7".parse().unwrap())].into_iter().collect();
+        // The plugin is not given what is kept.
+        let kept = Some(Kept { length: 18, sha256: [0; 32], content: Content::Memory(body.clone()) });
+        let reply = Reply::from(HttpResponse { status: 200, headers, body: body.clone(), kept });
+        let mut delivery = Box::new(delivery(0, None));
+        Arc::get_mut(&mut delivery.event).unwrap().data = Some(data);
+        delivery.rounds = vec![vec![reply.clone()], vec![reply]];
+        let (member, _) = Member::new(delivery, None, Instant::now(), Duration::ZERO);
+        assert_eq!(member.bytes(), 2 + 2 * ("etag7".len() + body.len()));
     }
 
     #[test]
