@@ -65,7 +65,8 @@ use crate::steps::deliver_one;
 /// It takes requests, or deliveries. Of deliveries it must join those alone for which its connector would settle by one
 /// request now, after what it was answered in its [rounds](Delivery::rounds), and ask for what their requests do:
 /// [`join_own`] is for those that it has to ask. What it joins is delivered by that alone: where it asks for anything else
-/// than its connector would, nobody finds out but its tests. None has a resolution. The places of members are those in what it was given.
+/// than its connector would, nobody finds out but its tests. None has a resolution. The places of members are those in what
+/// it was given.
 pub trait Join<Given> {
     /// The requests that do what several of these need.
     fn join<R: Into<Ending>>(

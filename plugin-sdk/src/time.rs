@@ -7,7 +7,8 @@ use std::time::UNIX_EPOCH;
 pub fn rfc3339(ms: u64) -> String {
     let (seconds, ms) = (ms / 1000, ms % 1000);
     let mut text = seconds_text(i64::try_from(seconds).unwrap_or(i64::MAX / 2));
-    push_digits(&mut text, '.', ms, 3);
+    text.push('.');
+    push_digits(&mut text, ms, 3);
     text.push('Z');
     text
 }
@@ -18,10 +19,12 @@ pub fn rfc3339_us(us: i64) -> Option<String> {
     const YEARS: Range<i64> = -62_135_596_800..253_402_300_800;
     let (seconds, us) = (us.div_euclid(1_000_000), us.rem_euclid(1_000_000).unsigned_abs());
     let mut text = YEARS.contains(&seconds).then(|| seconds_text(seconds))?;
-    match us {
-        0 => {}
-        us if us % 1_000 == 0 => push_digits(&mut text, '.', us / 1_000, 3),
-        us => push_digits(&mut text, '.', us, 6),
+    if us > 0 {
+        text.push('.');
+        match us % 1_000 {
+            0 => push_digits(&mut text, us / 1_000, 3),
+            _ => push_digits(&mut text, us, 6),
+        }
     }
     text.push('Z');
     Some(text)
@@ -35,7 +38,7 @@ fn seconds_text(seconds: i64) -> String {
     if year > 9_999 {
         text.push_str(&year.to_string());
     } else {
-        (0..4).rev().for_each(|place| text.push(digit(year.unsigned_abs(), place)));
+        push_digits(&mut text, year.unsigned_abs(), 4);
     }
     for (before, value) in [
         ('-', month.unsigned_abs()),
@@ -44,19 +47,18 @@ fn seconds_text(seconds: i64) -> String {
         (':', second / 60 % 60),
         (':', second % 60),
     ] {
-        push_digits(&mut text, before, value, 2);
+        text.push(before);
+        push_digits(&mut text, value, 2);
     }
     text
 }
 
-fn push_digits(text: &mut String, before: char, value: u64, count: u32) {
-    text.push(before);
-    (0..count).rev().for_each(|place| text.push(digit(value, place)));
-}
-
-/// The digit of a number at this place, from the right, from 0.
-fn digit(value: u64, place: u32) -> char {
-    char::from(b'0' + u8::try_from(value / 10_u64.pow(place) % 10).unwrap_or_default())
+/// The last so many digits, with zeros before them.
+fn push_digits(text: &mut String, value: u64, count: u32) {
+    for place in (0..count).rev() {
+        let digit = value / 10_u64.pow(place) % 10;
+        text.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
+    }
 }
 
 /// Milliseconds since 1970, of a date as HTTP has it, in each of its three forms (RFC 9110, 5.6.7). Nothing where it is none,

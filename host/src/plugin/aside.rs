@@ -1,9 +1,8 @@
 //! The thread beside a worker, for calls that would hold up the other connectors of that worker.
 //!
 //! In come inputs, which the worker keeps too; out go results. One thread beside each thread that needs one, made when it is
-//! needed, which ends with it. Each plugin's user has one call under way there, and
-//! all take turns by slices, so that one that never ends takes no more than its share there either. Who goes there is for
-//! [`super::account`] to say.
+//! needed, which ends with it. Each plugin's user has one call under way there, and all take turns by slices, so that one that
+//! never ends takes no more than its share there either. Who goes there is for [`super::account`] to say.
 
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -12,7 +12,7 @@ pub(crate) fn join(deliveries: Vec<Delivery>) -> Vec<Joint> {
     // Whoever delivers says what is wrong with the settings.
     let Ok(settings) = settings::<Settings>() else { return Vec::new() };
     match &settings.into {
-        Into::Tables(tables) => rows::join(tables, &deliveries).into_iter().collect(),
+        Into::Tables(tables) => rows::join(tables, deliveries).into_iter().collect(),
         Into::Files(_) => join_own(deliveries, crate::deliver, lines::join),
     }
 }

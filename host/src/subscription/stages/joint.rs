@@ -65,8 +65,12 @@ impl Stages {
     ) -> Answered {
         let (member, answer) = Member::new(delivery, effect, since, left);
         if let Some(number) = joining.gatherings.add(joining.version, member) {
-            let members = joining.gatherings.gathered(number).await;
-            self.perform_all(joining, members, 0).await;
+            // One of many does this.
+            Box::pin(async {
+                let members = joining.gatherings.gathered(number).await;
+                self.perform_all(joining, members, 0).await;
+            })
+            .await;
         }
         answer.answered().await
     }

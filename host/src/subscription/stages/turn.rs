@@ -68,7 +68,7 @@ impl Stages {
         let versions = match &self.connector {
             Connector::Plugin(versions) => versions,
             Connector::Native(native) => {
-                return self.attempted(job, event, Asked::Native(&**native), turn).await.done(None);
+                return Box::pin(self.attempted(job, event, Asked::Native(&**native), turn)).await.done(None);
             }
         };
         let chosen = versions.choose(&event, &job.past());
@@ -81,7 +81,7 @@ impl Stages {
         let is_asked_first = job.journal.is_some() || version.calls.limits.call_twice;
         let attempted = match self.joining(job, &asked).filter(|_| !is_asked_first) {
             Some(joining) => self.attempted_with_others(job, event, joining, turn).await,
-            None => self.attempted(job, event, asked, turn).await,
+            None => Box::pin(self.attempted(job, event, asked, turn)).await,
         };
         attempted.done(Some(&version))
     }

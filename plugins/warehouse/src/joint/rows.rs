@@ -14,13 +14,16 @@ use crate::text;
 const ROWS: &[u8] = b"rows ";
 
 /// One transaction of all that have rows to bind; what is wrong with the others they say by themselves. Its rows are in the
-/// order of their keys: two transactions write what both have in one order.
-pub(super) fn join(tables: &Tables, deliveries: &[Delivery]) -> Option<Joint> {
-    let bound = (0..).zip(deliveries).filter_map(|(number, delivery)| {
-        let rows = table::rows(tables, delivery).ok()?;
-        Some((number, rows))
-    });
-    let (members, mut bound): (Vec<u32>, Vec<Rows>) = bound.unzip();
+/// order of their keys: two transactions write what both have in one order. Each delivery is let go of once its rows are made:
+/// they take its place in memory.
+pub(super) fn join(tables: &Tables, deliveries: Vec<Delivery>) -> Option<Joint> {
+    let (mut members, mut bound) = (Vec::new(), Vec::with_capacity(deliveries.len()));
+    for (number, delivery) in (0..).zip(deliveries) {
+        if let Ok(rows) = table::rows(tables, &delivery) {
+            members.push(number);
+            bound.push(rows);
+        }
+    }
     if members.len() < 2 {
         return None;
     }

@@ -63,7 +63,10 @@ impl ToSql for Bound<'_> {
                     text.split_once(" BC").map_or((text.as_str(), ""), |(time, _)| (time, " BC"));
                 out.put_slice(format!("{time}+00{era}").as_bytes());
             }
-            SqlValue::Texts(texts) if is_of_texts(kind) => return texts.to_sql(kind, out),
+            SqlValue::Texts(texts) if is_of_texts(kind) => {
+                out.reserve(array_bytes(texts));
+                return texts.to_sql(kind, out);
+            }
             SqlValue::Texts(texts) => put_array(texts, out),
         }
         Ok(IsNull::No)
@@ -93,6 +96,12 @@ impl ToSql for Bound<'_> {
 
 fn is_of_texts(array: &Type) -> bool {
     matches!(*array, Type::TEXT_ARRAY | Type::VARCHAR_ARRAY)
+}
+
+/// What an array of one dimension takes in its binary form: a head, and a length before each element.
+fn array_bytes(texts: &[Option<String>]) -> usize {
+    let elements = texts.iter().map(|text| 4 + text.as_ref().map_or(0, String::len));
+    20 + elements.sum::<usize>()
 }
 
 /// An array as it is written: `{"a",NULL}`.
@@ -133,5 +142,14 @@ mod tests {
         assert!(all(std::slice::from_ref(&value), &[Type::TEXT]).is_err());
         assert!(all(std::slice::from_ref(&value), &[Type::TEXT_ARRAY]).is_ok());
         assert!(matches!(Bound(&value).encode_format(&Type::TEXT_ARRAY), Format::Binary));
+    }
+
+    #[test]
+    fn what_an_array_takes_is_known_before() {
+        for texts in [vec![], vec![Some("é".to_owned()), None, Some(String::new())]] {
+            let (bytes, mut out) = (array_bytes(&texts), BytesMut::new());
+            Bound(&SqlValue::Texts(texts)).to_sql(&Type::TEXT_ARRAY, &mut out).unwrap();
+            assert!((out.len()..=out.len() + 8).contains(&bytes), "{bytes} and {}", out.len());
+        }
     }
 }
