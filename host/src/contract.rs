@@ -19,6 +19,7 @@ pub use self::effect::{
     Body, Content, Effect, Failure, GrpcRequest, GrpcResponse, HttpRequest, HttpResponse, Kept, Reply,
 };
 pub use self::fault::Fault;
+pub(crate) use self::outcome::cut_reason;
 pub use self::outcome::{Conflict, Outcome, Receipt, Resolution, Retry};
 pub(crate) use self::sql::one_line;
 pub use self::sql::{

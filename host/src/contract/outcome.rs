@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reply, SqlResponse, SqlResult, written};
 
+/// The most bytes of a reason, as the contract says.
+const REASON_BYTES: usize = 1024;
+
+/// Cuts a reason that is too long. Where there may be secrets in it they are struck out before, so that no part of one is left.
+pub(crate) fn cut_reason(reason: &mut String) {
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES));
+}
+
 /// What a connector says of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -21,7 +21,7 @@ pub const CONFLICT_BYTES: usize = 64 << 10;
 /// The most bytes of either side's data; less where its JSON would not fit.
 const DATA_BYTES: usize = 32 << 10;
 /// The most bytes of a version that is kept: half of one cannot be written over.
-const VERSION_BYTES: usize = 512;
+pub(crate) const VERSION_BYTES: usize = 512;
 /// The most bytes of a value that is compared.
 const VALUE_BYTES: usize = 128;
 

@@ -24,6 +24,7 @@ use crate::event::Event;
 
 use struck::Strike;
 pub(crate) use struck::strike_exchange;
+pub(crate) use struck::strike_reason;
 pub use struck::strike_result;
 pub use transform::{TransformEnd, TransformRecording};
 

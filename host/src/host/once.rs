@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::{Host, HostError, Summary, SyncEnd, workers};
 use crate::config::{self, Brokers, ConnectorName, SubscriptionName};
+use crate::dead_letter::recording::strike_reason;
 use crate::event::Event;
 use crate::kafka::topics::Topics;
 use crate::subscription::filter::{Filter, Verdict};
@@ -114,7 +115,7 @@ async fn sync_all(
             let mut end = stages.drive(stages.deliver_now(event, &sla, unix_ms())).await;
             // A reply may have echoed a secret.
             if let SyncEnd::Skipped(why) | SyncEnd::Failed(why) = &mut end {
-                mask.text(why);
+                strike_reason(why, &mask);
             }
             (plan.connector_name, end)
         });
@@ -143,7 +144,7 @@ async fn check_all(
         checks.push(async move {
             let mut result = stages.drive(stages.check(unix_ms())).await;
             let (Ok(said) | Err(said)) = &mut result;
-            mask.text(said);
+            strike_reason(said, &mask);
             (name, result)
         });
     }

@@ -22,8 +22,8 @@ use crate::config::mask::Mask;
 use crate::config::{self, ConnectorName, SubscriptionName};
 use crate::contract::{Conflict, Fault, Outcome, Resolution, TimestampMs};
 use crate::dead_letter::Stage;
-use crate::dead_letter::conflict::sha256_text;
-use crate::dead_letter::recording::{TransformEnd, strike_result};
+use crate::dead_letter::conflict::{VERSION_BYTES, sha256_text};
+use crate::dead_letter::recording::{TransformEnd, strike_reason, strike_result};
 use crate::delivery::attempt::Attempt;
 use crate::delivery::conflict::Decision;
 use crate::event::Event;
@@ -75,6 +75,11 @@ impl Witness {
     /// Strikes the connector's secrets out of what its plugin said: a reply may have echoed them.
     pub(crate) fn strike(&self, result: &mut Result<Outcome, Fault>) {
         strike_result(result, &self.mask);
+    }
+
+    /// The same of what its plugin said for a person beside an attempt.
+    pub(crate) fn said(&self, reason: &mut String) {
+        strike_reason(reason, &self.mask);
     }
 
     /// An event was read, and is one for this subscription.
@@ -142,6 +147,7 @@ impl Witness {
     pub(crate) fn decided(&self, event: &Event, policy: &str, conflict: &Conflict, decision: &Decision) {
         let label = conflict_label(decision);
         self.conflicts.decisions[label].inc();
+        let version = conflict.version.as_deref().unwrap_or("none");
         let sha256 = |data: Option<&Bytes>| data.map_or_else(|| "none".to_owned(), |data| sha256_text(data));
         let why = match decision {
             Decision::Superseded(why) | Decision::Manual(why) | Decision::Endless(why) => why.as_str(),
@@ -154,7 +160,7 @@ impl Witness {
             decision = label.value(),
             event_sha256 = sha256(event.data.as_ref()),
             current_sha256 = sha256(conflict.current.as_ref()),
-            current_version = conflict.version.as_deref().unwrap_or("none"),
+            current_version = &version[..version.floor_char_boundary(VERSION_BYTES)],
             why,
             "a conflict was decided"
         );

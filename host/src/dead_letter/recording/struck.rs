@@ -6,10 +6,11 @@ use super::{Answer, AnswerBody, End, Recording, Round};
 use crate::config::mask::Mask;
 use crate::contract::{
     Body, Conflict, Effect, Failure, Fault, GrpcRequest, GrpcResponse, HttpRequest, Outcome, Receipt,
-    Resolution, Retry,
+    Resolution, cut_reason,
 };
 
-/// Strikes secrets out of what came of an attempt, so that no log, alert or dead letter repeats them.
+/// Strikes secrets out of what came of an attempt, so that no log, alert or dead letter repeats them, and cuts a reason that is
+/// too long. A fault is as long as the host makes it.
 pub fn strike_result(result: &mut Result<Outcome, Fault>, mask: &Mask) {
     let _is_struck = match result {
         Ok(outcome) => outcome.strike(mask),
@@ -37,6 +38,13 @@ pub fn strike_result(result: &mut Result<Outcome, Fault>, mask: &Mask) {
             | Fault::NoRoom,
         ) => false,
     };
+}
+
+/// Strikes secrets out of what a plugin says for a person, and cuts it then. Says whether there were any.
+pub(crate) fn strike_reason(reason: &mut String, mask: &Mask) -> bool {
+    let is_struck = mask.text(reason);
+    cut_reason(reason);
+    is_struck
 }
 
 /// Strikes secrets out of what was asked and answered.
@@ -161,12 +169,13 @@ impl Strike for Outcome {
             Outcome::Delivered(Receipt { external_id, version }) => {
                 external_id.strike(mask) | version.strike(mask)
             }
-            Outcome::Skipped(text) | Outcome::Denied(text) | Outcome::Rejected(text) => text.strike(mask),
-            Outcome::Retry(Retry { reason, .. }) | Outcome::Throttled(Retry { reason, .. }) => {
-                reason.strike(mask)
+            Outcome::Skipped(text) | Outcome::Denied(text) | Outcome::Rejected(text) => {
+                strike_reason(text, mask)
             }
-            Outcome::Conflict(Conflict { version, current, reason }) => {
-                version.strike(mask) | current.strike(mask) | reason.strike(mask)
+            Outcome::Retry(retry) | Outcome::Throttled(retry) => strike_reason(&mut retry.reason, mask),
+            Outcome::Conflict(conflict) => {
+                let Conflict { version, current, reason } = conflict;
+                version.strike(mask) | current.strike(mask) | strike_reason(reason, mask)
             }
         }
     }

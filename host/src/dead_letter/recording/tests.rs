@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::mask::tests::mask_of;
-use crate::contract::{Body, HttpRequest, Retry, SqlRequest, Transformed};
+use crate::contract::{Body, Conflict, HttpRequest, Retry, SqlRequest, Transformed};
 use crate::event::Origin;
 
 pub(crate) fn event(kind: &str) -> Event {
@@ -179,6 +179,47 @@ fn a_secret_that_comes_back_is_struck_out_wherever_it_went() {
     let silent = delivery(event("t"), Vec::new());
     let recording = Recording::of(&silent, &[], &retry(), &event("t"), &mask);
     assert!(!recording.is_struck);
+}
+
+#[test]
+fn a_long_reason_is_cut_and_leaves_no_part_of_a_secret() {
+    let mask = mask_of("hush");
+    // The secret is before the cut, upon it, and behind it; and so is half a letter.
+    for before in [1000, 1001, 1021, 1022, 1023, 1024] {
+        let said = format!("{}hush{}", "x".repeat(before), "é".repeat(600));
+        let retry = || Retry { after: None, reason: said.clone() };
+        let conflict = || Conflict { version: None, current: None, reason: said.clone() };
+        for outcome in [
+            Outcome::Skipped(said.clone()),
+            Outcome::Retry(retry()),
+            Outcome::Throttled(retry()),
+            Outcome::Denied(said.clone()),
+            Outcome::Conflict(conflict()),
+            Outcome::Rejected(said.clone()),
+        ] {
+            let mut result = Ok(outcome);
+            strike_result(&mut result, &mask);
+            let (Outcome::Skipped(why)
+            | Outcome::Denied(why)
+            | Outcome::Rejected(why)
+            | Outcome::Retry(Retry { reason: why, .. })
+            | Outcome::Throttled(Retry { reason: why, .. })
+            | Outcome::Conflict(Conflict { reason: why, .. })) = result.unwrap()
+            else {
+                panic!("it was no receipt")
+            };
+            assert_eq!(why.len(), 1024 - usize::from(before == 1001), "{before}");
+            assert!(!why.contains('h') && !why.contains('u'), "{why}");
+        }
+    }
+}
+
+#[test]
+fn what_a_transformer_says_is_cut() {
+    let said = || "x".repeat(2000);
+    let cut = "x".repeat(1024);
+    assert_eq!(TransformEnd::of(Ok(Transformed::Drop(said()))), TransformEnd::Dropped(cut.clone()));
+    assert_eq!(TransformEnd::of(Ok(Transformed::Reject(said()))), TransformEnd::Rejected(cut));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{reshaped, with};
-use crate::contract::{Fault, Reshaped, Transformed};
+use crate::contract::{Fault, Reshaped, Transformed, cut_reason};
 use crate::event::Event;
 
 /// One call.
@@ -46,8 +46,14 @@ impl TransformEnd {
     pub fn of(result: Result<Transformed, Fault>) -> Self {
         match result {
             Ok(Transformed::Emit(parts)) => TransformEnd::Emitted(parts),
-            Ok(Transformed::Drop(why)) => TransformEnd::Dropped(why),
-            Ok(Transformed::Reject(why)) => TransformEnd::Rejected(why),
+            Ok(Transformed::Drop(mut why)) => {
+                cut_reason(&mut why);
+                TransformEnd::Dropped(why)
+            }
+            Ok(Transformed::Reject(mut why)) => {
+                cut_reason(&mut why);
+                TransformEnd::Rejected(why)
+            }
             Err(fault) => TransformEnd::Fault(fault.to_string()),
         }
     }

@@ -7,7 +7,7 @@ use super::served::Tally;
 use super::verdict::{fault_of, transform_failure};
 use super::versions::{Chosen, Past, Version, Versions};
 use super::{Done, Stages, Stopped};
-use crate::contract::{Fault, Reshaped, Transformed};
+use crate::contract::{Fault, Reshaped, Transformed, cut_reason};
 use crate::event::Event;
 use crate::plugin::{Calls, Transformers};
 
@@ -65,8 +65,12 @@ impl Stages {
                     Ok(Transformed::Emit(parts)) => {
                         emitted.extend(parts.into_iter().map(|part| Arc::new(reshape(&event, part))));
                     }
-                    Ok(Transformed::Drop(why)) => dropped = Some(why),
-                    Ok(Transformed::Reject(why)) => {
+                    Ok(Transformed::Drop(mut why)) => {
+                        cut_reason(&mut why);
+                        dropped = Some(why);
+                    }
+                    Ok(Transformed::Reject(mut why)) => {
+                        cut_reason(&mut why);
                         return Done::TransformRejected { stopped: stopped(event), why };
                     }
                     Err(fault) => return Done::TransformFault { stopped: stopped(event), fault },

@@ -47,7 +47,8 @@ impl Task {
                 let end = TransformEnd::Fault(fault.to_string());
                 self.after(lane, &Err(fault), Last::Transform(&stopped, &end), now)
             }
-            Done::NotUsable(why) => {
+            Done::NotUsable(mut why) => {
+                self.witness.said(&mut why);
                 tracing::debug!(why, "the check says that the external system is not usable");
                 let jitter = self.random.f64();
                 self.share.tell(now, |breaker| breaker.probe_check_failed(now, jitter));

@@ -37,8 +37,7 @@ impl Witness {
     /// What the connector's own check says, told of the connector as a whole.
     pub(crate) fn checked(&self, mut answer: Result<String, String>) {
         let (Ok(said) | Err(said)) = &mut answer;
-        // A reply may have echoed a secret.
-        self.mask.text(said);
+        self.said(said);
         let connector = &self.connector;
         match answer {
             Ok(how) => {
