@@ -3,6 +3,7 @@
 //!
 //! Lives on one worker thread. In comes a `Job`, out goes a `Done`; what follows is decided elsewhere.
 
+mod asked;
 mod gather;
 mod job;
 mod joint;

@@ -9,22 +9,20 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::asked::Asked;
 use super::gather::{Answered, Gatherings, Turn};
 use super::job::{Done, Job};
-use super::joint::{Joining, OnTrial};
+use super::joint::Joining;
 use super::scribe::Scribe;
 use super::verdict::{failure, judge_alone, judge_beside};
 use super::versions::{Chosen, ConnectorCalls, Version, Versions};
 use super::{Connector, Stages};
-use crate::config;
-use crate::contract::{Delivery, Effect, Fault, Outcome, Reply, Step};
-use crate::delivery::ask::Limits;
+use crate::contract::{Delivery, Effect, Fault, Outcome, Reply};
 use crate::delivery::attempt::{Attempt, Known, Place, attempt, trouble};
 use crate::delivery::batch::is_joinable;
 use crate::egress::Call;
 use crate::event::Event;
 use crate::fnv::fnv_1a;
-use crate::native::NativeConnector;
 use crate::subscription::journal::Journalled;
 use crate::telemetry::StatusClass;
 
@@ -44,16 +42,9 @@ struct Begun<'a> {
     joining: Option<(Joining<'a>, usize)>,
 }
 
-/// Who is asked for the steps of an attempt.
-#[derive(Clone, Copy)]
-enum Asked<'a> {
-    /// And, where it is on trial, beside whom.
-    Version(&'a Rc<Version<ConnectorCalls>>, Option<&'a OnTrial>),
-    Native(&'a dyn NativeConnector),
-}
-
 impl Stages {
-    /// One turn of a delivery. There are many at the same time: what few of them do is boxed, so that all are small.
+    /// One turn of a delivery. There are many at the same time, and those that wait for their batch are to be small:
+    /// what others hold is boxed.
     pub(crate) async fn carry(&self, job: &mut Job) -> Done {
         let turn = self.gatherings.as_ref().map(Gatherings::turn);
         let turn = turn.as_ref();
@@ -302,41 +293,6 @@ impl Attempted {
         let Self { attempt, idempotency_key, journalled } = self;
         let blamed = version.map(|version| version.blamed.clone());
         Done::Attempted { attempt, idempotency_key, journalled, blamed }
-    }
-}
-
-impl Asked<'_> {
-    fn sha256(&self) -> Option<[u8; 32]> {
-        match self {
-            Asked::Version(version, _) => Some(version.blamed.sha256),
-            Asked::Native(_) => None,
-        }
-    }
-
-    fn limits(&self) -> Limits {
-        match self {
-            Asked::Version(version, _) => version.calls.limits,
-            Asked::Native(_) => Limits::of(&config::Limits::default(), cfg!(debug_assertions)),
-        }
-    }
-
-    async fn step(&self, delivery: Box<Delivery>, is_suspect: bool) -> (Box<Delivery>, Result<Step, Fault>) {
-        match self {
-            Asked::Version(version, _) => version.calls.deliver.call(delivery, is_suspect).await,
-            Asked::Native(native) => {
-                let step = native.deliver(&delivery);
-                (delivery, Ok(step))
-            }
-        }
-    }
-
-    /// Counts a fault that only the attempt could see.
-    fn count(&self, result: &Result<Outcome, Fault>) {
-        if let (Err(fault), Asked::Version(version, _)) = (result, self)
-            && !fault.is_of_a_call()
-        {
-            version.calls.deliver.count(fault);
-        }
     }
 }
 
