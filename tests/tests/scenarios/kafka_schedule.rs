@@ -25,6 +25,8 @@ const SUBSCRIPTIONS: [&str; 3] = ["calendar", "records", "warehouse"];
 const PARTITIONS: usize = 6;
 /// Changes an appointment.
 const EACH: usize = 10;
+/// Which of the two hosts is killed, one after another.
+const KILLED: [usize; 4] = [0, 1, 0, 1];
 /// Of each host to the calendar at a time: Radicale answers eight, and lets five more wait. Connections beyond that are
 /// not refused but forgotten, which costs a second each.
 const REQUESTS: usize = 4;
@@ -244,6 +246,14 @@ fn subscription(name: &str, component: &str, endpoint: &str, connector: &str) ->
     ))
 }
 
+/// Waits until half of all partitions are this host's, or more.
+fn wait_for_partitions(host: &HostProcess, limit: Duration) -> anyhow::Result<()> {
+    let half = u32::try_from(SUBSCRIPTIONS.len() * PARTITIONS / 2).map(f64::from)?;
+    wait::until(limit, "the partitions of one host", || {
+        host.metrics().is_ok_and(|metrics| metrics.sum("liaison_partitions_assigned", &[]) >= half)
+    })
+}
+
 /// Waits until this host has ended so many deliveries since it was started.
 fn wait_for_deliveries(host: &HostProcess, count: usize, limit: Duration) -> anyhow::Result<()> {
     let count = u32::try_from(count).map(f64::from)?;
@@ -296,14 +306,19 @@ fn three_systems_end_as_if_each_change_had_come_once_though_hosts_are_killed() -
         host.wait_ready(LIMIT)?;
     }
     let begun = Instant::now();
-    produce(&kafka.bootstrap(), schedule.records)?;
+    let portion = changes.div_ceil(KILLED.len() + 1);
+    let mut records = schedule.records.into_iter();
     let limit = LIMIT * u32::try_from(changes.div_ceil(1_000))?;
-    for (count, victim) in [0, 1, 0, 1].into_iter().enumerate() {
+    for (count, victim) in KILLED.into_iter().enumerate() {
+        // It has something to do by itself, however quick the other one is.
+        wait_for_partitions(&hosts[victim], limit)?;
+        produce(&kafka.bootstrap(), records.by_ref().take(portion).collect())?;
         wait_for_deliveries(&hosts[victim], changes / 12, limit)?;
         hosts[victim].kill()?;
-        say(&format!("host {victim} killed: {} of 4", count + 1));
+        say(&format!("host {victim} killed: {} of {}", count + 1, KILLED.len()));
         hosts[victim].start_again()?;
     }
+    produce(&kafka.bootstrap(), records.collect())?;
     let groups = SUBSCRIPTIONS.map(|name| format!("{TOPIC}.{name}"));
     wait::until(limit, "the last commit", || {
         have_nothing_to_do(&hosts) && groups.iter().all(|group| has_committed_all(kafka, group))
